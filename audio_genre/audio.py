@@ -1,0 +1,248 @@
+"""Audio files to mono windows at the recipe's sampling rate: decode, mix down, resample, cut."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audio_genre.errors import AudioError
+
+if TYPE_CHECKING:
+    import soundfile
+    from numpy.typing import NDArray
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".au", ".snd", ".aiff", ".aif", ".aifc", ".caf", ".w64"}
+)
+"""Lower-case suffixes of the files that are taken for audio in a folder."""
+
+_BLOCK_SECONDS = 20
+# libsndfile tells of audio data that run past the end of the file only in its log, in three forms.
+_CUT_SHORT = re.compile(
+    r"^\s*(?:data|SSND|Data Size|riff)\s*:\s*(?P<promised>\d+)\s*\(should be (?P<present>\d+)\)"
+    r"|Calculated frame count (?P<frames>\d+) does not match value from 'ds64' chunk of (?P<ds64>\d+)",
+    re.MULTILINE,
+)
+# Written by encoders that stream and do not know the length beforehand.
+_UNKNOWN_LENGTHS = range(0x7FFFF000, 0x1_0000_0000)
+# Sloppy headers are common; what is missing up to these lengths is taken for a sloppy header.
+_SLOPPY_HEADER_SECONDS = 0.1
+_SLOPPY_ESTIMATE_SECONDS = 1.0
+
+
+def load(path: str | os.PathLike[str], *, sr: int) -> NDArray[np.float32]:
+    """Decode a whole file to mono at a sampling rate, as ``librosa.load`` does.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        An audio file that libsndfile decodes.
+    sr : int
+        Sampling rate of the result in Hz.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), float32
+        The signal; full scale is 1. Channels are averaged, resampling is soxr's "HQ".
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded, is cut short, silent, or holds NaN or infinite samples.
+
+    Examples
+    --------
+    >>> import numpy as np, soundfile, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "tone.wav"
+    >>> soundfile.write(path, np.sin(np.arange(44100) * 0.1), 44100)
+    >>> load(path, sr=22050).shape
+    (22050,)
+    """
+    return np.concatenate(list(_checked_blocks(path, sr, one_block_seconds=float("inf"))))
+
+
+def iter_windows(path: str | os.PathLike[str], *, sr: int, seconds: int, min_samples: int) -> Iterator[NDArray[np.float32]]:
+    """Decode a file window by window, in memory that does not grow with its length.
+
+    A file of up to twice `seconds` is one window. A longer one gives consecutive windows of `seconds`;
+    what remains at the end is joined to the last of them.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        An audio file that libsndfile decodes.
+    sr : int
+        Sampling rate of the result in Hz.
+    seconds : int
+        Length of a window in seconds.
+    min_samples : int
+        Fewest samples, at `sr`, that the whole file must give.
+
+    Yields
+    ------
+    np.ndarray, shape (n,), float32
+        Mono windows in their order in time.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded, is cut short, silent, too short, or holds NaN or infinite samples.
+        It may be raised after windows were yielded: what is wrong can stand at the end of a file.
+    """
+    full = sr * seconds
+    held: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+    split = False
+    for block in _checked_blocks(path, sr, one_block_seconds=2 * seconds):
+        held = np.concatenate((held, block)) if len(held) else block
+        while len(held) > 2 * full:
+            split = True
+            yield held[:full]
+            held = held[full:]
+    if split and len(held) == 2 * full:
+        yield held[:full]
+        held = held[full:]
+    if not split and len(held) < min_samples:
+        raise AudioError(
+            os.fspath(path), f"is {len(held) / sr:.2f} s long, and features need at least {min_samples / sr:.2f} s"
+        )
+    yield held
+
+
+def cut_segments(y: NDArray[np.float32], *, stride: int) -> NDArray[np.float32]:
+    """Cut a signal into the segments of the public tables, without a copy.
+
+    Segment ``k`` is ``y[stride * k : stride * k + stride - 1]``; one that does not fit whole is dropped.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,)
+        A mono signal.
+    stride : int
+        Samples from one segment's start to the next one's: 66150 for 3 s at 22050 Hz.
+
+    Returns
+    -------
+    np.ndarray, shape (n_segments, stride - 1)
+        A read-only view of `y`; ``n_segments`` may be 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cut_segments(np.arange(8), stride=3)
+    array([[0, 1],
+           [3, 4],
+           [6, 7]])
+    """
+    count = (len(y) + 1) // stride
+    if count == 0:
+        return np.empty((0, stride - 1), dtype=y.dtype)
+    step = y.strides[0]
+    return np.lib.stride_tricks.as_strided(y, (count, stride - 1), (step * stride, step), writeable=False)
+
+
+def _checked_blocks(
+    path: str | os.PathLike[str], sr: int, one_block_seconds: float
+) -> Iterator[NDArray[np.float32]]:
+    """Yield mono blocks at `sr`, in one block where the file is short enough; raise on unusable samples."""
+    name = os.fspath(path)
+    heard = False
+    empty = True
+    for block in _decoded_blocks(name, sr, one_block_seconds):
+        if not np.isfinite(block).all():
+            raise AudioError(name, "holds samples that are NaN or infinite")
+        heard = heard or bool(block.any())
+        empty = empty and len(block) == 0
+        yield block
+    if empty:
+        raise AudioError(name, "holds no samples")
+    if not heard:
+        raise AudioError(name, "is silent: every sample is zero")
+
+
+def _decoded_blocks(name: str, sr: int, one_block_seconds: float) -> Iterator[NDArray[np.float32]]:
+    import soundfile
+
+    try:
+        size = Path(name).stat().st_size
+    except OSError as error:
+        raise AudioError(name, f"cannot be read: {error.strerror}") from None
+    if Path(name).is_dir():
+        raise AudioError(name, "is a folder, not an audio file")
+    if size == 0:
+        raise AudioError(name, "is empty (0 bytes)")
+    if not os.access(name, os.R_OK):
+        raise AudioError(name, "cannot be read: Permission denied")
+    try:
+        with soundfile.SoundFile(name) as file:
+            _refuse_cut_short(name, file)
+            if file.frames <= one_block_seconds * file.samplerate:
+                y = _mono(file.read(dtype="float32", always_2d=True))
+                _refuse_missing_frames(name, file, len(y))
+                yield _resample(y, file.samplerate, sr)
+            else:
+                yield from _streamed_blocks(name, file, sr)
+    except soundfile.LibsndfileError as error:
+        # libsndfile's own sentence, such as "Format not recognised."
+        raise AudioError(name, f"cannot be decoded: {error.error_string.rstrip('.') or 'its data are damaged'}") from None
+
+
+def _streamed_blocks(name: str, file: soundfile.SoundFile, sr: int) -> Iterator[NDArray[np.float32]]:
+    import soxr
+
+    stream = None
+    if file.samplerate != sr:
+        stream = soxr.ResampleStream(file.samplerate, sr, 1, dtype="float32", quality="HQ")
+    decoded = 0
+    while len(frames := file.read(_BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True)):
+        decoded += len(frames)
+        y = _mono(frames)
+        yield y if stream is None else stream.resample_chunk(y)
+    _refuse_missing_frames(name, file, decoded)
+    if stream is not None:
+        yield stream.resample_chunk(np.empty(0, dtype=np.float32), last=True)
+
+
+def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    return frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
+
+
+def _resample(y: NDArray[np.float32], sr_in: int, sr_out: int) -> NDArray[np.float32]:
+    if sr_in == sr_out or len(y) == 0:
+        return np.ascontiguousarray(y)
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(y, sr_in, sr_out, quality="HQ")
+    # librosa.resample fixes the length to this, by cutting or by zeros.
+    length = -(-len(y) * sr_out // sr_in)
+    return np.pad(resampled[:length], (0, max(0, length - len(resampled))))
+
+
+def _refuse_cut_short(name: str, file: soundfile.SoundFile) -> None:
+    found = _CUT_SHORT.search(file.extra_info)
+    if found is None:
+        return
+    if found["ds64"]:
+        share = int(found["frames"]) / max(1, int(found["ds64"]))
+    elif int(found["promised"]) in _UNKNOWN_LENGTHS:
+        return
+    else:
+        share = int(found["present"]) / max(1, int(found["promised"]))
+    present = file.frames / file.samplerate
+    promised = present / share if share else float("inf")
+    if promised - present > _SLOPPY_HEADER_SECONDS:
+        raise AudioError(name, _cut_short(promised, present))
+
+
+def _refuse_missing_frames(name: str, file: soundfile.SoundFile, decoded: int) -> None:
+    promised, present = file.frames / file.samplerate, decoded / file.samplerate
+    if promised - present > _SLOPPY_ESTIMATE_SECONDS:
+        raise AudioError(name, _cut_short(promised, present))
+
+
+def _cut_short(promised: float, present: float) -> str:
+    return f"is cut short: its header promises {promised:.2f} s and {present:.2f} s are there"

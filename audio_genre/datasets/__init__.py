@@ -1,0 +1,1 @@
+"""Files to arrays and groups: tables and evaluation protocols."""

@@ -1,0 +1,50 @@
+"""The error tree: whatever a user can cause is an `AudioGenreError` whose message is one sentence."""
+
+from __future__ import annotations
+
+
+class AudioGenreError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    The message is one sentence with the value, the rule and the next step, fit to be shown as it is.
+    """
+
+
+class ParameterError(AudioGenreError, ValueError):
+    """An argument is outside its permitted range."""
+
+
+class AudioError(AudioGenreError):
+    """An audio file cannot be decoded, or holds nothing that features can be computed from.
+
+    Parameters
+    ----------
+    path : str
+        The file, as the caller named it.
+    reason : str
+        What is wrong with it, to be read after the path: "is silent: every sample is zero".
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}."
+
+
+class ExtractionError(AudioGenreError):
+    """An extraction cannot start or go on: no audio found, no space left, folder not writable."""
+
+
+class TableError(AudioGenreError):
+    """A feature table cannot be read, or lacks what its schema asks for."""
+
+
+class ProtocolError(AudioGenreError):
+    """An evaluation protocol does not apply to the data it was given."""
+
+
+class BundleError(AudioGenreError):
+    """A model bundle is incomplete, malformed, or made for another recipe."""

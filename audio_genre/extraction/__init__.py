@@ -1,0 +1,1 @@
+"""Folder of audio to tables and pictures: plan, one clip's work, journal, engines, writers."""

@@ -1,0 +1,146 @@
+"""Versioned feature recipes: every parameter that changes a number, in one place, and the column names.
+
+A recipe that has been released never changes; another number means another version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from audio_genre.errors import ParameterError
+
+_STEMS = (
+    "chroma_stft",
+    "rms",
+    "spectral_centroid",
+    "spectral_bandwidth",
+    "rolloff",
+    "zero_crossing_rate",
+    "harmony",
+    "perceptr",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named, versioned set of features with every signal-processing parameter written out.
+
+    Attributes
+    ----------
+    name : str
+        Name and version, such as ``"gtzan57-v1"``; tables, pictures and bundles record it.
+    sr : int
+        Sampling rate in Hz that every signal is resampled to.
+    n_fft, hop_length : int
+        Length and hop of the short-time Fourier transform (STFT), in samples.
+    window : str
+        Window of the STFT; periodic.
+    pad_mode : str
+        How the signal is continued beyond its ends, for centred frames.
+    n_mels, n_mfcc, n_chroma : int
+        Bands of the mel spectrogram, mel-frequency cepstral coefficients, pitch classes.
+    top_db : float
+        Dynamic range kept of the mel spectrogram, in dB below its maximum.
+    amin : float
+        Smallest power that is told from silence.
+    roll_percent : float
+        Share of the magnitude below the roll-off frequency.
+    hpss_kernel : int
+        Length of both median filters of the harmonic-percussive separation, in frames or bins.
+    hpss_power, hpss_margin : float
+        Exponent and margin of the separation's soft masks.
+    tuning_resolution : float
+        Resolution of the tuning estimate, in fractions of a semitone.
+    tempo_start_bpm, tempo_std_octaves, tempo_max_bpm : float
+        Centre (BPM), width (octaves) and upper limit (BPM) of the tempo prior.
+    tempo_window_seconds : float
+        Length of the onset autocorrelation window.
+    clip_seconds, segment_seconds : int
+        Length of the windows behind one row of the "30-s" and of the "3-s" table.
+
+    Examples
+    --------
+    >>> from audio_genre.features import GTZAN57
+    >>> len(GTZAN57.feature_names), GTZAN57.feature_names[:2]
+    (57, ('chroma_stft_mean', 'chroma_stft_var'))
+    """
+
+    name: str
+    sr: int = 22050
+    n_fft: int = 2048
+    hop_length: int = 512
+    window: str = "hann"
+    pad_mode: str = "reflect"
+    n_mels: int = 128
+    n_mfcc: int = 20
+    n_chroma: int = 12
+    top_db: float = 80.0
+    amin: float = 1e-10
+    roll_percent: float = 0.85
+    hpss_kernel: int = 31
+    hpss_power: float = 2.0
+    hpss_margin: float = 1.0
+    tuning_resolution: float = 0.01
+    tempo_start_bpm: float = 120.0
+    tempo_std_octaves: float = 1.0
+    tempo_max_bpm: float = 320.0
+    tempo_window_seconds: float = 8.0
+    clip_seconds: int = 30
+    segment_seconds: int = 3
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the public tables."""
+        names = [f"{stem}_{moment}" for stem in _STEMS for moment in ("mean", "var")]
+        names.append("tempo")
+        names += [f"mfcc{i}_{moment}" for i in range(1, self.n_mfcc + 1) for moment in ("mean", "var")]
+        return tuple(names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a feature table: ``filename``, ``length``, the features, ``label``."""
+        return ("filename", "length", *self.feature_names, "label")
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples in one full window of the clip table (661500 for 30 s at 22050 Hz)."""
+        return self.clip_seconds * self.sr
+
+    def parameters(self) -> dict[str, Any]:
+        """Return every parameter as plain data, for side-car files."""
+        return asdict(self)
+
+
+GTZAN57 = Recipe(name="gtzan57-v1")
+"""The 57 features of the public GTZAN tables."""
+
+RECIPES = MappingProxyType({GTZAN57.name: GTZAN57})
+"""Every recipe by its name."""
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return the recipe of a name.
+
+    Parameters
+    ----------
+    name : str
+        Name and version, such as ``"gtzan57-v1"``.
+
+    Returns
+    -------
+    Recipe
+        The recipe.
+
+    Raises
+    ------
+    ParameterError
+        If this version of the package knows no such recipe.
+    """
+    try:
+        return RECIPES[name]
+    except KeyError:
+        known = ", ".join(RECIPES)
+        raise ParameterError(f"The recipe {name!r} is unknown; this version knows {known}.") from None

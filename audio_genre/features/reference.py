@@ -1,0 +1,74 @@
+"""The recipe in plain librosa calls, one or two a feature: slow, and the definition of every number.
+
+The fast path in `audio_genre.features.matrix` is tested and benchmarked against this one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audio_genre.features.recipe import GTZAN57, Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDArray[np.float64]:
+    """Compute one row of features with librosa.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,), float32
+        Mono signal at ``recipe.sr``.
+    recipe : Recipe
+        Parameters of every feature.
+
+    Returns
+    -------
+    np.ndarray, shape (len(recipe.feature_names),), float64
+        The features, in the order of ``recipe.feature_names``.
+
+    References
+    ----------
+    McFee et al., "librosa: Audio and music signal analysis in Python", SciPy 2015.
+    Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010.
+    """
+    import librosa
+
+    sr, n_fft, hop = recipe.sr, recipe.n_fft, recipe.hop_length
+    D = librosa.stft(y, n_fft=n_fft, hop_length=hop, window=recipe.window, pad_mode=recipe.pad_mode)
+    S = np.abs(D)
+    P = S**2
+    M = librosa.power_to_db(
+        librosa.feature.melspectrogram(S=P, sr=sr, n_fft=n_fft, n_mels=recipe.n_mels),
+        ref=1.0,
+        amin=recipe.amin,
+        top_db=recipe.top_db,
+    )
+    harmonic, percussive = (
+        librosa.util.fix_length(librosa.istft(part, hop_length=hop, window=recipe.window), size=len(y))
+        for part in librosa.decompose.hpss(
+            D, kernel_size=recipe.hpss_kernel, power=recipe.hpss_power, margin=recipe.hpss_margin
+        )
+    )
+    onsets = librosa.onset.onset_strength(S=M, sr=sr, hop_length=hop, n_fft=n_fft, aggregate=np.median)
+    tempo, _ = librosa.beat.beat_track(
+        onset_envelope=onsets, sr=sr, hop_length=hop, start_bpm=recipe.tempo_start_bpm
+    )
+    pooled = (
+        librosa.feature.chroma_stft(S=P, sr=sr, n_fft=n_fft, n_chroma=recipe.n_chroma),
+        librosa.feature.rms(y=y, frame_length=n_fft, hop_length=hop, pad_mode=recipe.pad_mode),
+        librosa.feature.spectral_centroid(S=S, sr=sr, n_fft=n_fft),
+        librosa.feature.spectral_bandwidth(S=S, sr=sr, n_fft=n_fft),
+        librosa.feature.spectral_rolloff(S=S, sr=sr, n_fft=n_fft, roll_percent=recipe.roll_percent),
+        librosa.feature.zero_crossing_rate(y, frame_length=n_fft, hop_length=hop),
+        harmonic,
+        percussive,
+    )
+    values = [moment(values) for values in pooled for moment in (np.mean, np.var)]
+    values.append(np.asarray(tempo).item())
+    for coefficients in librosa.feature.mfcc(S=M, n_mfcc=recipe.n_mfcc):
+        values += [np.mean(coefficients), np.var(coefficients)]
+    return np.array(values, dtype=np.float64)

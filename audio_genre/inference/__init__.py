@@ -1,0 +1,1 @@
+"""Bundle and clip to answer."""

@@ -1,0 +1,1 @@
+"""Arrays to model bundles: the dense variants, one fit loop, the bundle."""
