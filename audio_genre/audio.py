@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +69,9 @@ def load(path: str | os.PathLike[str], *, sr: int) -> NDArray[np.float32]:
     return np.concatenate(list(_checked_blocks(path, sr, one_block_seconds=float("inf"))))
 
 
-def iter_windows(path: str | os.PathLike[str], *, sr: int, seconds: int, min_samples: int) -> Iterator[NDArray[np.float32]]:
+def iter_windows(
+    path: str | os.PathLike[str], *, sr: int, seconds: int, min_samples: int
+) -> Iterator[NDArray[np.float32]]:
     """Decode a file window by window, in memory that does not grow with its length.
 
     A file of up to twice `seconds` is one window. A longer one gives consecutive windows of `seconds`;
@@ -145,9 +150,31 @@ def cut_segments(y: NDArray[np.float32], *, stride: int) -> NDArray[np.float32]:
     return np.lib.stride_tricks.as_strided(y, (count, stride - 1), (step * stride, step), writeable=False)
 
 
-def _checked_blocks(
-    path: str | os.PathLike[str], sr: int, one_block_seconds: float
-) -> Iterator[NDArray[np.float32]]:
+def content_hash(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's bytes, to tell whether its content changed.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, empty, not a regular file, or may not be read.
+    """
+    name = os.fspath(path)
+    _refuse_unreadable(name)
+    with Path(name).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked_blocks(path: str | os.PathLike[str], sr: int, one_block_seconds: float) -> Iterator[NDArray[np.float32]]:
     """Yield mono blocks at `sr`, in one block where the file is short enough; raise on unusable samples."""
     name = os.fspath(path)
     heard = False
@@ -164,31 +191,84 @@ def _checked_blocks(
         raise AudioError(name, "is silent: every sample is zero")
 
 
+def _refuse_unreadable(name: str) -> None:
+    try:
+        status = Path(name).stat()
+        # Opening a pipe or a device could wait for ever.
+        if stat.S_ISREG(status.st_mode) and status.st_size:
+            with Path(name).open("rb"):
+                return
+    except OSError as error:
+        raise AudioError(name, f"cannot be read: {error.strerror}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioError(name, "is a folder, not an audio file")
+    raise AudioError(name, "is empty (0 bytes)" if stat.S_ISREG(status.st_mode) else "is not a regular file")
+
+
+def _native(name: str) -> str | bytes:
+    # soundfile encodes a str strictly, and so fails on names that are not valid in the system's encoding.
+    return os.fsencode(name) if os.name == "posix" else name
+
+
+class _QuietStderr:
+    """Keeps what decoders write to file descriptor 2 from the terminal, while at least one thread decodes.
+
+    mpg123 inside libsndfile warns there, of stream sizes and tags, and has no switch that reaches it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._kept = -1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._threads == 0:
+                self._kept = self._silence()
+            self._threads += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._threads -= 1
+            if self._threads == 0 and self._kept >= 0:
+                os.dup2(self._kept, 2)
+                os.close(self._kept)
+
+    @staticmethod
+    def _silence() -> int:
+        try:
+            kept = os.dup(2)
+        except OSError:  # a program without a stderr
+            return -1
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        return kept
+
+
+_QUIET = _QuietStderr()
+
+
 def _decoded_blocks(name: str, sr: int, one_block_seconds: float) -> Iterator[NDArray[np.float32]]:
     import soundfile
 
+    _refuse_unreadable(name)
     try:
-        size = Path(name).stat().st_size
-    except OSError as error:
-        raise AudioError(name, f"cannot be read: {error.strerror}") from None
-    if Path(name).is_dir():
-        raise AudioError(name, "is a folder, not an audio file")
-    if size == 0:
-        raise AudioError(name, "is empty (0 bytes)")
-    if not os.access(name, os.R_OK):
-        raise AudioError(name, "cannot be read: Permission denied")
-    try:
-        with soundfile.SoundFile(name) as file:
+        with _QUIET:
+            file = soundfile.SoundFile(_native(name))
+        with file:
             _refuse_cut_short(name, file)
             if file.frames <= one_block_seconds * file.samplerate:
-                y = _mono(file.read(dtype="float32", always_2d=True))
+                y = _mono(_read(file))
                 _refuse_missing_frames(name, file, len(y))
-                yield _resample(y, file.samplerate, sr)
+                yield resample(y, file.samplerate, sr)
             else:
                 yield from _streamed_blocks(name, file, sr)
     except soundfile.LibsndfileError as error:
         # libsndfile's own sentence, such as "Format not recognised."
-        raise AudioError(name, f"cannot be decoded: {error.error_string.rstrip('.') or 'its data are damaged'}") from None
+        raise AudioError(
+            name, f"cannot be decoded: {error.error_string.rstrip('.') or 'its data are damaged'}"
+        ) from None
 
 
 def _streamed_blocks(name: str, file: soundfile.SoundFile, sr: int) -> Iterator[NDArray[np.float32]]:
@@ -198,7 +278,7 @@ def _streamed_blocks(name: str, file: soundfile.SoundFile, sr: int) -> Iterator[
     if file.samplerate != sr:
         stream = soxr.ResampleStream(file.samplerate, sr, 1, dtype="float32", quality="HQ")
     decoded = 0
-    while len(frames := file.read(_BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True)):
+    while len(frames := _read(file, _BLOCK_SECONDS * file.samplerate)):
         decoded += len(frames)
         y = _mono(frames)
         yield y if stream is None else stream.resample_chunk(y)
@@ -207,11 +287,37 @@ def _streamed_blocks(name: str, file: soundfile.SoundFile, sr: int) -> Iterator[
         yield stream.resample_chunk(np.empty(0, dtype=np.float32), last=True)
 
 
+def _read(file: soundfile.SoundFile, frames: int = -1) -> NDArray[np.float32]:
+    with _QUIET:
+        block: NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
+    return block
+
+
 def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     return frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
 
 
-def _resample(y: NDArray[np.float32], sr_in: int, sr_out: int) -> NDArray[np.float32]:
+def resample(y: NDArray[np.float32], sr_in: int, sr_out: int) -> NDArray[np.float32]:
+    """Resample a signal as ``librosa.resample(res_type="soxr_hq")`` does.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,), float32
+        A mono signal.
+    sr_in, sr_out : int
+        Its sampling rate and that of the result, in Hz.
+
+    Returns
+    -------
+    np.ndarray, shape (ceil(n * sr_out / sr_in),), float32
+        The signal at `sr_out`; `y` itself where the rates agree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> resample(np.zeros(441, dtype=np.float32), 44100, 22050).shape
+    (221,)
+    """
     if sr_in == sr_out or len(y) == 0:
         return np.ascontiguousarray(y)
     import soxr

@@ -52,8 +52,18 @@ class Recipe:
         Length of both median filters of the harmonic-percussive separation, in frames or bins.
     hpss_power, hpss_margin : float
         Exponent and margin of the separation's soft masks.
+    mel_fmin, mel_fmax : float
+        Edges of the mel filter bank in Hz (Slaney's scale and area normalisation).
+    chroma_centre_octave, chroma_octave_width : float
+        Centre (octaves above A0 = 27.5 Hz) and width (octaves) of the Gaussian weight of the chroma filter bank.
     tuning_resolution : float
         Resolution of the tuning estimate, in fractions of a semitone.
+    tuning_fmin, tuning_fmax : float
+        Range of the spectral peaks that the tuning is estimated from, in Hz.
+    tuning_threshold : float
+        Smallest power of such a peak, as a share of the frame's maximum.
+    zero_threshold : float
+        Samples of no greater magnitude count as zero, and as positive, in the zero-crossing rate.
     tempo_start_bpm, tempo_std_octaves, tempo_max_bpm : float
         Centre (BPM), width (octaves) and upper limit (BPM) of the tempo prior.
     tempo_window_seconds : float
@@ -83,7 +93,15 @@ class Recipe:
     hpss_kernel: int = 31
     hpss_power: float = 2.0
     hpss_margin: float = 1.0
+    mel_fmin: float = 0.0
+    mel_fmax: float = 11025.0
+    chroma_centre_octave: float = 5.0
+    chroma_octave_width: float = 2.0
     tuning_resolution: float = 0.01
+    tuning_fmin: float = 150.0
+    tuning_fmax: float = 4000.0
+    tuning_threshold: float = 0.1
+    zero_threshold: float = 1e-10
     tempo_start_bpm: float = 120.0
     tempo_std_octaves: float = 1.0
     tempo_max_bpm: float = 320.0

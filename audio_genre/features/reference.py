@@ -54,9 +54,7 @@ def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDAr
         )
     )
     onsets = librosa.onset.onset_strength(S=M, sr=sr, hop_length=hop, n_fft=n_fft, aggregate=np.median)
-    tempo, _ = librosa.beat.beat_track(
-        onset_envelope=onsets, sr=sr, hop_length=hop, start_bpm=recipe.tempo_start_bpm
-    )
+    tempo, _ = librosa.beat.beat_track(onset_envelope=onsets, sr=sr, hop_length=hop, start_bpm=recipe.tempo_start_bpm)
     pooled = (
         librosa.feature.chroma_stft(S=P, sr=sr, n_fft=n_fft, n_chroma=recipe.n_chroma),
         librosa.feature.rms(y=y, frame_length=n_fft, hop_length=hop, pad_mode=recipe.pad_mode),

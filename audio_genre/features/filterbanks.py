@@ -1,0 +1,160 @@
+"""Filter banks and transforms as matrices, equal to librosa's, computed once and kept."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from audio_genre.features.recipe import Recipe
+
+# Slaney's mel scale: linear up to 1 kHz, logarithmic above.
+_MEL_HZ_PER_STEP = 200.0 / 3
+_MEL_BREAK_HZ = 1000.0
+_MEL_LOG_STEP = np.log(6.4) / 27.0
+
+_ArrayT = TypeVar("_ArrayT", bound="NDArray[Any]")
+
+
+@lru_cache(maxsize=4)
+def hann_window(n_fft: int) -> NDArray[np.float64]:
+    """Return the periodic Hann window.
+
+    Parameters
+    ----------
+    n_fft : int
+        Length in samples.
+
+    Returns
+    -------
+    np.ndarray, shape (n_fft,), float64
+        The window, read-only.
+    """
+    phase = 2 * np.pi / n_fft * np.arange(n_fft, dtype=np.float64)
+    return _frozen(np.asarray(0.5 - 0.5 * np.cos(phase), dtype=np.float64))
+
+
+@lru_cache(maxsize=4)
+def bin_frequencies(recipe: Recipe) -> NDArray[np.float64]:
+    """Return the centre frequency of every bin of the STFT.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Gives ``sr`` and ``n_fft``.
+
+    Returns
+    -------
+    np.ndarray, shape (n_fft // 2 + 1,), float64
+        Frequencies in Hz, read-only.
+    """
+    frequencies: NDArray[np.float64] = np.asarray(np.fft.rfftfreq(recipe.n_fft, 1.0 / recipe.sr), dtype=np.float64)
+    return _frozen(frequencies)
+
+
+@lru_cache(maxsize=4)
+def mel_filterbank(recipe: Recipe) -> NDArray[np.float32]:
+    """Return triangular filters of equal area on Slaney's mel scale, as ``librosa.filters.mel`` does.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Gives ``sr``, ``n_fft``, ``n_mels``, ``mel_fmin`` and ``mel_fmax``.
+
+    Returns
+    -------
+    np.ndarray, shape (n_fft // 2 + 1, n_mels), float32
+        One filter a column, read-only.
+
+    References
+    ----------
+    Slaney, "Auditory Toolbox", version 2, 1998.
+    """
+    mels = np.linspace(_hz_to_mel(recipe.mel_fmin), _hz_to_mel(recipe.mel_fmax), recipe.n_mels + 2)
+    edges = _mel_to_hz(mels)
+    ramps = edges[:, None] - bin_frequencies(recipe)
+    widths = np.diff(edges)[:, None]
+    lower = -ramps[:-2] / widths[:-1]
+    upper = ramps[2:] / widths[1:]
+    filters = np.maximum(0, np.minimum(lower, upper)).astype(np.float32)
+    filters *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
+    return _frozen(np.ascontiguousarray(filters.T))
+
+
+@lru_cache(maxsize=128)
+def chroma_filterbank(recipe: Recipe, tuning: float) -> NDArray[np.float32]:
+    """Return the projection of bins onto pitch classes, as ``librosa.filters.chroma`` does.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Gives ``sr``, ``n_fft``, ``n_chroma``, ``chroma_centre_octave`` and ``chroma_octave_width``.
+    tuning : float
+        Deviation from A4 = 440 Hz, in fractions of a semitone.
+
+    Returns
+    -------
+    np.ndarray, shape (n_fft // 2 + 1, n_chroma), float32
+        One pitch class a column, from C; read-only.
+
+    References
+    ----------
+    Ellis, "Chroma feature analysis and synthesis", 2007.
+    """
+    n_chroma = recipe.n_chroma
+    a0 = 440.0 * 2.0 ** (tuning / n_chroma) / 16
+    frequencies = np.linspace(0, recipe.sr, recipe.n_fft, endpoint=False)[1:]
+    pitches = n_chroma * np.log2(frequencies / a0)
+    # Bin 0 has no pitch; it is put 1.5 octaves below bin 1.
+    pitches = np.concatenate(([pitches[0] - 1.5 * n_chroma], pitches))
+    widths = np.concatenate((np.maximum(np.diff(pitches), 1.0), [1.0]))
+    half = np.round(n_chroma / 2)
+    distance = np.remainder(pitches[:, None] - np.arange(n_chroma) + half + 10 * n_chroma, n_chroma) - half
+    weights = np.exp(-0.5 * (2 * distance / widths[:, None]) ** 2)
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    octaves = (pitches / n_chroma - recipe.chroma_centre_octave) / recipe.chroma_octave_width
+    weights *= np.exp(-0.5 * octaves**2)[:, None]
+    from_c = np.roll(weights, -3 * (n_chroma // 12), axis=1)
+    return _frozen(np.ascontiguousarray(from_c[: recipe.n_fft // 2 + 1], dtype=np.float32))
+
+
+@lru_cache(maxsize=4)
+def dct_matrix(recipe: Recipe) -> NDArray[np.float64]:
+    """Return the orthonormal discrete cosine transform of type II that turns mel bands into MFCC.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Gives ``n_mels`` and ``n_mfcc``.
+
+    Returns
+    -------
+    np.ndarray, shape (n_mels, n_mfcc), float64
+        One coefficient a column, read-only.
+    """
+    n = recipe.n_mels
+    angles = np.pi / n * (np.arange(n)[:, None] + 0.5) * np.arange(recipe.n_mfcc)
+    matrix = np.sqrt(2.0 / n) * np.cos(angles)
+    matrix[:, 0] /= np.sqrt(2.0)
+    return _frozen(matrix)
+
+
+def _hz_to_mel(hz: float) -> float:
+    if hz < _MEL_BREAK_HZ:
+        return hz / _MEL_HZ_PER_STEP
+    return float(_MEL_BREAK_HZ / _MEL_HZ_PER_STEP + np.log(hz / _MEL_BREAK_HZ) / _MEL_LOG_STEP)
+
+
+def _mel_to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
+    break_mel = _MEL_BREAK_HZ / _MEL_HZ_PER_STEP
+    logarithmic = _MEL_BREAK_HZ * np.exp(_MEL_LOG_STEP * (mels - break_mel))
+    return np.where(mels >= break_mel, logarithmic, mels * _MEL_HZ_PER_STEP)
+
+
+def _frozen(array: _ArrayT) -> _ArrayT:
+    array.setflags(write=False)
+    return array

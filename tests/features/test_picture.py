@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import io
+import json
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from audio_genre.errors import ParameterError
+from audio_genre.features import GTZAN57
+from audio_genre.features.picture import TEXT_KEY, decode_picture, encode_picture
+
+MEL_DB = np.maximum(np.random.default_rng(0).normal(-40, 25, (128, 130)), -70).astype(np.float32)
+MEL_DB = np.minimum(MEL_DB, 10)
+MEL_DB[5, 7] = 10
+
+
+def opened(png: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png))
+
+
+def test_one_pixel_a_frame_and_band_in_indexed_colour() -> None:
+    image = opened(encode_picture(MEL_DB, recipe=GTZAN57))
+    assert (image.format, image.mode, image.size) == ("PNG", "P", (130, 128))
+
+
+def test_values_come_back_to_half_a_step() -> None:
+    values, parameters = decode_picture(encode_picture(MEL_DB, recipe=GTZAN57))
+    assert np.abs(values - MEL_DB).max() <= 80 / 255 / 2 + 1e-4
+    assert (parameters["db_min"], parameters["db_max"]) == (-70, 10)
+
+
+def test_the_lowest_band_is_at_the_bottom() -> None:
+    rising = np.repeat(np.linspace(-80, 0, 128, dtype=np.float32)[:, None], 4, axis=1)
+    pixels = np.asarray(opened(encode_picture(rising, recipe=GTZAN57)))
+    assert pixels[-1, 0] == 0
+    assert pixels[0, 0] == 255
+
+
+def test_parameters_stand_in_the_text_chunk() -> None:
+    parameters = json.loads(opened(encode_picture(MEL_DB, recipe=GTZAN57)).text[TEXT_KEY])
+    assert parameters["recipe"] == "gtzan57-v1"
+    assert {"sr", "n_fft", "hop_length", "n_mels", "top_db", "representation", "n_frames"} <= set(parameters)
+
+
+def test_palette_is_the_colormap() -> None:
+    palette = np.array(opened(encode_picture(MEL_DB, recipe=GTZAN57)).getpalette()).reshape(256, 3)
+    assert np.array_equal(palette, mpl.colormaps["magma"](np.arange(256), bytes=True)[:, :3])
+
+
+def test_other_sizes() -> None:
+    assert opened(encode_picture(MEL_DB, recipe=GTZAN57, size=(432, 288))).size == (432, 288)
+    with pytest.raises(ParameterError, match="got 0x288"):
+        encode_picture(MEL_DB, recipe=GTZAN57, size=(0, 288))
+
+
+def test_a_constant_spectrogram_is_a_picture_too() -> None:
+    values, _ = decode_picture(encode_picture(np.full((128, 10), -100, np.float32), recipe=GTZAN57))
+    assert np.all(values == -100)
+
+
+def test_foreign_pictures_have_no_values() -> None:
+    file = io.BytesIO()
+    Image.new("RGBA", (4, 4)).save(file, format="PNG")
+    with pytest.raises(ParameterError, match="mode RGBA"):
+        decode_picture(file.getvalue())
