@@ -194,7 +194,7 @@ def _rows_and_mel(signals: NDArray[np.float32], recipe: Recipe) -> tuple[NDArray
     pool("spectral_bandwidth", spectra.bandwidth)
     pool("rolloff", spectra.rolloff)
     pool("zero_crossing_rate", _zero_crossing_rate(signals, recipe))
-    harmonic, percussive = separate(spectra.D, spectra.S, n_samples, recipe, workspace)
+    harmonic, percussive = separate(signals, spectra.D, spectra.S, recipe, workspace)
     pool("harmony", harmonic)
     pool("perceptr", percussive)
     rows["tempo"] = estimate_tempos(M, recipe)

@@ -20,18 +20,22 @@ _BLOCK_FRAMES = 32
 
 
 def separate(
-    D: NDArray[np.complex64], S: NDArray[np.float32], n_samples: int, recipe: Recipe, workspace: Workspace
+    signals: NDArray[np.float32],
+    D: NDArray[np.complex64],
+    S: NDArray[np.float32],
+    recipe: Recipe,
+    workspace: Workspace,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Split signals into their harmonic and percussive waveforms, as librosa's ``hpss`` and ``istft`` do.
 
     Parameters
     ----------
+    signals : np.ndarray, shape (n_signals, n_samples), float32
+        The signals themselves.
     D : np.ndarray, shape (n_signals, n_frames, n_fft // 2 + 1), complex64
-        STFT of the signals.
+        Their STFT.
     S : np.ndarray, shape (n_signals, n_frames, n_fft // 2 + 1), float32
         Its magnitude.
-    n_samples : int
-        Length of each signal; behind the last whole hop the waveforms are filled with zeros.
     recipe : Recipe
         Gives the kernel and the transform.
     workspace : Workspace
@@ -40,7 +44,12 @@ def separate(
     Returns
     -------
     harmonic, percussive : np.ndarray, shape (n_signals, n_samples), float32
-        The waveforms; views of workspace buffers, valid until its next use.
+        The waveforms, zero behind the last whole hop; views of workspace buffers, valid until its next use.
+
+    Notes
+    -----
+    Both soft masks add up to one and the inverse transform is linear, so the percussive waveform is what the
+    harmonic one leaves of the signal: one mask and one inverse transform are enough.
 
     References
     ----------
@@ -54,50 +63,41 @@ def separate(
     running_median(S.reshape(-1, n_bins).T, recipe.hpss_kernel, out=sudden.reshape(-1, n_bins).T)
 
     hop = recipe.hop_length
-    shape = (n_signals, n_frames - 1 + recipe.n_fft // hop, hop)
-    sums = workspace.floats("harmonic", shape), workspace.floats("percussive", shape)
+    total = workspace.floats("harmonic", (n_signals, n_frames - 1 + recipe.n_fft // hop, hop))
+    total[:] = 0
     window = hann_window(recipe.n_fft).astype(np.float32)
     for k in range(n_signals):
-        for total in sums:
-            total[k] = 0
         for start in range(0, n_frames, _BLOCK_FRAMES):
             block = slice(start, start + _BLOCK_FRAMES)
-            for total, mask in zip(sums, _soft_masks(steady[k, block], sudden[k, block]), strict=True):
-                _overlap_add(total[k, start:], D[k, block] * mask, window)
-    start = recipe.n_fft // 2
-    end = start + hop * (n_frames - 1)
-    norm = _window_sum(n_frames, recipe)[start:end]
-    waveforms = []
-    for total in sums:
-        flat = total.reshape(n_signals, -1)
-        flat[:, start:end] /= norm
-        flat[:, end:] = 0
-        waveforms.append(flat[:, start : start + n_samples])
-    return waveforms[0], waveforms[1]
+            mask = _harmonic_mask(steady[k, block], sudden[k, block])
+            _overlap_add(total[k, start:], D[k, block] * mask, window)
+
+    start, length = recipe.n_fft // 2, hop * (n_frames - 1)
+    flat = total.reshape(n_signals, -1)
+    flat[:, start : start + length] /= _window_sum(n_frames, recipe)[start : start + length]
+    flat[:, start + length :] = 0
+    harmonic = flat[:, start : start + signals.shape[1]]
+    percussive = workspace.floats("percussive", signals.shape)
+    np.subtract(signals[:, :length], harmonic[:, :length], out=percussive[:, :length])
+    percussive[:, length:] = 0
+    return harmonic, percussive
 
 
-def _soft_masks(
-    steady: NDArray[np.float32], sudden: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return both soft masks of power 2, each 0.5 where there is nothing to divide."""
+def _harmonic_mask(steady: NDArray[np.float32], sudden: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the soft mask of power 2, 0.5 where there is nothing to divide."""
     larger = np.maximum(steady, sudden)
     nothing = larger < np.finfo(np.float32).tiny
-    any_nothing = nothing.any()
-    if any_nothing:
-        larger[nothing] = 1
-    harmonic = np.divide(steady, larger, dtype=np.float32)
-    harmonic *= harmonic
-    percussive = np.divide(sudden, larger, dtype=np.float32)
-    percussive *= percussive
-    total = harmonic + percussive
-    if any_nothing:
-        total[nothing] = 1
-    harmonic /= total
-    percussive /= total
-    if any_nothing:
-        harmonic[nothing] = 0.5
-        percussive[nothing] = 0.5
-    return harmonic, percussive
+    larger[nothing] = 1
+    # Scaled by the larger, so that squares of small values do not vanish.
+    mask = np.divide(steady, larger, dtype=np.float32)
+    np.square(mask, out=mask)
+    rest = np.divide(sudden, larger, out=larger)
+    np.square(rest, out=rest)
+    rest += mask
+    rest[nothing] = 1
+    mask /= rest
+    mask[nothing] = 0.5
+    return mask
 
 
 def _overlap_add(total: NDArray[np.float32], spectra: NDArray[np.complex64], window: NDArray[np.float32]) -> None:

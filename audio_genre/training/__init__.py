@@ -1,1 +1,22 @@
 """Arrays to model bundles: the dense variants, one fit loop, the bundle."""
+
+from audio_genre.training.bundle import Bundle, load_bundle
+from audio_genre.training.fit import EpochReport, FitSettings, Progress
+from audio_genre.training.scores import Interval, Score, Scores
+from audio_genre.training.tabular import TrainedModel, train_tabular
+from audio_genre.training.variants import VARIANTS, DenseVariant
+
+__all__ = [
+    "VARIANTS",
+    "Bundle",
+    "DenseVariant",
+    "EpochReport",
+    "FitSettings",
+    "Interval",
+    "Progress",
+    "Score",
+    "Scores",
+    "TrainedModel",
+    "load_bundle",
+    "train_tabular",
+]
