@@ -1,0 +1,370 @@
+"""A trained model as a folder: the Keras model, a compact export, and a card that tells what it is.
+
+::
+
+    adam-4/
+      model.keras       to train on
+      model.tflite      to predict with LiteRT, without TensorFlow
+      card.json         classes, recipe, window, training data and hash, protocol, metrics, versions, seed
+      history.csv       one line a pass over the training rows
+      predictions.csv   probabilities of every test row
+
+Nothing in it is a pickle: reading a bundle runs no code from it. `model.keras` is only read to train on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import shutil
+import threading
+import uuid
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import audio_genre
+from audio_genre.datasets import Window
+from audio_genre.errors import BundleError, ParameterError
+from audio_genre.features import RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from audio_genre.training.fit import EpochReport
+
+FORMAT_VERSION = 1
+"""Version of the layout of a bundle; a later one is refused."""
+
+CARD, KERAS_MODEL, COMPACT_MODEL = "card.json", "model.keras", "model.tflite"
+HISTORY, PREDICTIONS = "history.csv", "predictions.csv"
+
+_AGREEMENT = 1e-5
+_PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "librosa", "ai-edge-litert")
+_CARD_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "kind": str,
+    "classes": list,
+    "recipe": (dict, type(None)),
+    "features": list,
+    "window": (dict, type(None)),
+    "input_shape": list,
+    "training_data": dict,
+    "protocol": dict,
+    "metrics": dict,
+    "versions": dict,
+}
+
+
+class Bundle:
+    """A trained model that predicts with LiteRT, without TensorFlow.
+
+    Get one from `load_bundle`, which checks what it reads.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder.
+    card : dict
+        What ``card.json`` holds.
+    runner : callable
+        The compact model, from inputs to probabilities.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder.
+    card : dict
+        What ``card.json`` holds.
+    """
+
+    def __init__(self, path: Path, card: dict[str, Any], runner: _Runner) -> None:
+        self.path = path
+        self.card = card
+        self._runner = runner
+
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.path)!r}, {len(self.classes)} classes)"
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return str(self.card["name"])
+
+    @property
+    def kind(self) -> str:
+        """What the model takes: ``"tabular"`` for rows of features."""
+        return str(self.card["kind"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes, in the order of the probabilities."""
+        return tuple(self.card["classes"])
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """Recipe of the features; None where they come from elsewhere."""
+        return None if self.card["recipe"] is None else RECIPES[self.card["recipe"]["name"]]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in the order in which the model takes them."""
+        return tuple(self.card["features"])
+
+    @property
+    def window(self) -> Window | None:
+        """The stretch of signal behind one row; None where there is no recipe."""
+        return None if self.card["window"] is None else Window(**self.card["window"])
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.card["input_shape"])
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Predict the probabilities of all classes.
+
+        Safe to call from several threads; they take turns.
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n, *input_shape)
+            Inputs as the model takes them: its own normalisation is inside.
+
+        Returns
+        -------
+        np.ndarray, shape (n, n_classes), float32
+            Probabilities, each row summing to 1.
+
+        Raises
+        ------
+        ParameterError
+            If the shape is another, or a value is NaN or infinite.
+        """
+        X = np.asarray(X, dtype=np.float32)
+        if X.shape[1:] != self.input_shape:
+            raise ParameterError(
+                f"The inputs of {self.name} must have the shape {_shape(('n', *self.input_shape))}; "
+                f"got {_shape(X.shape)}."
+            )
+        if not np.isfinite(X).all():
+            raise ParameterError(f"The inputs of {self.name} must be finite numbers; got NaN or infinite ones.")
+        if len(X) == 0:
+            return np.empty((0, len(self.classes)), dtype=np.float32)
+        return self._runner(X)
+
+
+def load_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Open a trained model.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Folder of the bundle.
+
+    Returns
+    -------
+    Bundle
+        The model and its card.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing or malformed, card and model disagree, or the bundle was made for a recipe or in a format
+        that this version of the package does not know.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise BundleError(f"{path} is no model bundle: there is no such folder; train one with `audio-genre train`.")
+    card = _read_card(path)
+    try:
+        model = (path / COMPACT_MODEL).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path / COMPACT_MODEL} cannot be read: {error.strerror}; train the model again.") from None
+    try:
+        runner = _Runner(model)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise BundleError(f"{path / COMPACT_MODEL} is damaged ({reason}); train the model again.") from None
+    expected = {"input": list(card["input_shape"]), "output": [len(card["classes"])]}
+    found = {"input": runner.input_shape, "output": runner.output_shape}
+    for side, shape in expected.items():
+        if found[side] != shape:
+            raise BundleError(
+                f"{path} contradicts itself: by its card the {side} of the model has the shape {_shape(shape)}, and "
+                f"in fact it has {_shape(found[side])}; train it again."
+            )
+    return Bundle(path, card, runner)
+
+
+def write_bundle(
+    folder: Path,
+    model: Any,
+    card: dict[str, Any],
+    *,
+    check: tuple[NDArray[Any], NDArray[Any]],
+    history: Sequence[EpochReport],
+    predictions: Iterable[Sequence[Any]],
+) -> None:
+    """Write a bundle whole or not at all; one that stands in its place is replaced when the new one is complete.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the bundle; its parent must exist.
+    model : keras.Model
+        The trained model.
+    card : dict
+        Fields of ``card.json``; format version and library versions are added.
+    check : tuple of np.ndarray, shapes (n, ...) and (n, n_classes)
+        Inputs of every class, and the probabilities that Keras gives; the compact export must agree.
+    history : sequence of EpochReport
+        Lines of ``history.csv``.
+    predictions : iterable of sequence
+        Rows of ``predictions.csv``, the header first.
+
+    Raises
+    ------
+    BundleError
+        If the export differs from Keras by more than 1e-5 in any probability, or the folder cannot be written.
+    """
+    card = {"format_version": FORMAT_VERSION, **card, "versions": _versions()}
+    compact = _export(model)
+    X, expected = check
+    difference = float(np.abs(_Runner(compact)(X) - expected).max())
+    if not difference <= _AGREEMENT:
+        raise BundleError(
+            f"The compact export of {card['name']} differs from Keras by {difference:.2g} where {_AGREEMENT:g} is "
+            "allowed; please report this with the versions of keras, tensorflow and ai-edge-litert."
+        )
+    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.unfinished")
+    replaced = unfinished.with_suffix(".replaced")
+    try:
+        unfinished.mkdir()
+        with warnings.catch_warnings():
+            # Keras reads its own variables in a way that NumPy 2 deprecates.
+            warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+            model.save(unfinished / KERAS_MODEL)
+        (unfinished / COMPACT_MODEL).write_bytes(compact)
+        _write_csv(unfinished / HISTORY, [list(asdict(history[0])), *(asdict(report).values() for report in history)])
+        _write_csv(unfinished / PREDICTIONS, predictions)
+        (unfinished / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(replaced)
+        unfinished.rename(folder)
+    except OSError as error:
+        raise BundleError(f"{folder} cannot be written: {error.strerror}; choose another folder.") from None
+    finally:
+        if replaced.exists() and not folder.exists():
+            replaced.rename(folder)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+class _Runner:
+    """A LiteRT interpreter as a function from inputs to outputs; threads take turns."""
+
+    def __init__(self, model: bytes) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        interpreter = Interpreter(
+            model_content=model,
+            num_threads=1,
+            # The default delegate announces itself on the standard error, and gains nothing on models this small.
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        self._run = interpreter.get_signature_runner()
+        ((self._input, takes),) = self._run.get_input_details().items()
+        ((self._output, gives),) = self._run.get_output_details().items()
+        self.input_shape: list[int] = takes["shape_signature"][1:].tolist()
+        self.output_shape: list[int] = gives["shape_signature"][1:].tolist()
+        self._lock = threading.Lock()
+
+    def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        with self._lock:
+            outputs: NDArray[np.float32] = self._run(**{self._input: X})[self._output]
+        return outputs
+
+
+def _export(model: Any) -> bytes:
+    """Convert a Keras model for LiteRT."""
+    from tensorflow import lite
+
+    # The converter goes through a saved model, and Keras prints what it saved.
+    with contextlib.redirect_stdout(io.StringIO()):
+        compact: bytes = lite.TFLiteConverter.from_keras_model(model).convert()
+    return compact
+
+
+def _write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version(), "audio-genre": audio_genre.__version__}
+    for package in _PACKAGES:
+        # A distribution may be installed under another name, such as tensorflow-cpu.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    file = path / CARD
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(f"{path} is no model bundle: {CARD} cannot be read ({error.strerror}).") from None
+    except ValueError:
+        raise BundleError(f"{file} is malformed: it is not JSON; train the model again.") from None
+    version = card.get("format_version") if isinstance(card, dict) else None
+    if not isinstance(version, int):
+        raise BundleError(f"{file} is malformed: it tells no format_version; train the model again.")
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            f"{path} has format version {version} and this version of audio-genre reads up to {FORMAT_VERSION}; "
+            "upgrade audio-genre."
+        )
+    for field, kind in _CARD_FIELDS.items():
+        if field not in card or not isinstance(card[field], kind):
+            raise BundleError(f"{file} is malformed: the field {field!r} is missing or of another type; train again.")
+    texts = [*card["classes"], *card["features"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise BundleError(f"{file} is malformed: classes and features must be texts; train the model again.")
+    if len(set(card["classes"])) < max(2, len(card["classes"])):
+        raise BundleError(f"{file} is malformed: it must name two or more classes, each once; train the model again.")
+    _refuse_other_recipe(path, card)
+    return dict(card)
+
+
+def _refuse_other_recipe(path: Path, card: dict[str, Any]) -> None:
+    if card["recipe"] is None:
+        return
+    name = card["recipe"].get("name")
+    if name not in RECIPES:
+        raise BundleError(
+            f"{path} was made for the recipe {name!r}, and this version of audio-genre knows {', '.join(RECIPES)}; "
+            "upgrade audio-genre or train the model again."
+        )
+    if card["recipe"].get("parameters") != json.loads(json.dumps(RECIPES[name].parameters())):
+        raise BundleError(
+            f"{path} was made with other parameters of the recipe {name!r} than this version of audio-genre has; "
+            "train the model again."
+        )
+    window = card["window"] or {}
+    if window.get("kind") not in ("clip", "segment") or not isinstance(window.get("seconds"), int | float):
+        raise BundleError(f"{path / CARD} is malformed: the field 'window' tells no kind and seconds; train again.")
+
+
+def _shape(shape: Iterable[Any]) -> str:
+    return f"({', '.join(map(str, shape))})"

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio_genre.datasets import GTZAN57_TABLE, TableSchema, load_table
+from audio_genre.errors import TableError
+
+COLUMNS = ["filename", "length", *GTZAN57_TABLE.features, "label"]
+TOY = TableSchema("toy", recipe=None, features=("energy", "speech"), label="genre", item="id", group="artist")
+
+
+def write(path: Path, rows: list[dict[str, object]], columns: list[str] | None = None) -> Path:
+    columns = columns or COLUMNS
+    lines = [",".join(columns)] + [",".join(str(row.get(name, 0.5)) for name in columns) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def rows(count: int = 4, **cells: object) -> list[dict[str, object]]:
+    return [
+        {"filename": f"rock.{k:05d}.wav", "length": 661500, "label": "rock", "tempo": k, **cells} for k in range(count)
+    ]
+
+
+def test_reads_features_in_schema_order_whatever_the_order_of_the_file(tmp_path: Path) -> None:
+    table = load_table(write(tmp_path / "a.csv", rows(3)))
+    reversed_ = load_table(write(tmp_path / "b.csv", rows(3), COLUMNS[::-1]))
+    assert table.X.shape == (3, 57)
+    assert table.X.dtype == np.float32
+    assert table.X[:, GTZAN57_TABLE.features.index("tempo")].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(table.X, reversed_.X)
+    assert table.items.tolist() == reversed_.items.tolist()
+    assert table.classes == ("rock",)
+    assert table.sha256 == hashlib.sha256((tmp_path / "a.csv").read_bytes()).hexdigest()
+
+
+def test_extra_columns_are_named_and_ignored(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", rows(3), ["Unnamed: 0", "", *COLUMNS, "mood", "mood"])
+    assert load_table(path).ignored == ("Unnamed: 0", "", "mood", "mood")
+
+
+def test_no_column_but_the_features_reaches_the_matrix(tmp_path: Path) -> None:
+    plain = load_table(write(tmp_path / "a.csv", rows(3)))
+    other = load_table(write(tmp_path / "b.csv", rows(3, length=7, mood=9), ["index", *COLUMNS, "mood"]))
+    np.testing.assert_array_equal(plain.X, other.X)
+
+
+def test_byte_order_mark_blank_lines_and_windows_line_ends_do_not_matter(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", rows(3))
+    expected = load_table(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n\r\n")
+    np.testing.assert_array_equal(load_table(path).X, expected.X)
+
+
+def test_another_schema_with_a_group_column(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.csv",
+        [{"id": f"t{k}", "genre": "jazz", "artist": f"a{k // 2}", "energy": k} for k in range(4)],
+        ["id", "artist", "speech", "energy", "genre", "playlist"],
+    )
+    table = load_table(path, TOY)
+    assert table.X.tolist() == [[0, 0.5], [1, 0.5], [2, 0.5], [3, 0.5]]
+    assert table.groups.tolist() == ["jazz/a0", "jazz/a0", "jazz/a1", "jazz/a1"]
+    assert table.window is None
+    assert table.ignored == ("playlist",)
+
+
+@pytest.mark.parametrize(
+    ("names", "length", "kind", "seconds"),
+    [
+        (["a.0.wav", "a.1.wav", "b.0.wav", "b.1.wav"], 66149, "segment", 3),
+        (["a.0.wav", "a.1.wav", "b.0.wav", "b.1.wav"], 220500, "segment", 10),
+        (["a.00000.wav", "a.00001.wav", "a.00002.wav", "a.00003.wav"], 661794, "clip", 30),
+        # Files of 20 s each are clips, although they are of one short length.
+        (["a.wav", "b.wav", "c.wav", "d.wav"], 441000, "clip", 30),
+        # A file of two minutes, cut in windows.
+        (["a.0.mp3", "a.1.mp3", "a.2.mp3", "a.3.mp3"], 661500, "clip", 30),
+    ],
+)
+def test_window_from_names_and_lengths(
+    tmp_path: Path, names: list[str], length: int, kind: str, seconds: float
+) -> None:
+    table = load_table(write(tmp_path / "a.csv", [{"filename": n, "length": length, "label": "x"} for n in names]))
+    assert table.window is not None
+    assert (table.window.kind, table.window.seconds) == (kind, seconds)
+
+
+@pytest.mark.parametrize(("segments", "seconds"), [(10, 3), (3, 10)])
+def test_window_without_a_length_column_comes_from_how_many_segments_a_track_has(
+    tmp_path: Path, segments: int, seconds: float
+) -> None:
+    cells: list[dict[str, object]] = [
+        {"filename": f"{track}.{k}.wav", "label": "x"} for track in "abc" for k in range(segments)
+    ]
+    table = load_table(write(tmp_path / "a.csv", cells[:-1], [name for name in COLUMNS if name != "length"]))
+    assert table.window is not None
+    assert (table.window.kind, table.window.seconds) == ("segment", seconds)
+
+
+def test_segments_of_a_track_stay_together_when_some_were_removed(tmp_path: Path) -> None:
+    names = [f"rock.{track:05d}.{k}.wav" for track in range(3) for k in (0, 1, 4, 9)]
+    table = load_table(write(tmp_path / "a.csv", [{"filename": n, "length": 66149, "label": "rock"} for n in names]))
+    assert len(set(table.groups)) == 3
+
+
+FAULTS = {
+    "missing": (None, "cannot be read: No such file"),
+    "empty": (b"", "is empty"),
+    "blank": (b"\n \n", "is empty"),
+    "binary": (b"\x89PNG\r\n\x1a\n\x00\x00", "is not a CSV table but binary data"),
+    "latin-1": ("größe,label\n".encode("latin-1"), "text that is not UTF-8"),
+    "prose": (b"This is a letter, not a table.\n", "is not a gtzan57 table: it has none of the 59 columns"),
+    "semicolons": (";".join(COLUMNS).encode(), "is not a gtzan57 table"),
+    "header only": (",".join(COLUMNS).encode(), "has a header and no rows"),
+    "ragged": (",".join(COLUMNS).encode() + b"\na.wav,1\n", "line 2 has 2 cells where the header has 60"),
+    "open quote": (b'filename,label\n"a', "is not a CSV table: line 2"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_file_that_is_no_table_is_refused_in_one_sentence(tmp_path: Path, fault: str) -> None:
+    content, message = FAULTS[fault]
+    path = tmp_path / "table.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TableError, match=message) as caught:
+        load_table(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="cannot be read: Is a directory"):
+        load_table(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("removed", "message"),
+    [
+        (["tempo"], "lacks the column 'tempo'; extract it again with recipe gtzan57-v1"),
+        (["label", "tempo"], "lacks the columns 'tempo', 'label'"),
+        (
+            ["mfcc1_mean", "mfcc2_mean", "mfcc3_mean", "mfcc4_mean"],
+            "'mfcc1_mean', 'mfcc2_mean', 'mfcc3_mean' and 1 more",
+        ),
+    ],
+)
+def test_missing_columns_are_named(tmp_path: Path, removed: list[str], message: str) -> None:
+    path = write(tmp_path / "a.csv", rows(3), [name for name in COLUMNS if name not in removed])
+    with pytest.raises(TableError, match=message):
+        load_table(path)
+
+
+def test_a_doubled_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="has the column 'tempo' twice"):
+        load_table(write(tmp_path / "a.csv", rows(3), [*COLUMNS, "tempo"]))
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("nan", "'nan'"),
+        ("inf", "'inf'"),
+        ("-inf", "'-inf'"),
+        ("fast", "'fast'"),
+        ("", "an empty cell"),
+        ("1e39", "1e\\+39"),
+    ],
+)
+def test_a_cell_that_is_no_finite_number_is_named_with_row_and_column(tmp_path: Path, cell: str, message: str) -> None:
+    cells = rows(4)
+    cells[2]["tempo"] = cell
+    with pytest.raises(TableError, match=rf"has {message} in the column 'tempo' of line 4 \(rock.00002.wav\)"):
+        load_table(write(tmp_path / "a.csv", cells))
+
+
+def test_a_table_without_labels_loads_and_cannot_be_trained_on(tmp_path: Path) -> None:
+    table = load_table(write(tmp_path / "a.csv", rows(3, label="")))
+    assert table.classes == ()
+    with pytest.raises(TableError, match=r"no label in 3 of 3 rows, the first being 'rock.00000.wav'"):
+        table.require_labels()
+
+
+def test_one_class_cannot_be_trained_on(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="only the class 'rock'"):
+        load_table(write(tmp_path / "a.csv", rows(3))).require_labels()
+
+
+def test_the_side_car_tells_the_recipe(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", rows(3))
+    side_car = tmp_path / "extraction.json"
+    side_car.write_text(json.dumps({"recipe": {"name": "gtzan57-v1"}}))
+    assert len(load_table(path)) == 3
+    side_car.write_text(json.dumps({"recipe": {"name": "gtzan57-v9"}}))
+    with pytest.raises(TableError, match="'gtzan57-v9' and 'gtzan57-v1' is needed"):
+        load_table(path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"recipe": "gtzan57-v1"}'])
+def test_a_side_car_that_tells_nothing_is_refused(tmp_path: Path, content: str) -> None:
+    path = write(tmp_path / "a.csv", rows(3))
+    (tmp_path / "extraction.json").write_text(content)
+    with pytest.raises(TableError, match=r"does not tell the recipe of a\.csv"):
+        load_table(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "kind", "seconds"),
+    [("features_30_sec.csv", 1000, "clip", 30), ("features_10_sec.csv", 2991, "segment", 10)],
+)
+def test_the_real_tables(shared_data: Path, name: str, count: int, kind: str, seconds: float) -> None:
+    table = load_table(shared_data / "gtzan" / name)
+    assert table.X.shape == (count, 57)
+    assert len(set(table.groups)) == 1000
+    assert len(table.classes) == 10
+    assert table.window is not None
+    assert (table.window.kind, table.window.seconds) == (kind, seconds)
+    assert table.ignored == ()

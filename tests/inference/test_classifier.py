@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio_genre.datasets import GTZAN57_TABLE
+from audio_genre.errors import AudioError, BundleError, ParameterError
+from audio_genre.features.matrix import feature_matrix
+from audio_genre.inference import Classification, Classifier, classifier
+from audio_genre.training import train_tabular
+
+SR = 22050
+STYLES = ("hiss", "hum")
+
+
+def make(style: str, seed: int, seconds: float, sr: int = SR) -> np.ndarray:
+    """A hum of a few partials, or a hiss of noise."""
+    rng = np.random.default_rng([STYLES.index(style), seed])
+    t = np.arange(round(seconds * sr)) / sr
+    if style == "hiss":
+        return (0.1 * rng.normal(size=len(t))).astype(np.float32)
+    f = rng.uniform(80, 120)
+    return (0.2 * sum(np.sin(2 * np.pi * f * k * t) / k for k in range(1, 5))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Models for clips and for 3-s segments, trained on features of signals."""
+    folder = tmp_path_factory.mktemp("models")
+    signals = {style: np.stack([make(style, seed, 3)[:-1] for seed in range(6)]) for style in STYLES}
+    features = {style: feature_matrix(signals[style]) for style in STYLES}
+    paths = {}
+    for kind, name, length in (("clip", "{}.{:05d}.wav", 661500), ("segment", "{}.{:05d}.0.wav", 66149)):
+        lines = [",".join(["filename", "length", *GTZAN57_TABLE.features, "label"])]
+        for style, X in features.items():
+            for k, row in enumerate(X):
+                lines.append(",".join([name.format(style, k), str(length), *map(repr, row.tolist()), style]))
+        table = folder / f"{kind}.csv"
+        table.write_text("\n".join(lines), encoding="utf-8")
+        (model,) = train_tabular(table, folder, variant="adam-4", epochs=30)
+        paths[kind] = model.path
+    return paths
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(y: np.ndarray, name: str = "x.wav", sr: int = SR) -> Path:
+        soundfile.write(tmp_path / name, y, sr)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("kind", ["clip", "segment"])
+def test_tells_what_it_has_learned(bundles, write, kind: str, style: str) -> None:
+    path = write(make(style, 99, 4))
+    answer = Classifier(bundles[kind]).classify(path)
+    assert answer.genre == style
+    assert answer.path == str(path)
+    assert answer.model == bundles[kind].name
+    assert list(answer.probabilities) == list(STYLES)
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-12)
+    assert answer.confidence == answer.probabilities[style] > 0.5
+    assert answer.top(5) == sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
+    assert answer.top(1) == [(style, answer.confidence)]
+
+
+def test_stereo_at_another_rate_is_the_same_music(bundles, write) -> None:
+    y = make("hum", 99, 4, sr=44100)
+    assert Classifier(bundles["clip"]).classify(write(np.column_stack([y, y]), sr=44100)).genre == "hum"
+
+
+SEGMENT = 3 * SR - 1
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("clip", 4, [(1, 4 * SR)]),
+        ("clip", 59, [(1, 59 * SR)]),
+        ("clip", 70, [(1, 30 * SR), (1, 40 * SR)]),
+        ("segment", 4, [(1, SEGMENT)]),
+        ("segment", 30, [(10, SEGMENT)]),
+        ("segment", 70, [(10, SEGMENT), (13, SEGMENT)]),
+    ],
+)
+def test_features_come_from_the_windows_of_the_table(bundles, write, monkeypatch, case):
+    kind, seconds, shapes = case
+    seen = []
+
+    def record(signals, recipe):
+        assert signals.dtype == np.float32
+        seen.append(signals.shape)
+        return np.zeros((len(signals), 57))
+
+    monkeypatch.setattr(classifier, "feature_matrix", record)
+    Classifier(bundles[kind]).classify(write(make("hiss", 0, seconds)))
+    assert seen == shapes
+
+
+def test_the_answer_is_the_mean_over_the_segments(bundles, write, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Classifier(bundles["segment"])
+    X = np.concatenate([feature_matrix(make(style, 1, 3)[np.newaxis, :-1]) for style in STYLES])
+    monkeypatch.setattr(classifier, "feature_matrix", lambda signals, recipe: X)
+    expected = model.probabilities(X).mean(axis=0)
+    answer = model.classify(write(make("hum", 1, 6)))
+    assert list(answer.probabilities.values()) == pytest.approx(expected.tolist())
+
+
+def test_silent_segments_have_no_say(bundles, write) -> None:
+    y = make("hum", 5, 3)
+    model = Classifier(bundles["segment"])
+    padded = model.classify(write(np.concatenate([y, np.zeros(3 * SR, dtype=np.float32)])))
+    assert padded.probabilities == pytest.approx(model.classify(write(y)).probabilities)
+
+
+@pytest.mark.parametrize("kind", ["clip", "segment"])
+def test_clips_that_cannot_be_classified(bundles, write, tmp_path: Path, kind: str) -> None:
+    model = Classifier(bundles[kind])
+    with pytest.raises(AudioError, match=r"is 2\.00 s long, and features need at least 3\.00 s"):
+        model.classify(write(make("hiss", 0, 2)))
+    with pytest.raises(AudioError, match="is silent"):
+        model.classify(write(np.zeros(4 * SR, dtype=np.float32)))
+    with pytest.raises(AudioError, match="cannot be read"):
+        model.classify(tmp_path / "absent.wav")
+    (tmp_path / "text.wav").write_text("not audio")
+    with pytest.raises(AudioError, match="cannot be decoded"):
+        model.classify(tmp_path / "text.wav")
+
+
+def test_features_that_are_no_numbers_are_told(bundles, write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "feature_matrix", lambda signals, recipe: np.full((1, 57), np.nan))
+    with pytest.raises(AudioError, match="gives features that are not finite numbers"):
+        Classifier(bundles["clip"]).classify(write(make("hum", 0, 4)))
+
+
+def test_ready_made_rows(bundles) -> None:
+    model = Classifier(bundles["clip"])
+    X = feature_matrix(np.stack([make(style, 50, 3) for style in STYLES]))
+    p = model.probabilities(X)
+    assert p.dtype == np.float64
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
+    assert [model.genres[k] for k in p.argmax(axis=1)] == list(STYLES)
+    with pytest.raises(ParameterError, match=r"must have the shape \(n, 57\)"):
+        model.probabilities(X[:, 1:])
+
+
+def test_models_that_take_no_audio_features_are_refused(bundles, tmp_path: Path) -> None:
+    features = list(reversed(GTZAN57_TABLE.features))
+    for field, value in {"features": features, "recipe": None}.items():
+        card = json.loads((bundles["clip"] / "card.json").read_text(encoding="utf-8")) | {field: value}
+        folder = tmp_path / field
+        folder.mkdir()
+        (folder / "model.tflite").write_bytes((bundles["clip"] / "model.tflite").read_bytes())
+        (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+        with pytest.raises(BundleError, match="so it cannot classify audio"):
+            Classifier(folder)
+
+
+def test_classification_is_quiet_and_loads_no_tensorflow(bundles, write) -> None:
+    path = write(make("hum", 99, 4))
+    code = (
+        "import sys; from audio_genre.inference import Classifier;"
+        f"print(Classifier({str(bundles['segment'])!r}).classify({str(path)!r}).genre);"
+        "assert not {'tensorflow', 'keras', 'sklearn', 'pandas'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hum\n", "")
+
+
+def test_the_best_genres_first() -> None:
+    answer = Classification("x.wav", "b", 0.5, {"a": 0.2, "b": 0.5, "c": 0.3}, "adam-4")
+    assert answer.top(2) == [("b", 0.5), ("c", 0.3)]

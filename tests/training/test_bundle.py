@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio_genre.datasets import Table, Window
+from audio_genre.errors import BundleError, ParameterError
+from audio_genre.features import GTZAN57
+from audio_genre.training import bundle as bundle_module
+from audio_genre.training import load_bundle, train_tabular
+
+FILES = {"model.keras", "model.tflite", "card.json", "history.csv", "predictions.csv"}
+
+
+@pytest.fixture(scope="module")
+def trained(clips: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (model,) = train_tabular(clips, tmp_path_factory.mktemp("models"), variant="adam-4", epochs=3)
+    return model.path
+
+
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "copy"))
+
+
+def test_files(trained: Path) -> None:
+    assert {path.name for path in trained.iterdir()} == FILES
+    assert [path.name for path in trained.parent.iterdir()] == [trained.name]
+
+
+def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
+    card = json.loads((trained / "card.json").read_text(encoding="utf-8"))
+    assert card["format_version"] == 1
+    assert (card["name"], card["kind"]) == ("adam-4", "tabular")
+    assert card["classes"] == ["calm", "loud", "odd"]
+    assert card["recipe"] == {"name": "gtzan57-v1", "parameters": GTZAN57.parameters()}
+    assert card["features"] == list(GTZAN57.feature_names)
+    assert card["window"] == {"kind": "clip", "seconds": 30}
+    assert card["input_shape"] == [57]
+    assert card["training_data"] == {
+        "file": "features_30_sec.csv",
+        "sha256": clips.sha256,
+        "schema": "gtzan57",
+        "rows": 30,
+        "tracks": 30,
+        "ignored_columns": [],
+    }
+    assert (card["protocol"]["name"], card["protocol"]["leaky"]) == ("track", False)
+    assert card["protocol"]["sizes"]["train"] == {"rows": 18, "tracks": 18}
+    for side, count in {"train": 18, "validation": 6, "test": 6}.items():
+        for unit in ("rows", "tracks"):
+            measured = card["metrics"][side][unit]
+            assert measured["count"] == count
+            assert (
+                0 <= measured["accuracy"]["low"] <= measured["accuracy"]["value"] <= measured["accuracy"]["high"] <= 1
+            )
+    assert card["variant"]["units"] == [256, 128, 64]
+    assert card["variant"]["fit"]["epochs"] == 3
+    assert (card["training"]["epochs"], card["training"]["interrupted"], card["seed"]) == (3, False, 0)
+    for package in ("python", "keras", "tensorflow", "numpy", "librosa", "audio-genre"):
+        assert card["versions"][package][0].isdigit()
+    assert card["created"].endswith("+00:00")
+
+
+def test_history_and_predictions(trained: Path) -> None:
+    with (trained / "history.csv").open(newline="") as file:
+        history = list(csv.DictReader(file))
+    assert [row["epoch"] for row in history] == ["1", "2", "3"]
+    assert set(history[0]) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+    with (trained / "predictions.csv").open(newline="") as file:
+        predictions = list(csv.DictReader(file))
+    assert len(predictions) == 6
+    for row in predictions:
+        p = {name: float(row[f"p({name})"]) for name in ("calm", "loud", "odd")}
+        assert sum(p.values()) == pytest.approx(1, abs=1e-5)
+        assert row["predicted"] == max(p, key=p.__getitem__)
+        assert row["track"] == f"{row['label']}/{row['item']}"
+    right = sum(row["label"] == row["predicted"] for row in predictions) / 6
+    card = json.loads((trained / "card.json").read_text(encoding="utf-8"))
+    assert card["metrics"]["test"]["rows"]["accuracy"]["value"] == pytest.approx(right)
+
+
+def test_the_compact_export_equals_keras(trained: Path, clips: Table) -> None:
+    import keras
+
+    expected = keras.saving.load_model(trained / "model.keras").predict(clips.X, verbose=0)
+    loaded = load_bundle(trained)
+    np.testing.assert_allclose(loaded.predict(clips.X), expected, atol=1e-5)
+    np.testing.assert_allclose(loaded.predict(clips.X[:1]), expected[:1], atol=1e-5)
+    assert loaded.predict(clips.X[:0]).shape == (0, 3)
+    # The features differ by 13 orders of magnitude: without the normalisation inside, this could not hold.
+    assert len(set(loaded.predict(clips.X).argmax(axis=1))) > 1
+
+
+def test_properties(trained: Path) -> None:
+    loaded = load_bundle(str(trained))
+    assert (loaded.name, loaded.kind, loaded.classes) == ("adam-4", "tabular", ("calm", "loud", "odd"))
+    assert loaded.recipe is GTZAN57
+    assert loaded.features == GTZAN57.feature_names
+    assert loaded.window == Window("clip", 30.0)
+    assert repr(loaded) == f"Bundle({str(trained)!r}, 3 classes)"
+
+
+def test_threads_take_turns(trained: Path, clips: Table) -> None:
+    loaded = load_bundle(trained)
+    expected = loaded.predict(clips.X)
+    wrong: list[int] = []
+
+    def work(size: int) -> None:
+        for _ in range(50):
+            if not np.allclose(loaded.predict(clips.X[:size]), expected[:size], atol=1e-6):
+                wrong.append(size)
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in (1, 7, 20, 30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros((2, 56)), r"must have the shape \(n, 57\); got \(2, 56\)"),
+        (np.zeros(57), r"got \(57\)"),
+        (np.full((1, 57), np.nan), "must be finite"),
+        (np.full((1, 57), np.inf), "must be finite"),
+    ],
+)
+def test_inputs_of_another_kind_are_refused(trained: Path, X: np.ndarray, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        load_bundle(trained).predict(X)
+
+
+def change(**fields: Any) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8")) | fields
+        (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+
+    return apply
+
+
+def put(name: str, content: bytes | None) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink() if content is None else (folder / name).write_bytes(content)  # type: ignore[return-value]
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no folder": (shutil.rmtree, "there is no such folder"),
+    "no card": (put("card.json", None), "card.json cannot be read"),
+    "no model": (put("model.tflite", None), "model.tflite cannot be read"),
+    "card of zeros": (put("card.json", b"\xff\xfe\x00"), "is malformed: it is not JSON"),
+    "half a card": (put("card.json", b'{"format_version": 1, "na'), "is malformed: it is not JSON"),
+    "a list": (put("card.json", b"[]"), "tells no format_version"),
+    "nothing": (put("card.json", b"{}"), "tells no format_version"),
+    "the future": (change(format_version=2), "has format version 2 and this version of audio-genre reads up to 1"),
+    "classes of another type": (change(classes="rock"), "the field 'classes' is missing or of another type"),
+    "no metrics": (change(metrics=None), "the field 'metrics' is missing"),
+    "one class too many": (
+        change(classes=["a", "b", "c", "d"]),
+        r"the output .* has the shape \(4\), and in fact it has \(3\)",
+    ),
+    "classes that are numbers": (change(classes=[1, 2, 3]), "classes and features must be texts"),
+    "one class twice": (change(classes=["a", "b", "b"]), "two or more classes, each once"),
+    "no class": (change(classes=[]), "two or more classes, each once"),
+    "another input": (change(input_shape=[56]), r"the input .* has the shape \(56\), and in fact it has \(57\)"),
+    "unknown recipe": (change(recipe={"name": "gtzan57-v9"}), "made for the recipe 'gtzan57-v9'"),
+    "recipe with other numbers": (
+        change(recipe={"name": "gtzan57-v1", "parameters": GTZAN57.parameters() | {"hop_length": 256}}),
+        "made with other parameters of the recipe 'gtzan57-v1'",
+    ),
+    "no window": (change(window=None), "the field 'window' tells no kind and seconds"),
+    "a window of another kind": (change(window={"kind": "bar", "seconds": 2}), "the field 'window' tells no kind"),
+    "empty model": (put("model.tflite", b""), "is damaged"),
+    "text for a model": (put("model.tflite", b"not a model at all" * 10), "is damaged"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_told_in_one_sentence(copy: Path, name: str) -> None:
+    damage, message = DAMAGE[name]
+    damage(copy)
+    with pytest.raises(BundleError, match=message) as caught:
+        load_bundle(copy)
+    assert "\n" not in str(caught.value)
+    assert str(copy) in str(caught.value)
+
+
+def test_a_truncated_model_is_refused(copy: Path) -> None:
+    model = copy / "model.tflite"
+    model.write_bytes(model.read_bytes()[:2000])
+    with pytest.raises(BundleError, match="is damaged"):
+        load_bundle(copy)
+
+
+def test_an_export_that_disagrees_is_not_written(clips: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_module, "_AGREEMENT", -1.0)
+    with pytest.raises(BundleError, match="The compact export of adam-4 differs from Keras"):
+        train_tabular(clips, tmp_path, variant="adam-4", epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_stays_when_its_successor_cannot_be_written(
+    trained: Path, clips: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "adam-4"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def no_space(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bundle_module, "_write_csv", no_space)
+    with pytest.raises(BundleError, match="cannot be written: No space left on device"):
+        train_tabular(clips, tmp_path, variant="adam-4", epochs=1)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [folder]
