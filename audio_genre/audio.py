@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,7 +167,7 @@ def content_hash(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     AudioError
-        If the file is missing, empty, not a regular file, or may not be read.
+        If the file is missing, not a regular file, or may not be read.
     """
     name = os.fspath(path)
     _refuse_unreadable(name)
@@ -193,16 +194,14 @@ def _checked_blocks(path: str | os.PathLike[str], sr: int, one_block_seconds: fl
 
 def _refuse_unreadable(name: str) -> None:
     try:
-        status = Path(name).stat()
+        mode = Path(name).stat().st_mode
         # Opening a pipe or a device could wait for ever.
-        if stat.S_ISREG(status.st_mode) and status.st_size:
+        if stat.S_ISREG(mode):
             with Path(name).open("rb"):
                 return
     except OSError as error:
         raise AudioError(name, f"cannot be read: {error.strerror}") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise AudioError(name, "is a folder, not an audio file")
-    raise AudioError(name, "is empty (0 bytes)" if stat.S_ISREG(status.st_mode) else "is not a regular file")
+    raise AudioError(name, "is a folder, not an audio file" if stat.S_ISDIR(mode) else "is not a regular file")
 
 
 def _native(name: str) -> str | bytes:
@@ -236,10 +235,10 @@ class _QuietStderr:
 
     @staticmethod
     def _silence() -> int:
-        try:
-            kept = os.dup(2)
-        except OSError:  # a program without a stderr
+        # Without a stderr, descriptor 2 may be any file that the program opened.
+        if sys.__stderr__ is None:
             return -1
+        kept = os.dup(2)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         os.close(nowhere)
@@ -253,6 +252,8 @@ def _decoded_blocks(name: str, sr: int, one_block_seconds: float) -> Iterator[ND
     import soundfile
 
     _refuse_unreadable(name)
+    if Path(name).stat().st_size == 0:
+        raise AudioError(name, "is empty (0 bytes)")
     try:
         with _QUIET:
             file = soundfile.SoundFile(_native(name))

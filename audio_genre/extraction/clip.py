@@ -1,0 +1,281 @@
+"""One clip's work: a file to rows and pictures, the same in any process on any machine."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from audio_genre.errors import AudioError, ExtractionError
+from audio_genre.extraction.plan import picture_files
+from audio_genre.extraction.storage import CLIP_CODES, storage_error
+from audio_genre.features.recipe import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    import threadpoolctl
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSettings:
+    """Where and how pictures are made.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of the finished pictures.
+    staging : Path
+        Folder on the same file system that they are written in.
+    size : tuple of int or None
+        Width and height in pixels; None is one pixel a frame and mel band.
+    """
+
+    folder: Path
+    staging: Path
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSettings:
+    """What is the same for all clips of an extraction.
+
+    Attributes
+    ----------
+    audio_dir : Path
+        Folder that the clips' paths are relative to.
+    recipe : Recipe
+        Which features, with every parameter.
+    pictures : PictureSettings or None
+        None makes no pictures.
+    """
+
+    audio_dir: Path
+    recipe: Recipe
+    pictures: PictureSettings | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTask:
+    """One clip to be worked on.
+
+    Attributes
+    ----------
+    path : str
+        Path below the audio folder, with forward slashes.
+    picture : str
+        Path below the pictures' folder, without number and ``.png``.
+    known_hash : str or None
+        Content that is done already: a file that still has it is left as it is.
+    """
+
+    path: str
+    picture: str
+    known_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extracted:
+    """What a clip gave.
+
+    Attributes
+    ----------
+    content_hash : str
+        Hash of the file's bytes.
+    clip_rows : np.ndarray, shape (n_windows, n_features), float64
+        Features of the windows.
+    clip_lengths : np.ndarray, shape (n_windows,), int64
+        Samples in each window.
+    segment_rows : np.ndarray, shape (n_segments, n_features), float64
+        Features of the segments.
+    pictures : tuple of str
+        Paths of the pictures below the pictures' folder.
+    """
+
+    content_hash: str
+    clip_rows: NDArray[np.float64]
+    clip_lengths: NDArray[np.int64]
+    segment_rows: NDArray[np.float64]
+    pictures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a clip gave nothing.
+
+    Attributes
+    ----------
+    content_hash : str or None
+        Hash of the file's bytes, which would fail again; None where the cause may be another than these bytes.
+    reason : str
+        What is wrong, to be read after the path: "is empty (0 bytes)".
+    """
+
+    content_hash: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The file still has the content that is done already."""
+
+
+ClipResult: TypeAlias = Extracted | Failed | Unchanged
+
+
+def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
+    """Compute a clip's rows and write its pictures.
+
+    Whatever is wrong with the clip comes back as a result. Pictures appear complete and all together, once the whole
+    file has been found good.
+
+    Parameters
+    ----------
+    task : ClipTask
+        The clip.
+    settings : ClipSettings
+        What is the same for all clips.
+
+    Returns
+    -------
+    Extracted, Failed or Unchanged
+        The result.
+
+    Raises
+    ------
+    ExtractionError
+        If pictures cannot be written for a reason that all clips share, such as a full disk.
+    """
+    from audio_genre.audio import content_hash
+
+    found_hash = None
+    try:
+        found_hash = content_hash(settings.audio_dir / task.path)
+        if found_hash == task.known_hash:
+            return Unchanged()
+        return _extract(task, settings, found_hash)
+    except AudioError as error:
+        return Failed(found_hash, error.reason)
+    except ExtractionError:
+        raise
+    except Exception as error:
+        # One file must never spoil a run, whatever it makes a library do.
+        return Failed(None, f"cannot be processed: {type(error).__name__}: {error}")
+
+
+def _extract(task: ClipTask, settings: ClipSettings, found_hash: str) -> Extracted:
+    import numpy as np
+
+    from audio_genre.audio import iter_windows
+    from audio_genre.features.matrix import window_features
+
+    recipe = settings.recipe
+    source = settings.audio_dir / task.path
+    windows = iter_windows(
+        source,
+        sr=recipe.sr,
+        seconds=recipe.clip_seconds,
+        min_samples=recipe.segment_seconds * recipe.sr - 1,
+    )
+    clip_rows, clip_lengths, segment_rows = [], [], []
+    with _ONE_THREAD, np.errstate(all="ignore"), _Pictures(settings, task.picture) as pictures:
+        for window in windows:
+            result = window_features(window, recipe)
+            if not (np.isfinite(result.clip_row).all() and np.isfinite(result.segment_rows).all()):
+                peak = np.abs(window).max()
+                raise AudioError(
+                    str(source),
+                    f"gives features that are not finite: its samples reach {peak:.3g}, and full scale is 1",
+                )
+            clip_rows.append(result.clip_row)
+            clip_lengths.append(len(window))
+            segment_rows.append(result.segment_rows)
+            pictures.add(result.mel_db)
+        return Extracted(
+            found_hash,
+            np.stack(clip_rows),
+            np.array(clip_lengths, dtype=np.int64),
+            np.concatenate(segment_rows),
+            pictures.publish(),
+        )
+
+
+class _Pictures:
+    """The pictures of one clip: written aside as they come, and renamed all together."""
+
+    def __init__(self, settings: ClipSettings, name: str) -> None:
+        self._settings = settings.pictures
+        self._recipe = settings.recipe
+        self._name = name
+        self._parts: list[Path] = []
+
+    def __enter__(self) -> _Pictures:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+    def add(self, mel_db: NDArray[np.float32]) -> None:
+        if self._settings is None:
+            return
+        from audio_genre.features.picture import encode_picture
+
+        png = encode_picture(mel_db, recipe=self._recipe, size=self._settings.size)
+        part = self._settings.staging / f"{uuid.uuid4().hex}.png"
+        self._parts.append(part)
+        try:
+            part.write_bytes(png)
+        except OSError as error:
+            raise storage_error(error, part) from None
+
+    def publish(self) -> tuple[str, ...]:
+        if self._settings is None:
+            return ()
+        names = picture_files(self._name, len(self._parts))
+        for part, name in zip(self._parts, names, strict=True):
+            path = self._settings.folder / name
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.replace(path)
+            except OSError as error:
+                if error.errno in CLIP_CODES:
+                    raise AudioError(self._name, f"has a name that no picture can have: {error.strerror}") from None
+                raise storage_error(error, path) from None
+        return names
+
+
+class _OneThread:
+    """Holds numerical libraries to one thread while at least one clip of this process is in work.
+
+    Several clips are worked on at a time instead; and sums taken by several threads could end in other bits.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clips = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._clips == 0:
+                self._limiter = _thread_pools().limit(limits=1)
+            self._clips += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._clips -= 1
+            if self._clips == 0:
+                self._limiter.restore_original_limits()
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> threadpoolctl.ThreadpoolController:
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
+
+
+_ONE_THREAD = _OneThread()

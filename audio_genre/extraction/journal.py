@@ -1,0 +1,504 @@
+"""What has been done: a SQLite database with one writer, in which every finished clip is kept at once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from audio_genre.errors import ExtractionError
+from audio_genre.extraction.clip import ClipTask, Extracted, Failed
+from audio_genre.extraction.plan import Clip, picture_owners
+from audio_genre.extraction.storage import NoSpaceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_VERSION = 1
+_LOCK_TIMEOUT_SECONDS = 1.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS clips (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- another one each time that a clip is done again
+    path BLOB NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    content_hash TEXT,
+    recipe TEXT NOT NULL,
+    picture_settings TEXT,
+    pictures TEXT NOT NULL,
+    reason TEXT,                           -- NULL where the clip was extracted
+    clip_rows BLOB,
+    clip_lengths BLOB,
+    segment_rows BLOB
+);
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+# The plan lies in a temporary table, which SQLite moves to a file as it grows.
+_PLAN_SCHEMA = """
+CREATE TEMP TABLE plan (
+    position INTEGER PRIMARY KEY,
+    path BLOB NOT NULL UNIQUE,
+    label BLOB NOT NULL,
+    filename BLOB NOT NULL,
+    picture BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    todo INTEGER NOT NULL,
+    known_hash TEXT
+);
+CREATE INDEX temp.plan_picture ON plan (picture);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a clip's results depend on besides its file.
+
+    Attributes
+    ----------
+    recipe : str
+        Name and hash of the recipe.
+    pictures : str or None
+        Settings of the pictures; None where none are made.
+    """
+
+    recipe: str
+    pictures: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal says of a clip, but for the numbers.
+
+    Attributes
+    ----------
+    size, mtime_ns : int
+        Size in bytes and time of change of the file that was worked on.
+    content_hash : str or None
+        Hash of its bytes.
+    identity : Identity
+        What the results depend on besides the file.
+    pictures : tuple of str
+        Paths of its pictures.
+    is_failure : bool
+        Whether the clip failed.
+    """
+
+    size: int
+    mtime_ns: int
+    content_hash: str | None
+    identity: Identity
+    pictures: tuple[str, ...]
+    is_failure: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The numbers of one clip.
+
+    Attributes
+    ----------
+    filename, label : str
+        What the tables call the file, and its genre.
+    clip_rows : np.ndarray, shape (n_windows, n_features), float64
+        Features of the windows.
+    clip_lengths : np.ndarray, shape (n_windows,), int64
+        Samples in each window.
+    segment_rows : np.ndarray, shape (n_segments, n_features), float64
+        Features of the segments.
+    """
+
+    filename: str
+    label: str
+    clip_rows: NDArray[np.float64]
+    clip_lengths: NDArray[np.int64]
+    segment_rows: NDArray[np.float64]
+
+
+class DamagedJournalError(ExtractionError):
+    """A journal cannot be read by this version of the package, and can only be begun anew."""
+
+
+class Journal:
+    """The journal of one output folder, locked for as long as it is open.
+
+    Parameters
+    ----------
+    path : Path or None
+        The database, made if it does not exist; None keeps the journal in memory.
+
+    Raises
+    ------
+    ExtractionError
+        If another extraction holds it, if it is damaged, or if it cannot be written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+        with self._told():
+            self._db = sqlite3.connect(path or ":memory:", timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None)
+        try:
+            with self._told():
+                # Held alone, the journal needs no shared memory, and so works on network file systems too.
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute("BEGIN IMMEDIATE")
+                (version,) = self._db.execute("PRAGMA user_version").fetchone()
+                if version not in (0, _VERSION):
+                    raise DamagedJournalError(
+                        f"The journal {path} was written by another version of audio_genre (format {version}, this is "
+                        f"{_VERSION}); run with --restart to begin anew."
+                    )
+                for statement in _SCHEMA.split(";\n")[:-1]:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {_VERSION}")
+                self._db.execute("COMMIT")
+                self._db.executescript(_PLAN_SCHEMA)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the journal and let go of its lock."""
+        # A statement that is still being read, by an iterator that some traceback holds, would keep the lock.
+        for cursor in self._cursors:
+            cursor.close()
+        self._db.close()
+
+    @property
+    def kept(self) -> int:
+        """Number of clips that the journal keeps."""
+        with self._told():
+            return self._number("SELECT count(*) FROM clips")
+
+    def find(self, path: str) -> Entry | None:
+        """Look up a clip.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the audio folder.
+
+        Returns
+        -------
+        Entry or None
+            What is known of it.
+        """
+        with self._told():
+            row = self._db.execute(
+                "SELECT size, mtime_ns, content_hash, recipe, picture_settings, pictures, reason IS NOT NULL "
+                "FROM clips WHERE path = ?",
+                (_encoded(path),),
+            ).fetchone()
+        if row is None:
+            return None
+        size, mtime_ns, content_hash, recipe, settings, pictures, is_failure = row
+        return Entry(
+            size,
+            mtime_ns,
+            content_hash,
+            Identity(recipe, settings),
+            tuple(json.loads(pictures)),
+            bool(is_failure),
+        )
+
+    def record(self, clip: Clip, identity: Identity, result: Extracted | Failed) -> None:
+        """Keep a clip's result, instead of what was kept of it.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip, as it was planned.
+        identity : Identity
+            What the result depends on besides the file.
+        result : Extracted or Failed
+            The result.
+        """
+        outcome: tuple[str | bytes | None, ...]
+        if isinstance(result, Extracted):
+            outcome = (
+                json.dumps(result.pictures),
+                None,
+                result.clip_rows.astype("<f8").tobytes(),
+                result.clip_lengths.astype("<i8").tobytes(),
+                result.segment_rows.astype("<f8").tobytes(),
+            )
+        else:
+            outcome = ("[]", result.reason, None, None, None)
+        with self._told():
+            self._db.execute(
+                "INSERT OR REPLACE INTO clips (path, size, mtime_ns, content_hash, recipe, picture_settings, pictures, "
+                "reason, clip_rows, clip_lengths, segment_rows) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    _encoded(clip.path),
+                    clip.size,
+                    clip.mtime_ns,
+                    result.content_hash,
+                    identity.recipe,
+                    identity.pictures,
+                    *outcome,
+                ),
+            )
+
+    def touch(self, clip: Clip) -> None:
+        """Note the present time stamp of a file that has the same content as before.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip, as it was planned.
+        """
+        with self._told():
+            self._db.execute("UPDATE clips SET mtime_ns = ? WHERE path = ?", (clip.mtime_ns, _encoded(clip.path)))
+
+    def forget(self, path: str) -> None:
+        """Drop what is kept of a clip.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the audio folder.
+        """
+        with self._told():
+            self._db.execute("DELETE FROM clips WHERE path = ?", (_encoded(path),))
+
+    def add_to_plan(self, clip: Clip, *, todo: bool, known_hash: str | None = None) -> None:
+        """Append a clip to this run's plan.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip.
+        todo : bool
+            Whether it must be worked on.
+        known_hash : str, optional
+            Content that is done already.
+        """
+        with self._told():
+            self._db.execute(
+                "INSERT INTO plan (path, label, filename, picture, size, mtime_ns, todo, known_hash) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    _encoded(clip.path),
+                    _encoded(clip.label),
+                    _encoded(clip.filename),
+                    _encoded(clip.picture),
+                    clip.size,
+                    clip.mtime_ns,
+                    todo,
+                    known_hash,
+                ),
+            )
+
+    def planned(self, path: str) -> Clip:
+        """Return a clip of the plan.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the audio folder.
+
+        Returns
+        -------
+        Clip
+            The clip.
+        """
+        with self._told():
+            label, filename, picture, size, mtime_ns = self._db.execute(
+                "SELECT label, filename, picture, size, mtime_ns FROM plan WHERE path = ?", (_encoded(path),)
+            ).fetchone()
+        return Clip(path, _decoded(label), _decoded(filename), _decoded(picture), size, mtime_ns)
+
+    def tasks(self) -> Iterator[ClipTask]:
+        """Yield what is to be done, in the plan's order.
+
+        Yields
+        ------
+        ClipTask
+            One clip's task.
+        """
+        for path, picture, known_hash in self._rows(
+            "SELECT path, picture, known_hash FROM plan WHERE todo ORDER BY position"
+        ):
+            yield ClipTask(_decoded(path), _decoded(picture), known_hash)
+
+    def outside_plan(self) -> list[tuple[str, tuple[str, ...]]]:
+        """List clips that are kept and not planned, with their pictures.
+
+        Returns
+        -------
+        list of tuple
+            Path and pictures of each.
+        """
+        query = "SELECT path, pictures FROM clips WHERE path NOT IN (SELECT path FROM plan) ORDER BY path"
+        return [(_decoded(path), tuple(json.loads(pictures))) for path, pictures in self._rows(query)]
+
+    def rows(self) -> Iterator[Rows]:
+        """Yield the numbers of the planned clips that were extracted, in the plan's order.
+
+        Yields
+        ------
+        Rows
+            The numbers of one clip.
+        """
+        import numpy as np
+
+        for filename, label, clip_rows, clip_lengths, segment_rows in self._rows(
+            "SELECT filename, label, clip_rows, clip_lengths, segment_rows FROM plan JOIN clips USING (path) "
+            "WHERE reason IS NULL ORDER BY position"
+        ):
+            lengths = np.frombuffer(clip_lengths, dtype="<i8")
+            rows = np.frombuffer(clip_rows, dtype="<f8").reshape(len(lengths), -1)
+            segments = np.frombuffer(segment_rows, dtype="<f8").reshape(-1, rows.shape[1])
+            yield Rows(_decoded(filename), _decoded(label), rows, lengths, segments)
+
+    def is_picture_planned(self, name: str) -> bool:
+        """Tell whether a picture file may be one of a planned clip.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file below the pictures' folder.
+
+        Returns
+        -------
+        bool
+            Whether its name, with or without a number, is that of a planned clip's picture.
+        """
+        with self._told():
+            return any(
+                self._db.execute("SELECT 1 FROM plan WHERE picture = ?", (_encoded(picture),)).fetchone()
+                for picture in picture_owners(name)
+            )
+
+    def failures(self) -> Iterator[tuple[str, str]]:
+        """Yield the planned clips that failed.
+
+        Yields
+        ------
+        tuple of str
+            Path and reason, sorted by path.
+        """
+        for path, reason in self._rows(
+            "SELECT path, reason FROM plan JOIN clips USING (path) WHERE reason IS NOT NULL ORDER BY path"
+        ):
+            yield _decoded(path), reason
+
+    def fingerprints(self) -> Iterator[bytes]:
+        """Yield what tells the present results of the plan from any other.
+
+        Yields
+        ------
+        bytes
+            What identifies one clip's place and result.
+        """
+        for path, number in self._rows("SELECT path, id FROM plan JOIN clips USING (path) ORDER BY position"):
+            yield path + b"\0%d\0" % number
+
+    def read_note(self, name: str) -> str | None:
+        """Return what was written under a name.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+
+        Returns
+        -------
+        str or None
+            The value.
+        """
+        with self._told():
+            row = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def write_note(self, name: str, value: str) -> None:
+        """Write a value under a name.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+        value : str
+            The value.
+        """
+        with self._told():
+            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Write all that is written within the context in one transaction."""
+        with self._told():
+            self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            # Some errors have rolled it back already.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        with self._told():
+            self._db.execute("COMMIT")
+
+    def _number(self, query: str) -> int:
+        (number,) = self._db.execute(query).fetchone()
+        return int(number)
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        with self._told():
+            cursor = self._db.execute(query)
+            self._cursors.add(cursor)
+        while True:
+            with self._told():
+                row = cursor.fetchone()
+            if row is None:
+                return
+            yield row
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Put SQLite's errors into sentences."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            # The low byte is the kind of error, the rest its details.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise ExtractionError(
+                    f"Another extraction is writing to the folder of {self._path}; wait for its end, or choose another "
+                    "output folder."
+                ) from None
+            if code == sqlite3.SQLITE_FULL:
+                raise NoSpaceError(f"No space is left to write {self._path}.") from None
+            if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise DamagedJournalError(
+                    f"The journal {self._path} is damaged ({error}); run with --restart to begin anew."
+                ) from None
+            raise ExtractionError(
+                f"The journal {self._path} cannot be used ({error}); look after the disk and the permissions of its "
+                "folder, and run the same command again."
+            ) from None
+
+
+def _encoded(name: str) -> bytes:
+    # File names need not be valid text; SQLite's text must.
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

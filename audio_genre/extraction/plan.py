@@ -1,0 +1,267 @@
+"""A folder of audio to an ordered stream of clips: labels, names in the tables, names of the pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias, Union
+
+_GTZAN_STEM = re.compile(r"([^.]+)\.([0-9]{5})")
+_NUMBERED = re.compile(r"(.+)\.(?:0|[1-9][0-9]*)", re.DOTALL)
+
+Unreadable = Callable[[str, OSError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One audio file of a plan.
+
+    Attributes
+    ----------
+    path : str
+        Path below the audio folder, with forward slashes.
+    label : str
+        The genre: the first folder of `path`, empty for a file that lies in no folder.
+    filename : str
+        Path below the genre's folder: what the tables call the file.
+    picture : str
+        Path below the pictures' folder, without number and ``.png``.
+    size : int
+        Bytes, -1 where the file cannot be examined.
+    mtime_ns : int
+        Time of the last change in nanoseconds.
+    """
+
+    path: str
+    label: str
+    filename: str
+    picture: str
+    size: int
+    mtime_ns: int
+
+
+_Listing: TypeAlias = Iterator[Union[Clip, "_Listing"]]
+
+
+def find_clips(audio_dir: Path, *, leave_out: Path | None = None, unreadable: Unreadable) -> Iterator[Clip]:
+    """Walk a folder for audio files, without opening any.
+
+    Names that begin with a dot are skipped, as are folders that lead back to themselves through links. The order is
+    that of label and path, character by character, whatever the file system's own order is. No more is held in memory
+    than the names of one folder on each level.
+
+    Parameters
+    ----------
+    audio_dir : Path
+        Folder with one sub-folder per genre, or with audio files.
+    leave_out : Path, optional
+        A folder whose contents are no input: the output folder.
+    unreadable : callable
+        Called with the relative path of a folder that cannot be listed, and the error.
+
+    Yields
+    ------
+    Clip
+        One audio file.
+    """
+    skipped = None if leave_out is None else _identity(leave_out)
+    levels = [_listing(audio_dir, "", frozenset({skipped, _identity(audio_dir)}), unreadable)]
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+        elif isinstance(entry, Clip):
+            yield entry
+        else:
+            levels.append(entry)
+
+
+def picture_names(filenames: Iterable[str]) -> dict[str, str]:
+    """Name the pictures of the audio files of one folder, so that no two files ever share a picture.
+
+    Parameters
+    ----------
+    filenames : iterable of str
+        Names of all audio files of the folder.
+
+    Returns
+    -------
+    dict of str to str
+        Name of each file's picture without ``.png``. A GTZAN stem loses its dot, another stem stays as it is; where
+        two files would get the same name, or one the other's with a number, they keep their suffix.
+
+    Examples
+    --------
+    >>> picture_names(["blues.00000.wav", "My song.mp3"])
+    {'blues.00000.wav': 'blues00000', 'My song.mp3': 'My song'}
+    >>> picture_names(["song.mp3", "song.wav", "other.wav"])
+    {'song.mp3': 'song.mp3', 'song.wav': 'song.wav', 'other.wav': 'other'}
+    """
+    names = list(filenames)
+    wanted = {name: _wanted_name(name) for name in names}
+    stems = Counter(map(_same_name, wanted.values()))
+    roots = {_root(stem) for stem in stems}
+    full_names = {_same_name(name) for name in names}
+
+    def is_unique(stem: str) -> bool:
+        key, root = _same_name(stem), _root(_same_name(stem))
+        return stems[key] == 1 and key not in roots and not {key, root} & full_names and root not in stems
+
+    return {name: stem if is_unique(stem) else name for name, stem in wanted.items()}
+
+
+def picture_files(picture: str, count: int) -> tuple[str, ...]:
+    """Name the picture files of one clip.
+
+    Parameters
+    ----------
+    picture : str
+        The clip's `Clip.picture`.
+    count : int
+        Number of windows; pictures are numbered if there are several.
+
+    Returns
+    -------
+    tuple of str
+        Paths below the pictures' folder.
+
+    Examples
+    --------
+    >>> picture_files("blues/blues00000", 1)
+    ('blues/blues00000.png',)
+    """
+    if count == 1:
+        return (f"{picture}.png",)
+    return tuple(f"{picture}.{k}.png" for k in range(count))
+
+
+def picture_owners(file: str) -> tuple[str, ...]:
+    """Return which `Clip.picture` a picture file may belong to: the reverse of `picture_files`.
+
+    Parameters
+    ----------
+    file : str
+        Path below the pictures' folder.
+
+    Returns
+    -------
+    tuple of str
+        One value, or two where the name ends in a number.
+
+    Examples
+    --------
+    >>> picture_owners("live/song.7.png")
+    ('live/song.7', 'live/song')
+    """
+    picture = file.removesuffix(".png")
+    root = _root(picture)
+    return (picture,) if root is None else (picture, root)
+
+
+def numbered(filename: str, k: int) -> str:
+    """Name part `k` of a file as the public tables do.
+
+    Parameters
+    ----------
+    filename : str
+        Name with a suffix.
+    k : int
+        Number of the part, from 0.
+
+    Returns
+    -------
+    str
+        The name of the part.
+
+    Examples
+    --------
+    >>> numbered("blues.00000.wav", 3)
+    'blues.00000.3.wav'
+    """
+    stem, _, suffix = filename.rpartition(".")
+    return f"{stem}.{k}.{suffix}"
+
+
+def _listing(folder: Path, prefix: str, above: frozenset[tuple[int, int] | None], unreadable: Unreadable) -> _Listing:
+    try:
+        files, folders = _names(folder)
+    except OSError as error:
+        unreadable(prefix, error)
+        return
+    pictures = picture_names(files)
+    for name in _ordered(files, folders, is_root=not prefix):
+        if name in pictures:
+            yield _clip(folder, prefix, name, pictures[name])
+            continue
+        identity = _identity(folder / name)
+        if identity is not None and identity not in above:
+            yield _listing(folder / name, f"{prefix}{name}/", above | {identity}, unreadable)
+
+
+def _names(folder: Path) -> tuple[list[str], list[str]]:
+    from audio_genre.audio import AUDIO_SUFFIXES
+
+    files: list[str] = []
+    folders: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                is_folder = entry.is_dir()
+            except OSError:  # a link to itself
+                is_folder = False
+            if is_folder:
+                folders.append(entry.name)
+            elif PurePosixPath(entry.name).suffix.lower() in AUDIO_SUFFIXES:
+                files.append(entry.name)
+    files.sort()
+    return files, folders
+
+
+def _ordered(files: list[str], folders: list[str], *, is_root: bool) -> list[str]:
+    if is_root:  # files without a label come first, then label by label
+        return files + sorted(folders)
+    # With the slash that follows it, a folder's name sorts as the paths below it do.
+    return [key.rstrip("/") for key in sorted(files + [f"{name}/" for name in folders])]
+
+
+def _clip(folder: Path, prefix: str, name: str, picture: str) -> Clip:
+    try:
+        status = (folder / name).stat()
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+    except OSError:
+        size, mtime_ns = -1, 0
+    path = prefix + name
+    label, _, filename = path.partition("/") if prefix else ("", "", name)
+    return Clip(path, label, filename, prefix + picture, size, mtime_ns)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _wanted_name(filename: str) -> str:
+    stem = filename.rpartition(".")[0]
+    gtzan = _GTZAN_STEM.fullmatch(stem)
+    return gtzan[1] + gtzan[2] if gtzan else stem
+
+
+def _root(stem: str) -> str | None:
+    """Return what a stem numbers, if it looks like the name of a part: "song" for "song.7"."""
+    match = _NUMBERED.fullmatch(stem)
+    return match[1] if match else None
+
+
+def _same_name(name: str) -> str:
+    """Map names that some file systems take for one to one key."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,468 @@
+"""Extraction from beginning to end: what a folder of audio needs, done once, kept, and written out."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from audio_genre import __version__
+from audio_genre.errors import ExtractionError, ParameterError
+from audio_genre.extraction import writers
+from audio_genre.extraction.clip import ClipSettings, Extracted, Failed, PictureSettings, Unchanged, extract_clip
+from audio_genre.extraction.cluster import DaskCluster
+from audio_genre.extraction.engines import Engine, InProcess, Lost
+from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal
+from audio_genre.extraction.plan import Clip, find_clips
+from audio_genre.extraction.processes import WorkerProcesses
+from audio_genre.extraction.report import (
+    FAILURES_NAME,
+    PICTURES_NAME,
+    SIDECAR_NAME,
+    ExtractionProgress,
+    ExtractionReport,
+    NoProgress,
+)
+from audio_genre.extraction.selection import Why, judge
+from audio_genre.extraction.storage import NoSpaceError, is_there, storage_error
+from audio_genre.features.recipe import GTZAN57, Recipe
+
+_STATE_NAME = ".audio-genre"
+_OUTPUTS_NOTE = "outputs"
+_TELL_PLAN_EVERY = 1000
+_LARGEST_PICTURE = 16384
+
+
+def extract(
+    audio_dir: str | os.PathLike[str],
+    out_dir: str | os.PathLike[str],
+    *,
+    jobs: int | None = None,
+    images: bool = True,
+    picture_size: tuple[int, int] | None = None,
+    restart: bool = False,
+    limit: int | None = None,
+    dry_run: bool = False,
+    table_format: str = "csv",
+    dask: str | None = None,
+    recipe: Recipe = GTZAN57,
+    progress: ExtractionProgress | None = None,
+) -> ExtractionReport:
+    """Extract feature tables and mel-spectrogram pictures from a folder of audio.
+
+    Every finished clip is kept at once in a journal inside `out_dir`. A run that ended early, in whatever way, goes on
+    where it was when it is called again, and gives the same bytes as one that did not. Clips whose file, recipe or
+    picture settings changed are done again. Clips that failed are not, unless their file changed or could not be read,
+    or their worker process died. The output does not depend on `jobs`, on `dask`, or on the order of completion.
+
+    Parameters
+    ----------
+    audio_dir : str or os.PathLike
+        Folder with one sub-folder per genre; its name is the label. Files that lie in none have an empty label.
+    out_dir : str or os.PathLike
+        Folder for the tables, ``images_original``, ``failures.csv`` and ``extraction.json``; made if it is missing.
+    jobs : int, optional
+        Worker processes; by default as many as there are cores to use. 1 computes in this process.
+    images : bool
+        Whether to make pictures.
+    picture_size : tuple of int, optional
+        Width and height of the pictures in pixels. By default one pixel a frame and mel band.
+    restart : bool
+        Whether to begin anew, forgetting what was done before.
+    limit : int, optional
+        Take only so many files, the first ones in the order of the tables.
+    dry_run : bool
+        Whether only to tell what would be done; nothing is written.
+    table_format : {"csv", "parquet"}
+        Format of the tables; ``"parquet"`` needs the extra ``parquet``.
+    dask : str, optional
+        Address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers compute instead of this machine;
+        they must see both folders under the same paths. Needs the extra ``dask``.
+    recipe : Recipe
+        Which features, with every parameter.
+    progress : ExtractionProgress, optional
+        Is told how the run goes.
+
+    Returns
+    -------
+    ExtractionReport
+        Counts and paths.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is outside its range.
+    ExtractionError
+        If nothing can be done, or the run cannot go on: no audio found, no space left, folder not writable.
+    KeyboardInterrupt
+        If the user ends the run; what is done is kept, and the tables of an earlier run stay as they were.
+
+    Examples
+    --------
+    >>> import numpy as np, soundfile, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> (folder / "audio" / "hum").mkdir(parents=True)
+    >>> soundfile.write(folder / "audio" / "hum" / "hum.00000.wav", np.sin(np.arange(66150) * 0.1), 22050)
+    >>> report = extract(folder / "audio", folder / "out", jobs=1, images=False)
+    >>> dict(report.rows)
+    {'features_30_sec.csv': 1, 'features_3_sec.csv': 1}
+    """
+    _refuse_bad_parameters(jobs, picture_size, limit, table_format, dask)
+    run = _Run(
+        places=_Places(Path(audio_dir).absolute(), Path(out_dir).absolute()),
+        recipe=recipe,
+        pictures=_pictures(picture_size) if images else None,
+        picture_size=picture_size,
+        table_format=table_format,
+        progress=progress or NoProgress(),
+        dry_run=dry_run,
+    )
+    clips = run.find(limit)
+    run.refuse_foreign_tables(restart=restart)
+    with run.opened_journal(restart=restart) as journal:
+        run.plan(journal, clips, is_whole=limit is None)
+        if not dry_run:
+            run.work(journal, _engine(jobs, dask, run))
+            run.write(journal)
+    return run.report()
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    audio_dir: Path
+    out_dir: Path
+
+    @property
+    def pictures(self) -> Path:
+        return self.out_dir / PICTURES_NAME
+
+    @property
+    def journal(self) -> Path:
+        return self.out_dir / _STATE_NAME / "journal.sqlite"
+
+    @property
+    def staging(self) -> Path:
+        """Where files are written before they get their names."""
+        return self.out_dir / _STATE_NAME / "unfinished"
+
+    def make(self) -> None:
+        try:
+            self.staging.mkdir(parents=True, exist_ok=True)
+        except NotADirectoryError:
+            raise ExtractionError(f"The output folder {self.out_dir} is a file, or in one; choose another.") from None
+        except OSError as error:
+            raise storage_error(error, self.out_dir) from None
+
+
+class _Run:
+    """One extraction: its settings, and what it has counted so far."""
+
+    def __init__(
+        self,
+        *,
+        places: _Places,
+        recipe: Recipe,
+        pictures: dict[str, Any] | None,
+        picture_size: tuple[int, int] | None,
+        table_format: str,
+        progress: ExtractionProgress,
+        dry_run: bool,
+    ) -> None:
+        self._started = time.perf_counter()
+        self.places = places
+        self._recipe = recipe
+        self._pictures = pictures
+        self._table_names = writers.table_names(recipe, table_format)
+        self._progress = progress
+        self._dry_run = dry_run
+        self._identity = Identity(
+            f"{recipe.name} {_digest(recipe.parameters())}", None if pictures is None else json.dumps(pictures)
+        )
+        picture_settings = PictureSettings(places.pictures, places.staging, picture_size)
+        self._settings = ClipSettings(places.audio_dir, recipe, None if pictures is None else picture_settings)
+        self._redone: Counter[Why] = Counter()
+        self._unread_folders = 0
+        self._found = 0
+        self.todo = 0
+        self._kept = 0
+        self._extracted = 0
+        self._failed = 0
+        self._dropped = 0
+        self._rows: dict[str, int] = {}
+
+    def find(self, limit: int | None) -> Iterator[Clip]:
+        """Begin to look for clips; that there are none is told before anything is written."""
+        audio_dir = self.places.audio_dir
+        try:
+            is_folder = stat.S_ISDIR(audio_dir.stat().st_mode)
+        except OSError as error:
+            raise ExtractionError(
+                f"The audio folder {audio_dir} cannot be read: {error.strerror}; check the path."
+            ) from None
+        if not is_folder:
+            raise ExtractionError(f"{audio_dir} is a file; give the folder that holds the audio files.")
+        clips = find_clips(audio_dir, leave_out=self.places.out_dir, unreadable=self._leave_out)
+        first = next(clips, None)
+        if first is None:
+            raise ExtractionError(
+                f"No audio files were found in {audio_dir} or its sub-folders; audio files are known by suffixes such "
+                "as .wav, .flac, .ogg, .mp3, .au or .aiff."
+            )
+        return islice(chain([first], clips), limit)
+
+    def refuse_foreign_tables(self, *, restart: bool) -> None:
+        """Refuse to write over tables that came from somewhere else, such as the public ones."""
+        out_dir = self.places.out_dir
+        if restart or is_there(self.places.journal) or is_there(out_dir / SIDECAR_NAME):
+            return
+        for name in self._table_names:
+            if is_there(out_dir / name):
+                raise ExtractionError(
+                    f"{out_dir / name} was not written by an extraction and would be replaced; choose another output "
+                    "folder, or run with --restart to replace it."
+                )
+
+    @contextmanager
+    def opened_journal(self, *, restart: bool) -> Iterator[Journal]:
+        """Open the journal, and hold the output folder against other runs until the context ends."""
+        path = self.places.journal
+        if self._dry_run:
+            with Journal(path if is_there(path) and not restart else None) as journal:
+                yield journal
+            return
+        self.places.make()
+        if restart and is_there(path):
+            self._discard_journal()
+        with Journal(path) as journal:
+            _remove(self.places.staging.iterdir())
+            try:
+                yield journal
+            except NoSpaceError:
+                raise ExtractionError(
+                    f"No space is left in {self.places.out_dir}: {_clips(journal.kept)} are kept in the journal; free "
+                    "some space and run the same command again."
+                ) from None
+
+    def plan(self, journal: Journal, clips: Iterator[Clip], *, is_whole: bool) -> None:
+        """Put every clip into the journal's plan, and find out which are to be done."""
+        useless: list[str] = []
+        compared = 0
+        with journal.at_once():
+            for clip in clips:
+                entry = journal.find(clip.path)
+                verdict = judge(clip, entry, self._identity, self.places.pictures)
+                journal.add_to_plan(clip, todo=verdict.todo, known_hash=verdict.known_hash)
+                self._found += 1
+                self.todo += verdict.todo
+                if verdict.known_hash is not None:
+                    compared += 1
+                elif verdict.why is not None:
+                    self._redone[verdict.why] += 1
+                if entry is not None and verdict.forget and not self._dry_run:
+                    journal.forget(clip.path)
+                    useless += entry.pictures
+                if self._found % _TELL_PLAN_EVERY == 0:
+                    self._progress.planned(self._found, self.todo)
+            # What lies in a folder that cannot be read is not gone.
+            gone = journal.outside_plan() if is_whole and not self._unread_folders else []
+            self._dropped = len(gone)
+            for path, pictures in gone if not self._dry_run else ():
+                journal.forget(path)
+                useless += pictures
+        self._remove_pictures(name for name in useless if not journal.is_picture_planned(name))
+        self._kept = self._found - self.todo
+        self._progress.planned(self._found, self.todo)
+        for why, count in self._redone.items():
+            self._progress.note(f"Done again, because {why.value}: {_clips(count)}.")
+        if compared:
+            self._progress.note(f"Compared by content, because the time stamp changed: {_clips(compared)}.")
+        if gone:
+            self._progress.note(f"Dropped, because the file is gone: {_clips(len(gone))}.")
+
+    def work(self, journal: Journal, engine: Engine) -> None:
+        """Do what is to be done."""
+        changed = 0
+        work = partial(extract_clip, settings=self._settings)
+        with closing(engine.run(journal.tasks(), work)) as results:
+            for task, found in results:
+                result = _as_failure(found) if isinstance(found, Lost) else found
+                clip = journal.planned(task.path)
+                if isinstance(result, Unchanged):
+                    journal.touch(clip)
+                    self._kept += 1
+                    self._progress.done(clip.path)
+                else:
+                    changed += task.known_hash is not None
+                    self._keep(journal, clip, result)
+        if changed:
+            self._redone[Why.FILE] += changed
+            self._progress.note(f"Done again, because {Why.FILE.value}: {_clips(changed)}.")
+
+    def _keep(self, journal: Journal, clip: Clip, result: Extracted | Failed) -> None:
+        before = journal.find(clip.path)
+        journal.record(clip, self._identity, result)
+        pictures_now = result.pictures if isinstance(result, Extracted) else ()
+        self._remove_pictures(set(before.pictures if before else ()) - set(pictures_now))
+        if isinstance(result, Failed):
+            self._progress.failed(clip.path, result.reason)
+        else:
+            self._extracted += 1
+            self._progress.done(clip.path)
+
+    def write(self, journal: Journal) -> None:
+        """Write tables, failures and side-car, unless they stand there as they would be written."""
+        fingerprint = self._fingerprint(journal)
+        written = json.loads(journal.read_note(_OUTPUTS_NOTE) or "{}")
+        if written.get("fingerprint") == fingerprint and written["files"] == self._files():
+            self._rows, self._failed = written["rows"], written["failed"]
+            return
+        out_dir, staging = self.places.out_dir, self.places.staging
+        clip_table, segment_table = self._table_names
+        self._rows = {
+            clip_table: writers.write_table(
+                out_dir / clip_table, staging, self._recipe, writers.clip_rows(journal.rows())
+            ),
+            segment_table: writers.write_table(
+                out_dir / segment_table, staging, self._recipe, writers.segment_rows(journal.rows(), self._recipe)
+            ),
+        }
+        self._failed = writers.write_failures(out_dir / FAILURES_NAME, staging, journal.failures())
+        writers.write_sidecar(
+            out_dir / SIDECAR_NAME,
+            staging,
+            recipe=self._recipe,
+            pictures=self._pictures,
+            tables=self._rows,
+            n_clips=self._found,
+            n_failed=self._failed,
+        )
+        state = {"fingerprint": fingerprint, "rows": self._rows, "failed": self._failed, "files": self._files()}
+        journal.write_note(_OUTPUTS_NOTE, json.dumps(state))
+
+    def report(self) -> ExtractionReport:
+        return ExtractionReport(
+            out_dir=self.places.out_dir,
+            planned=self._found,
+            already_done=self._kept,
+            extracted=self._extracted,
+            failed=self._failed,
+            rows=self._rows,
+            redone={why.value: count for why, count in self._redone.items()},
+            dropped=self._dropped,
+            seconds=time.perf_counter() - self._started,
+            dry_run=self._dry_run,
+        )
+
+    def _leave_out(self, folder: str, error: OSError) -> None:
+        if not folder:
+            raise ExtractionError(
+                f"The audio folder {self.places.audio_dir} cannot be read: {error.strerror}; check its permissions."
+            )
+        self._unread_folders += 1
+        self._progress.note(f"The folder {folder} is left out, because it cannot be read: {error.strerror}.")
+
+    def _discard_journal(self) -> None:
+        path = self.places.journal
+        try:
+            with Journal(path) as journal:
+                self._remove_pictures(name for _, pictures in journal.outside_plan() for name in pictures)
+        except DamagedJournalError:
+            pass  # which is what one begins anew for
+        _remove(path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))
+
+    def _remove_pictures(self, names: Iterable[str]) -> None:
+        _remove(self.places.pictures / name for name in names)
+
+    def _fingerprint(self, journal: Journal) -> str:
+        digest = hashlib.sha256(repr((__version__, self._identity, self._table_names)).encode())
+        for part in journal.fingerprints():
+            digest.update(part)
+        return digest.hexdigest()
+
+    def _files(self) -> dict[str, list[int]]:
+        """Describe the output files as they stand there."""
+        files = {}
+        for name in (*self._table_names, FAILURES_NAME, SIDECAR_NAME):
+            try:
+                status = (self.places.out_dir / name).stat()
+            except OSError:
+                continue
+            files[name] = [status.st_size, status.st_mtime_ns]
+        return files
+
+
+def _refuse_bad_parameters(
+    jobs: int | None, picture_size: tuple[int, int] | None, limit: int | None, table_format: str, dask: str | None
+) -> None:
+    if jobs is not None and jobs < 1:
+        raise ParameterError(f"jobs must be at least 1, got {jobs}; leave it out to use all cores.")
+    if jobs is not None and dask is not None:
+        raise ParameterError("jobs counts processes of this machine and dask names a cluster; give one of the two.")
+    if limit is not None and limit < 1:
+        raise ParameterError(f"limit must be at least 1, got {limit}; leave it out to take all files.")
+    if picture_size is not None and not all(1 <= side <= _LARGEST_PICTURE for side in picture_size):
+        width, height = picture_size
+        raise ParameterError(
+            f"picture_size must be a width and a height from 1 to {_LARGEST_PICTURE} pixels, got {width}x{height}."
+        )
+    if table_format not in writers.TABLE_FORMATS:
+        raise ParameterError(f"table_format must be csv or parquet, got {table_format!r}.")
+    if table_format == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ParameterError('Parquet tables need pyarrow; install it with: pip install "audio-genre[parquet]"')
+
+
+def _pictures(size: tuple[int, int] | None) -> dict[str, Any]:
+    """Return the parameters of the pictures, besides those of the recipe."""
+    from audio_genre.features.picture import REPRESENTATION
+
+    return {"representation": REPRESENTATION, "folder": PICTURES_NAME, "size": None if size is None else list(size)}
+
+
+def _engine(jobs: int | None, dask: str | None, run: _Run) -> Engine:
+    if run.todo == 0:
+        return InProcess()
+    if dask is not None:
+        return DaskCluster(dask, (run.places.audio_dir, run.places.staging))
+    jobs = jobs or _usable_cores()
+    return InProcess() if jobs == 1 else WorkerProcesses(min(jobs, run.todo))
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for path in files:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(error, path) from None
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _as_failure(lost: Lost) -> Failed:
+    return Failed(
+        None,
+        f"could not be finished: its worker process died ({lost.how}), for lack of memory perhaps; the next run tries "
+        "again",
+    )
+
+
+def _clips(count: int) -> str:
+    return f"{count} clip{'' if count == 1 else 's'}"
+
+
+def _digest(parameters: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,103 @@
+"""What can go wrong when files are written, in a user's words, and the one way to write a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from audio_genre.errors import ExtractionError
+
+NO_SPACE_CODES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Error numbers of a full disk, an exhausted quota, a file size limit."""
+
+
+CLIP_CODES = frozenset(
+    {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EINVAL, errno.EILSEQ}
+)
+"""Error numbers that one file's name brings about, and not the folder it is written to."""
+
+
+class NoSpaceError(ExtractionError):
+    """There is no space left to write to."""
+
+
+def storage_error(error: OSError, path: Path) -> ExtractionError:
+    """Put an error of the operating system, met when a file was written, into a sentence.
+
+    Parameters
+    ----------
+    error : OSError
+        The error.
+    path : Path
+        The file or folder that was to be written.
+
+    Returns
+    -------
+    ExtractionError
+        The error to raise; a `NoSpaceError` where space is what is missing.
+    """
+    if error.errno in NO_SPACE_CODES:
+        return NoSpaceError(f"No space is left to write {path}.")
+    return ExtractionError(
+        f"{path} cannot be written: {error.strerror or error}; allow writing there, or choose another output folder."
+    )
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is something under a path, as far as this user can see.
+
+    Parameters
+    ----------
+    path : Path
+        The path.
+
+    Returns
+    -------
+    bool
+        False also where it cannot be found out; `Path.exists` raises an error then.
+    """
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def atomic_file(path: Path, staging: Path) -> Iterator[IO[bytes]]:
+    """Write a file that appears under its name complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written or replaced.
+    staging : Path
+        A folder on the same file system to write it in.
+
+    Yields
+    ------
+    file
+        The file to write to.
+
+    Raises
+    ------
+    ExtractionError
+        If it cannot be written.
+    """
+    part = staging / f"{uuid.uuid4().hex}.part"
+    try:
+        try:
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from None

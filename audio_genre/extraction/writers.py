@@ -1,0 +1,221 @@
+"""The output files of an extraction, each complete or not there: tables, list of failures, side-car."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+
+from audio_genre import __version__
+from audio_genre.extraction.plan import numbered
+from audio_genre.extraction.storage import atomic_file
+
+if TYPE_CHECKING:
+    from audio_genre.extraction.journal import Rows
+    from audio_genre.features.recipe import Recipe
+
+TABLE_FORMATS = ("csv", "parquet")
+"""File formats of the tables."""
+
+Row: TypeAlias = tuple[Any, ...]
+
+_PARQUET_BATCH_ROWS = 4096
+# What the numbers depend on; librosa is the definition, and not used.
+_LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pillow")
+
+
+def table_names(recipe: Recipe, table_format: str) -> tuple[str, str]:
+    """Return the names of the clip table and of the segment table.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    table_format : {"csv", "parquet"}
+        Their format.
+
+    Returns
+    -------
+    tuple of str
+        Two file names.
+
+    Examples
+    --------
+    >>> from audio_genre.features import GTZAN57
+    >>> table_names(GTZAN57, "csv")
+    ('features_30_sec.csv', 'features_3_sec.csv')
+    """
+    clips, segments = (
+        f"features_{seconds}_sec.{table_format}" for seconds in (recipe.clip_seconds, recipe.segment_seconds)
+    )
+    return clips, segments
+
+
+def clip_rows(results: Iterable[Rows]) -> Iterator[Row]:
+    """Make the rows of the clip table: one a window, numbered where a file has several.
+
+    Parameters
+    ----------
+    results : iterable of Rows
+        The clips' numbers, in the table's order.
+
+    Yields
+    ------
+    tuple
+        File name, length in samples, features, label.
+    """
+    for result in results:
+        is_split = len(result.clip_rows) > 1
+        for k, (length, row) in enumerate(zip(result.clip_lengths.tolist(), result.clip_rows.tolist(), strict=True)):
+            yield (numbered(result.filename, k) if is_split else result.filename, length, *row, result.label)
+
+
+def segment_rows(results: Iterable[Rows], recipe: Recipe) -> Iterator[Row]:
+    """Make the rows of the segment table.
+
+    Parameters
+    ----------
+    results : iterable of Rows
+        The clips' numbers, in the table's order.
+    recipe : Recipe
+        The recipe.
+
+    Yields
+    ------
+    tuple
+        File name with the segment's number, length in samples, features, label.
+    """
+    length = recipe.segment_seconds * recipe.sr - 1
+    for result in results:
+        for k, row in enumerate(result.segment_rows.tolist()):
+            yield (numbered(result.filename, k), length, *row, result.label)
+
+
+def write_table(path: Path, staging: Path, recipe: Recipe, rows: Iterable[Row]) -> int:
+    """Write a feature table, in the format that its suffix names.
+
+    Numbers are written in the fewest digits that give the same float64 when read.
+
+    Parameters
+    ----------
+    path : Path
+        The table to be written or replaced.
+    staging : Path
+        A folder on the same file system to write it in.
+    recipe : Recipe
+        The recipe, for the columns.
+    rows : iterable of tuple
+        The rows.
+
+    Returns
+    -------
+    int
+        Number of rows.
+    """
+    write = _write_parquet if path.suffix == ".parquet" else _write_csv
+    with atomic_file(path, staging) as file:
+        return write(file, recipe.columns, (_with_valid_text(row) for row in rows))
+
+
+def write_failures(path: Path, staging: Path, failures: Iterable[tuple[str, str]]) -> int:
+    """Write the list of failures: a path and a reason a row, and a header even when there are none.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written or replaced.
+    staging : Path
+        A folder on the same file system to write it in.
+    failures : iterable of tuple
+        Path and reason of each.
+
+    Returns
+    -------
+    int
+        Number of failures.
+    """
+    with atomic_file(path, staging) as file:
+        return _write_csv(file, ("path", "reason"), map(_with_valid_text, failures))
+
+
+def write_sidecar(
+    path: Path,
+    staging: Path,
+    *,
+    recipe: Recipe,
+    pictures: Mapping[str, Any] | None,
+    tables: Mapping[str, int],
+    n_clips: int,
+    n_failed: int,
+) -> None:
+    """Write what the tables and pictures were made by; nothing in it differs between two runs over the same files.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written or replaced.
+    staging : Path
+        A folder on the same file system to write it in.
+    recipe : Recipe
+        The recipe.
+    pictures : mapping or None
+        Parameters of the pictures; None where none were made.
+    tables : mapping of str to int
+        Rows of each table by its name.
+    n_clips, n_failed : int
+        Audio files found, and how many of them failed.
+    """
+    content = {
+        "tool": {"name": "audio_genre", "version": __version__},
+        "recipe": recipe.parameters(),
+        "pictures": pictures,
+        "tables": dict(tables),
+        "counts": {"clips": n_clips, "failed": n_failed},
+        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+    }
+    with atomic_file(path, staging) as file:
+        file.write(json.dumps(content, indent=2).encode() + b"\n")
+
+
+def _write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Row]) -> int:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
+    plain = csv.writer(text, lineterminator="\n")
+    # Python before 3.13 leaves a lone carriage return without quotes, and readers take it for a line's end.
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    plain.writerow(columns)
+    count = 0
+    for count, row in enumerate(rows, start=1):  # noqa: B007
+        has_return = any(isinstance(value, str) and "\r" in value for value in row)
+        (quoted if has_return else plain).writerow(row)
+    text.flush()
+    text.detach()
+    return count
+
+
+def _write_parquet(file: IO[bytes], columns: Sequence[str], rows: Iterable[Row]) -> int:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    types = {"filename": pa.string(), "length": pa.int64(), "label": pa.string()}
+    schema = pa.schema([(name, types.get(name, pa.float64())) for name in columns])
+    rows = iter(rows)
+    count = 0
+    with parquet.ParquetWriter(file, schema) as writer:
+        while batch := list(islice(rows, _PARQUET_BATCH_ROWS)):
+            columns_of_batch = zip(*batch, strict=True)
+            arrays = [pa.array(values, type=field.type) for values, field in zip(columns_of_batch, schema, strict=True)]
+            writer.write_table(pa.table(arrays, schema=schema))
+            count += len(batch)
+    return count
+
+
+def _with_valid_text(row: Row) -> Row:
+    r"""Write bytes of a file name that are no UTF-8 as ``\\udcff``, so that every reader can read the file."""
+    return tuple(
+        value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value for value in row
+    )

@@ -1,0 +1,58 @@
+"""Cheap work for the tests of the engines; a module of its own, for other processes to import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+
+from audio_genre.errors import ExtractionError
+
+
+def square(task: int) -> int:
+    return task * task
+
+
+def slow_square(task: int) -> int:
+    time.sleep(0.05)
+    return task * task
+
+
+def die_on_three(task: int) -> int:
+    if task == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def exit_always(task: int) -> int:
+    os._exit(7)
+
+
+def refuse(task: int) -> int:
+    raise ExtractionError("No space is left.")
+
+
+def shout(task: int) -> int:
+    sys.stdout.write("noise on stdout\n")
+    os.write(1, b"noise on file descriptor 1\n")
+    return task
+
+
+def thread_variable(task: int) -> str | None:
+    return os.environ.get("OMP_NUM_THREADS")
+
+
+def large(task: int) -> np.ndarray:
+    return np.full(300_000, task)
+
+
+def unpicklable(task: int) -> object:
+    return lambda: task
+
+
+def sleep_for(task: float) -> float:
+    time.sleep(task)
+    return task
