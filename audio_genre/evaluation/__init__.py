@@ -1,0 +1,1 @@
+"""Bundles to evidence: learning curves and confusion matrices."""
