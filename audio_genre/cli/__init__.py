@@ -1,1 +1,46 @@
 """The command line: arguments, progress, printing; no logic."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from audio_genre import __version__
+from audio_genre.cli import classify, demo, extract, train
+
+app = typer.Typer(
+    name="audio-genre",
+    help="Features, pictures, honest genre models, and a classifier for your own music.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(extract.extract)
+app.add_typer(train.train)
+app.command()(classify.classify)
+app.command()(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"audio-genre {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Features, pictures, honest genre models, and a classifier for your own music."""
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit status: 0 all done, 1 some inputs failed, 2 nothing could be done, 130 stopped with Ctrl-C.
+    """
+    app()

@@ -1,0 +1,215 @@
+"""What the commands share: errors as sentences, exit codes, progress on a terminal and off it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, ParamSpec
+
+import typer
+
+from audio_genre.errors import AudioGenreError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+P = ParamSpec("P")
+
+SOME_FAILED = 1
+NOTHING_DONE = 2
+INTERRUPTED = 130
+
+_PLAIN_LINE_EVERY_SECONDS = 10.0
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn what a user can cause into one sentence and an exit code.
+
+    Parameters
+    ----------
+    command : callable
+        A command of the command line.
+
+    Returns
+    -------
+    callable
+        The command, which leaves with 2 on an `AudioGenreError` and with 130 on Ctrl-C.
+    """
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except AudioGenreError as error:
+            complain(str(error))
+            raise typer.Exit(NOTHING_DONE) from None
+        except KeyboardInterrupt:
+            complain("stopped; run the same command again to go on.")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader, such as head, has seen enough; keep Python from complaining when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(SOME_FAILED) from None
+
+    return run
+
+
+def complain(sentence: str) -> None:
+    """Print a sentence on stderr.
+
+    Parameters
+    ----------
+    sentence : str
+        What went wrong.
+    """
+    typer.echo(f"audio-genre: {sentence}", err=True)
+
+
+def tell(sentence: str) -> None:
+    """Print a remark on stderr, so that stdout holds results alone.
+
+    Parameters
+    ----------
+    sentence : str
+        The remark.
+    """
+    typer.echo(sentence, err=True)
+
+
+def table_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Align cells in columns: the first to the left, the others to the right.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Names of the columns.
+    rows : iterable of sequences of str
+        Cells.
+
+    Returns
+    -------
+    list of str
+        The lines of the table.
+
+    Examples
+    --------
+    >>> table_lines(["model", "test"], [["adam-4", ".741"]])
+    ['model   test', 'adam-4  .741']
+    """
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+    return [
+        "  ".join(
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def shown(path: Path) -> Path:
+    """Return a path as a user would type it here: relative where that is shorter.
+
+    Parameters
+    ----------
+    path : Path
+        A path.
+
+    Returns
+    -------
+    Path
+        The path below the working folder, or `path` itself where it is not below it.
+    """
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+class ProgressLine(AbstractContextManager["ProgressLine"]):
+    """A progress bar with a time estimate on a terminal, a plain line every ten seconds elsewhere.
+
+    Parameters
+    ----------
+    what : str
+        What is done, such as "extracting".
+    unit : str
+        What is counted, such as "clips".
+    """
+
+    def __init__(self, what: str, unit: str) -> None:
+        self._what, self._unit = what, unit
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._done = 0
+        self._started = self._last_line = time.monotonic()
+
+    def __enter__(self) -> ProgressLine:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn(self._unit),
+                TimeRemainingColumn(elapsed_when_finished=True),
+                TextColumn("{task.fields[remark]}"),
+                console=Console(stderr=True),
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._what, total=None, remark="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, total: int | None, remark: str = "") -> None:
+        """Show how far the work is; a smaller `done` than before begins anew.
+
+        Parameters
+        ----------
+        done, total : int
+            Units done and units in all; None while that is unknown.
+        remark : str
+            A few words to show beside it.
+        """
+        begins_again = done < self._done
+        self._done = done
+        if self._bar is not None and self._task is not None:
+            if begins_again:
+                self._bar.reset(self._task)
+            self._bar.update(self._task, completed=done, total=total, remark=remark)
+            return
+        now = time.monotonic()
+        if begins_again:
+            self._started = now
+        if now - self._last_line < _PLAIN_LINE_EVERY_SECONDS:
+            return
+        self._last_line = now
+        left = ""
+        if total and done:
+            minutes, seconds = divmod(round((now - self._started) / done * (total - done)), 60)
+            left = f", about {minutes}:{seconds:02d} left"
+        tell(f"{self._what}: {done}/{'?' if total is None else total} {self._unit}{left}{remark and ', ' + remark}")
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence without disturbing the bar.
+
+        Parameters
+        ----------
+        sentence : str
+            What to say.
+        """
+        if self._bar is not None:
+            self._bar.console.print(sentence, markup=False, highlight=False)
+        else:
+            tell(sentence)

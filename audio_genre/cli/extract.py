@@ -1,0 +1,168 @@
+"""``audio-genre extract``."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audio_genre.cli.console import SOME_FAILED, ProgressLine, guarded, shown
+
+if TYPE_CHECKING:
+    from audio_genre.extraction import ExtractionReport
+
+_SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+@guarded
+def extract(
+    audio_dir: Annotated[Path, typer.Argument(metavar="AUDIO_DIR", help="Folder with one sub-folder a genre.")],
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder for tables and pictures.")],
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="the cores there are")
+    ] = None,
+    no_images: Annotated[bool, typer.Option("--no-images", help="Write no pictures.")] = False,
+    picture_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WxH", help="Size of the pictures, such as 432x288.", show_default="a pixel a frame and band"
+        ),
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew; forget what an earlier run did.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many files.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    table_format: Annotated[
+        str, typer.Option("--format", help="csv or parquet (extra: parquet).", metavar="FORMAT")
+    ] = "csv",
+    dask: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Compute on a Dask cluster (extra: dask).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+) -> None:
+    """Turn a folder of audio into 30-s and 3-s feature tables and mel-spectrogram pictures.
+
+    A run that was stopped goes on where it was. Files that cannot be used are listed in failures.csv.
+    """
+    report = extract_with_progress(
+        audio_dir,
+        out_dir,
+        jobs=jobs,
+        images=not no_images,
+        picture_size=_parse_size(picture_size),
+        restart=restart,
+        limit=limit,
+        dry_run=dry_run,
+        table_format=table_format,
+        dask=dask,
+    )
+    if as_json:
+        typer.echo(json.dumps(_as_json(report), ensure_ascii=False))
+    else:
+        for line in report_lines(report):
+            typer.echo(line)
+    if report.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def extract_with_progress(audio_dir: Path, out_dir: Path, **options: Any) -> ExtractionReport:
+    """Extract under a progress line.
+
+    Parameters
+    ----------
+    audio_dir, out_dir : Path
+        Folders of audio and of the output.
+    **options
+        Options of `audio_genre.extract`.
+
+    Returns
+    -------
+    ExtractionReport
+        What was done.
+    """
+    from audio_genre.extraction import extract as run
+
+    with ProgressLine("extracting", "clips") as line:
+        return run(audio_dir, out_dir, progress=_Shown(line), **options)
+
+
+def report_lines(report: ExtractionReport) -> list[str]:
+    """Put what was done into words.
+
+    Parameters
+    ----------
+    report : ExtractionReport
+        What was done.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
+    if report.dry_run:
+        return [f"{report.todo} of {report.planned} clips would be extracted, {report.already_done} are done."]
+    kept = f", {report.already_done} were done before" if report.already_done else ""
+    lines = [f"{report.extracted} clips extracted in {report.seconds:.1f} s{kept}."]
+    lines += [f"  {shown(report.out_dir / name)}: {rows} rows" for name, rows in report.rows.items()]
+    if report.failed:
+        noun = "file" if report.failed == 1 else "files"
+        lines.append(f"  {shown(report.failures)}: {report.failed} {noun} could not be used")
+    return lines
+
+
+class _Shown:
+    """Shows the progress of an extraction on a progress line."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line = line
+        self._todo = 0
+        self._done = 0
+        self._failed = 0
+
+    def planned(self, found: int, todo: int) -> None:
+        self._todo = todo
+        if self._done == 0 and found > todo:
+            self._line.update(0, todo, f"{found - todo} done before")
+
+    def done(self, path: str) -> None:  # noqa: ARG002
+        self._done += 1
+        self._show()
+
+    def failed(self, path: str, reason: str) -> None:
+        self._done += 1
+        self._failed += 1
+        self._line.note(f"{path} {reason}.")
+        self._show()
+
+    def note(self, sentence: str) -> None:
+        self._line.note(sentence)
+
+    def _show(self) -> None:
+        self._line.update(self._done, self._todo, f"{self._failed} failed" if self._failed else "")
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.strip().lower())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no size; write width x height in pixels, such as 432x288.")
+    return int(match[1]), int(match[2])
+
+
+def _as_json(report: ExtractionReport) -> dict[str, Any]:
+    return {
+        "out_dir": str(report.out_dir),
+        "planned": report.planned,
+        "todo": report.todo,
+        "already_done": report.already_done,
+        "extracted": report.extracted,
+        "failed": report.failed,
+        "dropped": report.dropped,
+        "redone": dict(report.redone),
+        "rows": dict(report.rows),
+        "seconds": round(report.seconds, 3),
+        "dry_run": report.dry_run,
+    }

@@ -1,0 +1,221 @@
+"""The commands as a user types them: what they print, what they write, how they end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from audio_genre import synthesis
+from audio_genre.cli import app
+from audio_genre.cli.console import ProgressLine
+
+STYLES = synthesis.STYLES[:3]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("music")
+    synthesis.write_dataset(folder, tracks_per_style=5, seconds=6.5, styles=STYLES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def extracted(music: Path) -> tuple[Path, Result]:
+    out = music.parent / "features"
+    return out, run("extract", music, out, "--jobs", 1, "--picture-size", "432x288")
+
+
+@pytest.fixture(scope="module")
+def trained(extracted: tuple[Path, Result]) -> tuple[Path, Result]:
+    models = extracted[0].parent / "models"
+    table = extracted[0] / "features_3_sec.csv"
+    return models, run("train", "tabular", table, models, "--variant", "adam-4", "--epochs", 8)
+
+
+def test_extract_writes_what_it_says(extracted: tuple[Path, Result]) -> None:
+    out, result = extracted
+    assert result.exit_code == 0, result.output
+    assert "15 clips extracted" in result.stdout
+    assert len(rows_of(out / "features_30_sec.csv")) == 1 + 15
+    assert len(rows_of(out / "features_3_sec.csv")) == 1 + 30
+    assert len(list((out / "images_original").glob("*/*.png"))) == 15
+
+
+def test_extract_again_has_nothing_to_do(music: Path, extracted: tuple[Path, Result]) -> None:
+    before = (extracted[0] / "features_3_sec.csv").stat()
+    result = run("extract", music, extracted[0], "--picture-size", "432x288", "--json")
+    done = json.loads(result.stdout)
+    assert (done["todo"], done["already_done"], done["failed"]) == (0, 15, 0)
+    assert (extracted[0] / "features_3_sec.csv").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_extract_dry_run_writes_nothing(music: Path, tmp_path: Path) -> None:
+    result = run("extract", music, tmp_path / "out", "--dry-run", "--limit", 4)
+    assert result.exit_code == 0
+    assert "4 of 4 clips would be extracted" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_bad_file_costs_a_line_and_exit_status_1(music: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "audio"
+    synthesis.write_dataset(folder, tracks_per_style=1, seconds=4, styles=STYLES[:2])
+    (folder / STYLES[0] / "empty.wav").touch()
+    result = run("extract", folder, tmp_path / "out", "--jobs", 1, "--no-images")
+    assert result.exit_code == 1
+    assert "2 clips extracted" in result.stdout
+    assert "empty.wav is empty (0 bytes)." in result.stderr
+    failures = rows_of(tmp_path / "out" / "failures.csv")
+    assert failures == [["path", "reason"], [f"{STYLES[0]}/empty.wav", "is empty (0 bytes)"]]
+    assert not (tmp_path / "out" / "images_original").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["extract", "{tmp}/nowhere", "{tmp}/out"], "does not exist; check the path."),
+        (["extract", "{tmp}", "{tmp}/out"], "No audio files were found"),
+        (["train", "tabular", "{tmp}/nowhere.csv", "{tmp}/models"], "nowhere.csv"),
+        (["classify", "{tmp}/x.wav", "--model", "{tmp}/nothing"], "nothing"),
+    ],
+)
+def test_nothing_done_is_one_sentence_and_exit_status_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    result = run(*(argument.format(tmp=tmp_path) for argument in arguments))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert sentence in result.stderr
+    assert result.stderr.startswith("audio-genre: ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["extract", "."],
+        ["extract", ".", "out", "--jobs", "0"],
+        ["extract", ".", "out", "--picture-size", "large"],
+        ["classify", "x.wav"],
+        ["classify", "x.wav", "--model", "m", "--top", "0"],
+        ["train", "forest", "t.csv", "m"],
+        ["sing"],
+    ],
+)
+def test_wrong_arguments_end_with_2_and_say_how_it_goes(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Usage:" in result.stderr
+
+
+def test_train_prints_the_protocol_and_an_interval(trained: tuple[Path, Result]) -> None:
+    models, result = trained
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("protocol: track\n")
+    assert "95 % interval" in result.stdout
+    assert "leaky" not in result.stdout
+    assert (models / "adam-4-3s" / "card.json").exists()
+    assert "plotly" in (models / "learning_curves.html").read_text(encoding="utf-8")
+
+
+def test_a_leaky_protocol_is_called_leaky(extracted: tuple[Path, Result], tmp_path: Path) -> None:
+    table = extracted[0] / "features_3_sec.csv"
+    options = ["--variant", "adam-4", "--epochs", 1, "--protocol", "segment"]
+    result = run("train", "tabular", table, tmp_path, *options)
+    assert result.stdout.startswith("protocol: segment (leaky")
+
+
+def test_train_json_is_one_card_a_line(extracted: tuple[Path, Result], tmp_path: Path) -> None:
+    options = ["--variant", "adam-4", "--epochs", 1, "--json"]
+    result = run("train", "tabular", extracted[0] / "features_30_sec.csv", tmp_path, *options)
+    (card,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert card["classes"] == sorted(STYLES)
+
+
+def test_an_unknown_variant_is_named(extracted: tuple[Path, Result], tmp_path: Path) -> None:
+    result = run("train", "tabular", extracted[0] / "features_30_sec.csv", tmp_path, "--variant", "lstm")
+    assert result.exit_code == 2
+    assert "lstm" in result.stderr
+    assert "adam-4" in result.stderr
+
+
+def test_classify_names_genre_and_runners_up(music: Path, trained: tuple[Path, Result]) -> None:
+    clip = music / STYLES[1] / f"{STYLES[1]}.00000.wav"
+    result = run("classify", clip, "--model", trained[0] / "adam-4-3s", "--top", 2)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{clip}: ")
+    assert result.stdout.count(" %") == 2
+
+
+def test_classify_json_has_one_object_a_clip_and_ends_with_1_if_one_failed(
+    music: Path, trained: tuple[Path, Result], tmp_path: Path
+) -> None:
+    good = music / STYLES[0] / f"{STYLES[0]}.00001.wav"
+    bad = tmp_path / "song.wav"
+    bad.write_text("not audio")
+    result = run("classify", bad, good, "--model", trained[0] / "adam-4-3s", "--json")
+    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    assert result.exit_code == 1
+    assert set(first) == {"path", "error"}
+    assert first["path"] == str(bad)
+    assert set(second) == {"path", "genre", "confidence", "probabilities", "model"}
+    assert second["confidence"] == max(second["probabilities"].values())
+    assert sum(second["probabilities"].values()) == pytest.approx(1)
+
+
+def test_output_can_be_piped_into_a_reader_that_stops(music: Path, trained: tuple[Path, Result]) -> None:
+    clip = music / STYLES[0] / f"{STYLES[0]}.00000.wav"
+    command = [sys.executable, "-c", "from audio_genre.cli import main; main()", "classify", *[str(clip)] * 3]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*command, "--model", str(trained[0] / "adam-4-3s"), "--json"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.stderr == ""
+
+
+def test_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audio_genre.cli.demo._TRACKS_PER_STYLE", 3)
+    monkeypatch.setattr("audio_genre.cli.demo._SECONDS", 4.0)
+    monkeypatch.setattr("audio_genre.cli.demo._EPOCHS", 1)
+    result = run("demo", tmp_path / "demo")
+    assert result.exit_code == 0, result.output
+    for command in ("extract", "train tabular", "classify"):
+        assert f"$ audio-genre {command}" in result.stdout
+    assert "it is " in result.stdout
+
+
+class TestProgressLine:
+    def test_off_a_terminal_it_is_quiet_at_first(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with ProgressLine("extracting", "clips") as line:
+            line.update(1, 10)
+        assert capsys.readouterr() == ("", "")
+
+    def test_off_a_terminal_it_is_plain_lines_with_an_estimate(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = iter([0.0, 5.0, 20.0, 21.0])
+        monkeypatch.setattr("audio_genre.cli.console.time.monotonic", lambda: next(clock))
+        with ProgressLine("extracting", "clips") as line:
+            line.update(1, 10)
+            line.update(4, 10, "1 failed")
+            line.update(5, 10)
+        assert capsys.readouterr().err == "extracting: 4/10 clips, about 0:30 left, 1 failed\n"
