@@ -82,6 +82,8 @@ def score(probabilities: NDArray[Any], y: NDArray[np.intp], groups: NDArray[np.s
 
     The intervals come from resampling whole tracks, because rows of one track are right or wrong together: resampled
     rows would promise more certainty than there is (Efron and Tibshirani, "An introduction to the bootstrap", 1993).
+    Where every answer is right, or none is, they are those of Clopper and Pearson for as many tracks (Biometrika 26(4),
+    1934).
 
     Parameters
     ----------
@@ -129,6 +131,12 @@ def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.i
         confusion = np.bincount(cells, weights=drawn[group], minlength=classes**2)
         row[:] = _accuracy_and_macro_f1(confusion.reshape(classes, classes))
     low, high = np.quantile(resampled, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
+    # Resampling tracks that are all right, or all wrong, shows no spread at all; the exact binomial interval does.
+    margin = 1 - ((1 - _LEVEL) / 2) ** (1 / tracks)
+    if np.array_equal(predicted, y):
+        low = low - margin
+    elif not np.any(predicted == y):
+        high = high + margin
     return Score(
         count=len(y),
         accuracy=Interval(float(accuracy_score(y, predicted)), float(low[0]), float(high[0])),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
@@ -70,5 +71,16 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 def test_plain_data_and_text() -> None:
     scores = score(np.eye(2), np.array([0, 1]), np.array(["a", "b"]))
-    assert scores.as_json()["tracks"]["accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0}
-    assert str(scores.rows.accuracy) == "1.000 [1.000, 1.000]"
+    assert scores.as_json()["tracks"]["accuracy"] == {"value": 1.0, "low": pytest.approx(0.1581, abs=1e-4), "high": 1.0}
+    assert str(scores.rows.accuracy) == "1.000 [0.158, 1.000]"
+
+
+@pytest.mark.parametrize("tracks", [5, 20, 300])
+def test_faultless_and_hopeless_models_are_not_certain(tracks: int) -> None:
+    y = np.arange(tracks) % 2
+    groups = np.arange(tracks).astype(str)
+    exact = scipy.stats.binomtest(tracks, tracks).proportion_ci(method="exact")
+    right = score(np.eye(2)[y], y, groups).tracks.accuracy
+    assert (right.value, right.low, right.high) == (1.0, pytest.approx(exact.low), 1.0)
+    wrong = score(np.eye(2)[1 - y], y, groups).tracks.accuracy
+    assert (wrong.value, wrong.low, wrong.high) == (0.0, 0.0, pytest.approx(1 - exact.low))
