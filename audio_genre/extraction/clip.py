@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,7 +14,6 @@ from audio_genre.features.recipe import Recipe
 
 if TYPE_CHECKING:
     import numpy as np
-    import threadpoolctl
     from numpy.typing import NDArray
 
 
@@ -181,7 +178,7 @@ def _extract(task: ClipTask, settings: ClipSettings, found_hash: str) -> Extract
         min_samples=recipe.segment_seconds * recipe.sr - 1,
     )
     clip_rows, clip_lengths, segment_rows = [], [], []
-    with _ONE_THREAD, np.errstate(all="ignore"), _Pictures(settings, task.picture) as pictures:
+    with np.errstate(all="ignore"), _Pictures(settings, task.picture) as pictures:
         for window in windows:
             result = window_features(window, recipe)
             if not (np.isfinite(result.clip_row).all() and np.isfinite(result.segment_rows).all()):
@@ -246,36 +243,3 @@ class _Pictures:
                     raise AudioError(self._name, f"has a name that no picture can have: {error.strerror}") from None
                 raise storage_error(error, path) from None
         return names
-
-
-class _OneThread:
-    """Holds numerical libraries to one thread while at least one clip of this process is in work.
-
-    Several clips are worked on at a time instead; and sums taken by several threads could end in other bits.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clips = 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._clips == 0:
-                self._limiter = _thread_pools().limit(limits=1)
-            self._clips += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._clips -= 1
-            if self._clips == 0:
-                self._limiter.restore_original_limits()
-
-
-@lru_cache(maxsize=1)
-def _thread_pools() -> threadpoolctl.ThreadpoolController:
-    import threadpoolctl
-
-    return threadpoolctl.ThreadpoolController()
-
-
-_ONE_THREAD = _OneThread()

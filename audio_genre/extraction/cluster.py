@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from audio_genre import __version__
 from audio_genre.errors import ExtractionError
-from audio_genre.extraction.engines import Lost, Result, Task
+from audio_genre.extraction.engines import Lost, Result, Task, thread_pools
 
 if TYPE_CHECKING:
     import distributed
@@ -22,13 +23,14 @@ _CONNECT_SECONDS = 5
 _CLOSE_SECONDS = 1
 _COUNT_EVERY_SECONDS = 2.0
 _TASKS_PER_THREAD = 2
+_LIMIT_LOCK = threading.Lock()
 
 
 class DaskCluster:
     """Runs tasks on the workers of an existing Dask cluster.
 
     The workers need this package in the same version, and see the folders under the same paths. A worker that is lost
-    has its tasks done by another one.
+    has its tasks done by another one. A worker's numerical libraries are held to one thread from its first task on.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ class DaskCluster:
                 task = next(tasks, None)
                 if task is None:
                     break
-                future = client.submit(work, task, key=f"audio-genre-{run}-{number}", pure=False)
+                future = client.submit(_alone, work, task, key=f"audio-genre-{run}-{number}", pure=False)
                 number += 1
                 under_way[future.key] = task
                 completed.add(future)
@@ -185,6 +187,14 @@ class _Window:
             self._counted_at = now
             self._size = _TASKS_PER_THREAD * max(1, sum(self._client.nthreads().values()))
         return self._size
+
+
+def _alone(work: Callable[[Task], Result], task: Task) -> Result:
+    """Run a task in one of several threads of a worker, in which numerical libraries use no threads of their own."""
+    # For good: the threads of a process share this limit, and whoever lifts it does so for tasks still under way.
+    with _LIMIT_LOCK:
+        thread_pools().limit(limits=1)
+    return work(task)
 
 
 def _examine(folders: tuple[Path, ...]) -> tuple[str, str | None]:

@@ -1,10 +1,18 @@
-"""Ways to run one function over many tasks: the interface, and the engine of this process."""
+"""Ways to run one function over many tasks: the interface, and the engine of this process.
+
+Every engine holds numerical libraries to one thread: several tasks are worked on at a time instead, and sums taken by
+several threads end in other bits.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import threadpoolctl
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -67,4 +75,21 @@ class InProcess:
             A task and its result.
         """
         for task in tasks:
-            yield task, work(task)
+            with thread_pools().limit(limits=1):
+                result = work(task)
+            yield task, result
+
+
+@lru_cache(maxsize=1)
+def thread_pools() -> threadpoolctl.ThreadpoolController:
+    """Return what controls the threads of numerical libraries in this process.
+
+    Returns
+    -------
+    threadpoolctl.ThreadpoolController
+        The controller; it knows the libraries that numpy loaded.
+    """
+    import numpy  # noqa: F401
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -170,13 +169,15 @@ def write_sidecar(
     n_clips, n_failed : int
         Audio files found, and how many of them failed.
     """
+    from importlib import metadata
+
     content = {
         "tool": {"name": "audio_genre", "version": __version__},
         "recipe": recipe.parameters(),
         "pictures": pictures,
         "tables": dict(tables),
         "counts": {"clips": n_clips, "failed": n_failed},
-        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "libraries": {name: metadata.version(name) for name in _LIBRARIES},
     }
     with atomic_file(path, staging) as file:
         file.write(json.dumps(content, indent=2).encode() + b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -101,6 +102,20 @@ def test_a_lost_worker_is_survived(music: Path, expected: dict[str, bytes], tmp_
     assert helpers.outputs(tmp_path / "out") == expected
 
 
+def test_ctrl_c(cluster: Cluster, music: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    code = helpers.REPORTER.replace("jobs=int(sys.argv[3])", "dask=sys.argv[3]")
+    with helpers.start(code, music, tmp_path, cluster.address) as process:
+        helpers.read_lines(process, 2)
+        started = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=10) == 130
+        assert time.monotonic() - started < 2
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert extract(music, tmp_path, dask=cluster.address).already_done >= 2
+    assert helpers.outputs(tmp_path) == expected
+
+
 def test_a_task_that_kills_its_workers_is_lost(tmp_path: Path) -> None:
     with running_cluster(tmp_path, [1] * 5) as cluster:
         results = dict(DaskCluster(cluster.address).run(iter([1, 3, 5]), engine_work.die_on_three))
@@ -129,6 +144,11 @@ def test_a_scheduler_that_dies(
 def test_an_exception_ends_the_run(cluster: Cluster) -> None:
     with pytest.raises(ExtractionError, match=r"No space is left"):
         list(DaskCluster(cluster.address).run(iter(range(3)), engine_work.refuse))
+
+
+def test_libraries_are_held_to_one_thread(cluster: Cluster) -> None:
+    results = DaskCluster(cluster.address).run(iter(range(12)), engine_work.threads)
+    assert {frozenset(found) for _, found in results} == {frozenset({1})}
 
 
 def test_few_tasks_are_under_way(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ import engine_work
 import extraction_helpers as helpers
 import numpy as np
 import pytest
+import threadpoolctl
 
 from audio_genre.errors import ExtractionError
 from audio_genre.extraction.engines import Engine, InProcess, Lost
@@ -76,8 +77,11 @@ def test_what_work_prints_does_not_disturb(capfd: pytest.CaptureFixture[str]) ->
     assert capfd.readouterr().out == ""
 
 
-def test_workers_hold_libraries_to_one_thread() -> None:
-    assert dict(WorkerProcesses(1).run(iter([1]), engine_work.thread_variable)) == {1: "1"}
+@pytest.mark.parametrize("engine", [InProcess(), WorkerProcesses(2)])
+def test_libraries_are_held_to_one_thread(engine: Engine) -> None:
+    before = threadpoolctl.threadpool_info()
+    assert {frozenset(found) for _, found in engine.run(iter(range(4)), engine_work.threads)} == {frozenset({1})}
+    assert threadpoolctl.threadpool_info() == before
 
 
 def test_large_results() -> None:

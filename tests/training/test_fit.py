@@ -40,6 +40,19 @@ def test_reports_every_pass_and_keeps_the_best_weights(data: dict[str, Any]) -> 
     assert not result.interrupted
 
 
+def test_figures_are_means_over_all_rows_however_many_batches_they_take(data: dict[str, Any]) -> None:
+    # Batches of 2 in training and of 16 in validation: the last of them hold other rows than the rest.
+    model = build(data["train"][0])
+    still = dataclasses.replace(SETTINGS, optimizer="sgd", learning_rate=1e-12, batch_size=2, epochs=1)
+    (report,) = fit(model, **data, settings=still).history
+    loss, accuracy = model.evaluate(data["validation"][0], np.eye(3)[data["validation"][1]], verbose=0)
+    assert report.val_loss == pytest.approx(loss, rel=1e-5)
+    assert report.val_accuracy == pytest.approx(accuracy)
+    # A mean over 40 rows is seldom a multiple of one half, as that of a last batch of 2 always is.
+    assert report.accuracy == pytest.approx(round(report.accuracy * 40) / 40)
+    assert (2 * report.accuracy) % 1 != 0
+
+
 def test_the_same_seed_repeats_exactly(data: dict[str, Any]) -> None:
     first, second = (
         [
