@@ -12,8 +12,8 @@ from audio_genre.errors import AudioGenreError
 
 if TYPE_CHECKING:
     from audio_genre.datasets.tables import load_table
+    from audio_genre.dsp.matrix import features
     from audio_genre.extraction.run import extract
-    from audio_genre.features.matrix import features
     from audio_genre.inference.classifier import Classifier
     from audio_genre.training.tabular import train_tabular
 
@@ -24,7 +24,7 @@ __all__ = ["AudioGenreError", "Classifier", "extract", "features", "load_table",
 _LOCATIONS = {
     "Classifier": "audio_genre.inference.classifier",
     "extract": "audio_genre.extraction.run",
-    "features": "audio_genre.features.matrix",
+    "features": "audio_genre.dsp.matrix",
     "load_table": "audio_genre.datasets.tables",
     "train_tabular": "audio_genre.training.tabular",
 }

@@ -25,10 +25,10 @@ import librosa
 import numpy as np
 
 from audio_genre.audio import AUDIO_SUFFIXES, cut_segments, load
-from audio_genre.features import GTZAN57, matrix
-from audio_genre.features.matrix import feature_matrix, window_features
-from audio_genre.features.picture import encode_picture
-from audio_genre.features.reference import reference_features
+from audio_genre.dsp import GTZAN57, matrix
+from audio_genre.dsp.matrix import feature_matrix, window_features
+from audio_genre.dsp.picture import encode_picture
+from audio_genre.dsp.reference import reference_features
 from audio_genre.synthesis import STYLES, synthesize
 
 SR = GTZAN57.sr
@@ -40,7 +40,7 @@ LIBROSA: dict[str, Callable[[Signal], object]] = {
     "centroid": lambda y: librosa.feature.spectral_centroid(y=y, sr=SR, pad_mode="reflect"),
     "bandwidth": lambda y: librosa.feature.spectral_bandwidth(y=y, sr=SR, pad_mode="reflect"),
     "roll-off": lambda y: librosa.feature.spectral_rolloff(y=y, sr=SR, pad_mode="reflect"),
-    "zero crossings": lambda y: librosa.feature.zero_crossing_rate(y),
+    "zero crossings": librosa.feature.zero_crossing_rate,
     "separation": lambda y: librosa.effects.hpss(y, pad_mode="reflect"),
     "tempo": lambda y: librosa.beat.beat_track(y=y, sr=SR),
     "mfcc": lambda y: librosa.feature.mfcc(y=y, sr=SR, pad_mode="reflect"),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from audio_genre.dsp.picture import decode_picture
 from audio_genre.evaluation.plots import confusion_matrix
-from audio_genre.features.picture import decode_picture
 
 HERE = Path(__file__).parent
 SECONDS = 10

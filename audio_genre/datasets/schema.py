@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audio_genre.dsp import GTZAN57
 from audio_genre.errors import ParameterError
-from audio_genre.features import GTZAN57
 
 _INDEX_COLUMNS = ("", "Unnamed: 0", "index", "level_0")
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
+from audio_genre.dsp import get_recipe
 from audio_genre.errors import TableError
-from audio_genre.features import get_recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from audio_genre.dsp.recipe import Recipe
 from audio_genre.errors import AudioError, ExtractionError
 from audio_genre.extraction.plan import picture_files
 from audio_genre.extraction.storage import CLIP_CODES, storage_error
-from audio_genre.features.recipe import Recipe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,7 +167,7 @@ def _extract(task: ClipTask, settings: ClipSettings, found_hash: str) -> Extract
     import numpy as np
 
     from audio_genre.audio import iter_windows
-    from audio_genre.features.matrix import window_features
+    from audio_genre.dsp.matrix import window_features
 
     recipe = settings.recipe
     source = settings.audio_dir / task.path
@@ -219,7 +219,7 @@ class _Pictures:
     def add(self, mel_db: NDArray[np.float32]) -> None:
         if self._settings is None:
             return
-        from audio_genre.features.picture import encode_picture
+        from audio_genre.dsp.picture import encode_picture
 
         png = encode_picture(mel_db, recipe=self._recipe, size=self._settings.size)
         part = self._settings.staging / f"{uuid.uuid4().hex}.png"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_genre import __version__
+from audio_genre.dsp.recipe import GTZAN57, Recipe
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import writers
 from audio_genre.extraction.clip import ClipSettings, Extracted, Failed, PictureSettings, Unchanged, extract_clip
@@ -36,7 +37,6 @@ from audio_genre.extraction.report import (
 )
 from audio_genre.extraction.selection import Why, judge
 from audio_genre.extraction.storage import NoSpaceError, is_there, storage_error
-from audio_genre.features.recipe import GTZAN57, Recipe
 
 _STATE_NAME = ".audio-genre"
 _OUTPUTS_NOTE = "outputs"
@@ -424,7 +424,7 @@ def _refuse_bad_parameters(
 
 def _pictures(size: tuple[int, int] | None) -> dict[str, Any]:
     """Return the parameters of the pictures, besides those of the recipe."""
-    from audio_genre.features.picture import REPRESENTATION
+    from audio_genre.dsp.picture import REPRESENTATION
 
     return {"representation": REPRESENTATION, "folder": PICTURES_NAME, "size": None if size is None else list(size)}
 

@@ -15,8 +15,8 @@ from audio_genre.extraction.plan import numbered
 from audio_genre.extraction.storage import atomic_file
 
 if TYPE_CHECKING:
+    from audio_genre.dsp.recipe import Recipe
     from audio_genre.extraction.journal import Rows
-    from audio_genre.features.recipe import Recipe
 
 TABLE_FORMATS = ("csv", "parquet")
 """File formats of the tables."""
@@ -45,7 +45,7 @@ def table_names(recipe: Recipe, table_format: str) -> tuple[str, str]:
 
     Examples
     --------
-    >>> from audio_genre.features import GTZAN57
+    >>> from audio_genre.dsp import GTZAN57
     >>> table_names(GTZAN57, "csv")
     ('features_30_sec.csv', 'features_3_sec.csv')
     """

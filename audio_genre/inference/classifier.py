@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.audio import cut_segments, iter_windows
+from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import AudioError, BundleError
-from audio_genre.features.matrix import feature_matrix
 from audio_genre.training.bundle import load_bundle
 
 if TYPE_CHECKING:

@@ -34,8 +34,8 @@ import numpy as np
 
 import audio_genre
 from audio_genre.datasets import Window
+from audio_genre.dsp import RECIPES, Recipe
 from audio_genre.errors import BundleError, ParameterError
-from audio_genre.features import RECIPES, Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol, Table, get_protocol, load_table
+from audio_genre.dsp import get_recipe
 from audio_genre.errors import BundleError, ParameterError
-from audio_genre.features import get_recipe
 from audio_genre.training.bundle import CARD, write_bundle
 from audio_genre.training.fit import FitResult, Progress, fit, set_seed
 from audio_genre.training.scores import Scores, score

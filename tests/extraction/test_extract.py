@@ -18,11 +18,11 @@ import soundfile
 from threadpoolctl import threadpool_limits
 
 from audio_genre import audio
+from audio_genre.dsp import GTZAN57
+from audio_genre.dsp.matrix import window_features
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import extract
 from audio_genre.extraction.journal import Journal
-from audio_genre.features import GTZAN57
-from audio_genre.features.matrix import window_features
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_output_does_not_depend_on_jobs(music: Path, expected: dict[str, bytes],
 
 
 def test_pictures_carry_the_spectrogram(music: Path, expected: dict[str, bytes]) -> None:
-    from audio_genre.features.picture import decode_picture
+    from audio_genre.dsp.picture import decode_picture
 
     y = audio.load(music / "blues" / "blues.00003.wav", sr=22050)
     decoded, parameters = decode_picture(expected["images_original/blues/blues00003.png"])
@@ -450,7 +450,7 @@ def test_a_clip_that_breaks_a_library_is_a_failure(
     def break_down(*_: object) -> None:
         raise MemoryError("3 TB")
 
-    monkeypatch.setattr("audio_genre.features.matrix.window_features", break_down)
+    monkeypatch.setattr("audio_genre.dsp.matrix.window_features", break_down)
     recorder = helpers.Recorder()
     extract(own_music, tmp_path / "out", jobs=1, limit=1, progress=recorder)
     assert recorder.failures == {"pop/pop.00000.wav": "cannot be processed: MemoryError: 3 TB"}

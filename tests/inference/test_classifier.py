@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from audio_genre.datasets import GTZAN57_TABLE
+from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import AudioError, BundleError, ParameterError
-from audio_genre.features.matrix import feature_matrix
 from audio_genre.inference import Classification, Classifier, classifier
 from audio_genre.training import train_tabular
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from audio_genre.datasets import Table, Window
+from audio_genre.dsp import GTZAN57
 from audio_genre.errors import BundleError, ParameterError
-from audio_genre.features import GTZAN57
 from audio_genre.training import bundle as bundle_module
 from audio_genre.training import load_bundle, train_tabular
 

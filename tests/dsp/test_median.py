@@ -6,9 +6,9 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audio_genre.dsp import median
+from audio_genre.dsp.median import running_median
 from audio_genre.errors import ParameterError
-from audio_genre.features import median
-from audio_genre.features.median import running_median
 
 
 def expected(x: np.ndarray, size: int) -> np.ndarray:

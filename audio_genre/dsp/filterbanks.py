@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.features.recipe import Recipe
+    from audio_genre.dsp.recipe import Recipe
 
 # Slaney's mel scale: linear up to 1 kHz, logarithmic above.
 _MEL_HZ_PER_STEP = 200.0 / 3

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio_genre.features.filterbanks import hann_window
+from audio_genre.dsp.filterbanks import hann_window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.features.recipe import Recipe
+    from audio_genre.dsp.recipe import Recipe
 
 # Frames of the tempogram transformed at a time: they stay in the L2 cache.
 _BLOCK_FRAMES = 64

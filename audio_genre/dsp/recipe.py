@@ -73,7 +73,7 @@ class Recipe:
 
     Examples
     --------
-    >>> from audio_genre.features import GTZAN57
+    >>> from audio_genre.dsp import GTZAN57
     >>> len(GTZAN57.feature_names), GTZAN57.feature_names[:2]
     (57, ('chroma_stft_mean', 'chroma_stft_var'))
     """

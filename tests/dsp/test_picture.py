@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from audio_genre.dsp import GTZAN57
+from audio_genre.dsp.picture import TEXT_KEY, decode_picture, encode_picture
 from audio_genre.errors import ParameterError
-from audio_genre.features import GTZAN57
-from audio_genre.features.picture import TEXT_KEY, decode_picture, encode_picture
 
 MEL_DB = np.maximum(np.random.default_rng(0).normal(-40, 25, (128, 130)), -70).astype(np.float32)
 MEL_DB = np.minimum(MEL_DB, 10)

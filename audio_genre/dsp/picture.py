@@ -14,7 +14,7 @@ from audio_genre.errors import ParameterError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.features.recipe import Recipe
+    from audio_genre.dsp.recipe import Recipe
 
 TEXT_KEY = "audio_genre"
 """Keyword of the PNG text chunk that holds the picture's parameters as JSON."""
@@ -54,7 +54,7 @@ def encode_picture(mel_db: NDArray[np.float32], *, recipe: Recipe, size: tuple[i
     Examples
     --------
     >>> import numpy as np
-    >>> from audio_genre.features import GTZAN57
+    >>> from audio_genre.dsp import GTZAN57
     >>> png = encode_picture(np.linspace(-80, 0, 128 * 9, dtype="f4").reshape(128, 9), recipe=GTZAN57)
     >>> png[:4]
     b'\x89PNG'

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import audio_genre
 from audio_genre.audio import cut_segments
+from audio_genre.dsp import GTZAN57
+from audio_genre.dsp.matrix import feature_matrix, window_features
+from audio_genre.dsp.reference import reference_features
 from audio_genre.errors import ParameterError
-from audio_genre.features import GTZAN57
-from audio_genre.features.matrix import feature_matrix, window_features
-from audio_genre.features.reference import reference_features
 
 SR, N_FFT, HOP = 22050, 2048, 512
 N_SAMPLES = 66149
@@ -45,7 +45,7 @@ LIBROSA: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "spectral_centroid": lambda y: librosa.feature.spectral_centroid(S=np.abs(stft(y)), sr=SR),
     "spectral_bandwidth": lambda y: librosa.feature.spectral_bandwidth(S=np.abs(stft(y)), sr=SR),
     "rolloff": lambda y: librosa.feature.spectral_rolloff(S=np.abs(stft(y)), sr=SR),
-    "zero_crossing_rate": lambda y: librosa.feature.zero_crossing_rate(y),
+    "zero_crossing_rate": librosa.feature.zero_crossing_rate,
     "harmony": lambda y: separated(y, 0),
     "perceptr": lambda y: separated(y, 1),
 }

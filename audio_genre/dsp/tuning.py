@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.features.recipe import Recipe
+    from audio_genre.dsp.recipe import Recipe
 
 
 def estimate_tunings(P: NDArray[np.float32], recipe: Recipe) -> list[float]:

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from audio_genre.audio import load
-from audio_genre.features import GTZAN57
-from audio_genre.features.matrix import feature_matrix
+from audio_genre.dsp import GTZAN57
+from audio_genre.dsp.matrix import feature_matrix
 
 
 def test_columns_are_those_of_the_public_table(shared_data: Path) -> None:

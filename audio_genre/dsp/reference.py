@@ -1,6 +1,6 @@
 """The recipe in plain librosa calls, one or two a feature: slow, and the definition of every number.
 
-The fast path in `audio_genre.features.matrix` is tested and benchmarked against this one.
+The fast path in `audio_genre.dsp.matrix` is tested and benchmarked against this one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio_genre.features.recipe import GTZAN57, Recipe
+from audio_genre.dsp.recipe import GTZAN57, Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from audio_genre.features import GTZAN57
-from audio_genre.features.filterbanks import (
+from audio_genre.dsp import GTZAN57
+from audio_genre.dsp.filterbanks import (
     bin_frequencies,
     chroma_filterbank,
     dct_matrix,

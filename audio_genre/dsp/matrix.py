@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from audio_genre.audio import cut_segments
-from audio_genre.errors import ParameterError
-from audio_genre.features.filterbanks import (
+from audio_genre.dsp.filterbanks import (
     bin_frequencies,
     chroma_filterbank,
     dct_matrix,
     hann_window,
     mel_filterbank,
 )
-from audio_genre.features.recipe import GTZAN57, Recipe
-from audio_genre.features.separation import separate
-from audio_genre.features.tempo import estimate_tempos
-from audio_genre.features.tuning import estimate_tunings
-from audio_genre.features.workspace import Workspace, thread_workspace
+from audio_genre.dsp.recipe import GTZAN57, Recipe
+from audio_genre.dsp.separation import separate
+from audio_genre.dsp.tempo import estimate_tempos
+from audio_genre.dsp.tuning import estimate_tunings
+from audio_genre.dsp.workspace import Workspace, thread_workspace
+from audio_genre.errors import ParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -75,7 +75,7 @@ def features(y: ArrayLike, sr: int, recipe: Recipe = GTZAN57) -> dict[str, float
 
     See Also
     --------
-    audio_genre.features.reference.reference_features : The same by plain librosa calls.
+    audio_genre.dsp.reference.reference_features : The same by plain librosa calls.
 
     References
     ----------

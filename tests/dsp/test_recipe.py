@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from audio_genre.dsp import GTZAN57, RECIPES, get_recipe
 from audio_genre.errors import ParameterError
-from audio_genre.features import GTZAN57, RECIPES, get_recipe
 
 
 def test_columns_of_the_public_layout() -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio_genre.features.filterbanks import hann_window
-from audio_genre.features.median import running_median
+from audio_genre.dsp.filterbanks import hann_window
+from audio_genre.dsp.median import running_median
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.features.recipe import Recipe
-    from audio_genre.features.workspace import Workspace
+    from audio_genre.dsp.recipe import Recipe
+    from audio_genre.dsp.workspace import Workspace
 
 _BLOCK_FRAMES = 32
 
