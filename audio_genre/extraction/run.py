@@ -206,6 +206,8 @@ class _Run:
         audio_dir = self.places.audio_dir
         try:
             is_folder = stat.S_ISDIR(audio_dir.stat().st_mode)
+        except FileNotFoundError:
+            raise ExtractionError(f"The audio folder {audio_dir} does not exist; check the path.") from None
         except OSError as error:
             raise ExtractionError(
                 f"The audio folder {audio_dir} cannot be read: {error.strerror}; check the path."

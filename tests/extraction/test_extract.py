@@ -327,7 +327,7 @@ def test_parameters(arguments: dict[str, object], sentence: str, own_music: Path
 
 def test_no_audio_folder(tmp_path: Path) -> None:
     with pytest.raises(
-        ExtractionError, match=r"The audio folder .*/nowhere cannot be read: No such file or directory; check the"
+        ExtractionError, match=r"The audio folder .*/nowhere does not exist; check the"
     ):
         extract(tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "file").touch()
