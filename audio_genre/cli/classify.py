@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audio_genre.cli.console import SOME_FAILED, complain, guarded
+from audio_genre.cli.console import SOME_FAILED, complain, guarded, print_json, printable
 
 
-@guarded
+@guarded()
 def classify(
-    clips: Annotated[list[str], typer.Argument(metavar="CLIP...", help="Audio files: wav, flac, ogg, mp3, au, aiff.")],
+    clips: Annotated[list[str], typer.Argument(metavar="CLIP", help="Audio files: wav, flac, ogg, mp3, au, aiff.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a trained model, such as models/adam-4.")],
     top: Annotated[int, typer.Option(min=1, help="How many genres to show.")] = 3,
     as_json: Annotated[
@@ -32,25 +31,22 @@ def classify(
         except AudioError as error:
             failed = True
             if as_json:
-                typer.echo(json.dumps({"path": clip, "error": str(error)}, ensure_ascii=False))
+                print_json({"path": clip, "error": str(error)})
             else:
                 complain(str(error))
             continue
         if as_json:
-            typer.echo(
-                json.dumps(
-                    {
-                        "path": clip,
-                        "genre": answer.genre,
-                        "confidence": answer.confidence,
-                        "probabilities": answer.probabilities,
-                        "model": answer.model,
-                    },
-                    ensure_ascii=False,
-                )
+            print_json(
+                {
+                    "path": clip,
+                    "genre": answer.genre,
+                    "confidence": answer.confidence,
+                    "probabilities": answer.probabilities,
+                    "model": answer.model,
+                }
             )
         else:
-            typer.echo(f"{clip}: {describe(answer.top(top))}")
+            typer.echo(f"{printable(clip)}: {describe(answer.top(top))}")
     if failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 
@@ -28,36 +29,42 @@ INTERRUPTED = 130
 _PLAIN_LINE_EVERY_SECONDS = 10.0
 
 
-def guarded(command: Callable[P, None]) -> Callable[P, None]:
+def guarded(when_stopped: str = "stopped.") -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Turn what a user can cause into one sentence and an exit code.
 
     Parameters
     ----------
-    command : callable
-        A command of the command line.
+    when_stopped : str
+        What Ctrl-C is answered with.
 
     Returns
     -------
     callable
-        The command, which leaves with 2 on an `AudioGenreError` and with 130 on Ctrl-C.
+        Decorator of a command, which then leaves with 2 on an `AudioGenreError` and with 130 on Ctrl-C.
     """
 
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except AudioGenreError as error:
-            complain(str(error))
-            raise typer.Exit(NOTHING_DONE) from None
-        except KeyboardInterrupt:
-            complain("stopped; run the same command again to go on.")
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            # The reader, such as head, has seen enough; keep Python from complaining when it flushes.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(SOME_FAILED) from None
+    def decorate(command: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(command)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                command(*args, **kwargs)
+            except AudioGenreError as error:
+                complain(str(error))
+                raise typer.Exit(NOTHING_DONE) from None
+            except KeyboardInterrupt:
+                complain(when_stopped)
+                raise typer.Exit(INTERRUPTED) from None
+            except BrokenPipeError:
+                # The reader, such as head, has seen enough; keep Python from complaining when it flushes.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(SOME_FAILED) from None
+            except OSError as error:
+                complain(f"{error.filename or 'the output'} cannot be written or read: {error.strerror}.")
+                raise typer.Exit(NOTHING_DONE) from None
 
-    return run
+        return run
+
+    return decorate
 
 
 def complain(sentence: str) -> None:
@@ -68,7 +75,7 @@ def complain(sentence: str) -> None:
     sentence : str
         What went wrong.
     """
-    typer.echo(f"audio-genre: {sentence}", err=True)
+    typer.echo(f"audio-genre: {printable(sentence)}", err=True)
 
 
 def tell(sentence: str) -> None:
@@ -79,7 +86,66 @@ def tell(sentence: str) -> None:
     sentence : str
         The remark.
     """
-    typer.echo(sentence, err=True)
+    typer.echo(printable(sentence), err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on a line of its own.
+
+    Parameters
+    ----------
+    value : object
+        Plain data.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    # File names that are no valid text hold surrogates, which UTF-8 cannot.
+    typer.echo(json.dumps(value) if any("\ud800" <= letter <= "\udfff" for letter in text) else text)
+
+
+def printable(text: str) -> str:
+    r"""Escape what would break a line or steer a terminal; file names may hold anything.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        The text on one line.
+
+    Examples
+    --------
+    >>> print(printable("new\nline"))
+    new\nline
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Put a number before a noun.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    noun : str
+        The noun in the singular.
+
+    Returns
+    -------
+    str
+        Both, the noun in the right number.
+
+    Examples
+    --------
+    >>> counted(1, "clip"), counted(2, "clip")
+    ('1 clip', '2 clips')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def table_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -152,15 +218,21 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.table import Column
 
             self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn(self._unit),
-                TimeRemainingColumn(elapsed_when_finished=True),
-                TextColumn("{task.fields[remark]}"),
+                TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+                BarColumn(bar_width=16),
+                MofNCompleteColumn(table_column=Column(no_wrap=True)),
+                TextColumn(self._unit, table_column=Column(no_wrap=True)),
+                TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(no_wrap=True, min_width=7)),
+                TextColumn(
+                    "{task.fields[remark]}",
+                    markup=False,
+                    table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+                ),
                 console=Console(stderr=True),
+                expand=True,
             )
             self._bar.start()
             self._task = self._bar.add_task(self._what, total=None, remark="")
@@ -210,6 +282,6 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
             What to say.
         """
         if self._bar is not None:
-            self._bar.console.print(sentence, markup=False, highlight=False)
+            self._bar.console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
         else:
             tell(sentence)

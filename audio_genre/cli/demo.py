@@ -10,7 +10,8 @@ import typer
 from audio_genre.cli.classify import describe
 from audio_genre.cli.console import ProgressLine, guarded
 from audio_genre.cli.extract import extract_with_progress, report_lines
-from audio_genre.cli.train import fit_with_progress, summary_lines
+from audio_genre.cli.train import fit_with_progress, summary_lines, tell_if_stopped
+from audio_genre.errors import AudioGenreError
 
 _TRACKS_PER_STYLE = 12
 _SECONDS = 30.0
@@ -19,12 +20,12 @@ _EPOCHS = 60
 _UNSEEN_STYLE = 3
 
 
-@guarded
+@guarded("stopped; run the same command again: the extraction goes on where it was.")
 def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="Folder for the demonstration's files.", show_default=True)
     ] = Path("audio-genre-demo"),
-    seed: Annotated[int, typer.Option(help="Seed of the music, the split and the training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Seed of the music, the split and the training.")] = 0,
 ) -> None:
     """Make synthetic music in ten styles, extract features, train, and classify an unseen clip: about two minutes."""
     from audio_genre import synthesis
@@ -32,6 +33,10 @@ def demo(
 
     audio, features, models, unseen = (folder / name for name in ("audio", "features", "models", "unseen"))
 
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioGenreError(f"The folder {folder} cannot be made: {error.strerror}; choose another.") from None
     _step(1, f"Synthesise {_TRACKS_PER_STYLE} tracks in each of {len(synthesis.STYLES)} made-up styles")
     typer.echo(f"  your own data: one folder a genre, such as {folder}/audio")
     with ProgressLine("synthesising", "tracks") as line:
@@ -51,6 +56,7 @@ def demo(
     trained = fit_with_progress(load_table(table), models, variant="all", protocol="track", epochs=_EPOCHS, seed=seed)
     for text in summary_lines(trained):
         typer.echo(f"  {text}")
+    tell_if_stopped(trained, "all")
 
     _step(4, "Classify a clip that no model has heard")
     best = max(trained, key=lambda model: model.validation.tracks.accuracy.value)

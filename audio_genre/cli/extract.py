@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audio_genre.cli.console import SOME_FAILED, ProgressLine, guarded, shown
+from audio_genre.cli.console import SOME_FAILED, ProgressLine, counted, guarded, print_json, printable, shown
 
 if TYPE_CHECKING:
     from audio_genre.extraction import ExtractionReport
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
-@guarded
+@guarded("stopped; run the same command again to go on.")
 def extract(
     audio_dir: Annotated[Path, typer.Argument(metavar="AUDIO_DIR", help="Folder with one sub-folder a genre.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder for tables and pictures.")],
@@ -59,7 +58,7 @@ def extract(
         dask=dask,
     )
     if as_json:
-        typer.echo(json.dumps(_as_json(report), ensure_ascii=False))
+        print_json(_as_json(report))
     else:
         for line in report_lines(report):
             typer.echo(line)
@@ -102,13 +101,17 @@ def report_lines(report: ExtractionReport) -> list[str]:
         Lines to print.
     """
     if report.dry_run:
-        return [f"{report.todo} of {report.planned} clips would be extracted, {report.already_done} are done."]
-    kept = f", {report.already_done} were done before" if report.already_done else ""
-    lines = [f"{report.extracted} clips extracted in {report.seconds:.1f} s{kept}."]
-    lines += [f"  {shown(report.out_dir / name)}: {rows} rows" for name, rows in report.rows.items()]
+        return [
+            f"{report.todo} of {counted(report.planned, 'clip')} would be extracted, {report.already_done} done before."
+        ]
+    kept = f", {report.already_done} done before" if report.already_done else ""
+    lines = [f"{counted(report.extracted, 'clip')} extracted in {report.seconds:.1f} s{kept}."]
+    lines += [
+        f"  {printable(str(shown(report.out_dir / name)))}: {counted(rows, 'row')}"
+        for name, rows in report.rows.items()
+    ]
     if report.failed:
-        noun = "file" if report.failed == 1 else "files"
-        lines.append(f"  {shown(report.failures)}: {report.failed} {noun} could not be used")
+        lines.append(f"  {printable(str(shown(report.failures)))}: {counted(report.failed, 'file')} could not be used")
     return lines
 
 
@@ -123,8 +126,7 @@ class _Shown:
 
     def planned(self, found: int, todo: int) -> None:
         self._todo = todo
-        if self._done == 0 and found > todo:
-            self._line.update(0, todo, f"{found - todo} done before")
+        self._line.update(0, todo, f"{found - todo} done before" if found > todo else "")
 
     def done(self, path: str) -> None:  # noqa: ARG002
         self._done += 1

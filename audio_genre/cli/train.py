@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audio_genre.cli.console import ProgressLine, guarded, table_lines, tell
+from audio_genre.cli.console import (
+    INTERRUPTED,
+    ProgressLine,
+    complain,
+    guarded,
+    print_json,
+    printable,
+    table_lines,
+    tell,
+)
+from audio_genre.errors import AudioGenreError
 
 if TYPE_CHECKING:
     from audio_genre.datasets import Table
@@ -27,7 +38,7 @@ def _train() -> None:
 
 
 @train.command()
-@guarded
+@guarded("stopped; no model was finished.")
 def tabular(
     table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="A feature table, such as features_30_sec.csv.")],
     models_dir: Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder that receives a folder a model.")],
@@ -51,16 +62,14 @@ def tabular(
     loaded = load_table(table)
     if loaded.ignored:
         tell(f"Not features, so ignored: {', '.join(loaded.ignored)}.")
-    tell("Loading TensorFlow ...")
-    models = fit_with_progress(
-        table=loaded, models_dir=models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed
-    )
+    models = fit_with_progress(loaded, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed)
     if as_json:
         for model in models:
-            typer.echo((model.path / "card.json").read_text(encoding="utf-8").replace("\n", ""))
-        return
-    for line in summary_lines(models):
-        typer.echo(line)
+            print_json(json.loads((model.path / "card.json").read_text(encoding="utf-8")))
+    else:
+        for line in summary_lines(models):
+            typer.echo(line)
+    tell_if_stopped(models, variant)
 
 
 def fit_with_progress(
@@ -92,15 +101,46 @@ def fit_with_progress(
     with ProgressLine("training", "epochs") as line:
 
         def show(name: str, most: int, report: EpochReport) -> None:
-            losses = f"loss {report.loss:.3f}, validation loss {report.val_loss:.3f}"
-            remark = f"{name}: {losses}, accuracy {report.val_accuracy:.3f}"
+            remark = f"{name} loss {report.loss:.2f}/{report.val_loss:.2f} acc {report.val_accuracy:.2f}"
             line.update(report.epoch, most, remark)
 
         models = train_tabular(
             table, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed, progress=show
         )
-    write_learning_curves([model.path for model in models], models_dir / _CURVES)
+    try:
+        write_learning_curves([model.path for model in models], models_dir / _CURVES)
+    except AudioGenreError as error:
+        # The models are what was asked for, and they are complete.
+        complain(str(error))
     return models
+
+
+def tell_if_stopped(models: Sequence[TrainedModel], variant: str) -> None:
+    """Leave with 130 if Ctrl-C ended the training, saying what is missing.
+
+    Parameters
+    ----------
+    models : sequence of TrainedModel
+        What was trained.
+    variant : str
+        What was to be trained.
+
+    Raises
+    ------
+    typer.Exit
+        If a model is missing or was ended early.
+    """
+    from audio_genre.training.variants import get_variants
+
+    trained = {model.variant for model in models}
+    missing = [each.name for each in get_variants(variant) if each.name not in trained]
+    early = [model.name for model in models if model.interrupted]
+    if not missing and not early:
+        return
+    parts = [f"{name} has its best weights so far" for name in early]
+    parts += [f"{', '.join(missing)} not trained"] if missing else []
+    complain(f"stopped; {'; '.join(parts)}.")
+    raise typer.Exit(INTERRUPTED)
 
 
 def summary_lines(models: Sequence[TrainedModel]) -> list[str]:
@@ -139,8 +179,8 @@ def summary_lines(models: Sequence[TrainedModel]) -> list[str]:
         f"protocol: {first.protocol}{leaky if first.leaky else ''}",
         f"accuracy over {first.test.tracks.count} test {unit}",
         *table_lines(header, rows),
-        f"models: {', '.join(str(model.path) for model in models)}",
-        f"learning curves: {first.path.parent / _CURVES}",
+        printable(f"models: {', '.join(str(model.path) for model in models)}"),
+        printable(f"learning curves: {first.path.parent / _CURVES}"),
     ]
 
 

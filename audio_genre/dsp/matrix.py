@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from audio_genre.audio import cut_segments
+from audio_genre.audio import cut_segments, resample
 from audio_genre.dsp.filterbanks import (
     bin_frequencies,
     chroma_filterbank,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
+# Signals of up to about three minutes share buffers.
+_KEPT_SAMPLES = 1 << 22
 # Frames transformed at a time: their float64 spectra stay in the L2 cache.
 _BLOCK_FRAMES = 16
 
@@ -71,7 +73,8 @@ def features(y: ArrayLike, sr: int, recipe: Recipe = GTZAN57) -> dict[str, float
     Raises
     ------
     ParameterError
-        If `y` is not one-dimensional, too short, or holds NaN or infinite samples, or `sr` is not positive.
+        If `y` is not one-dimensional and real, too short, or holds NaN, infinite or absurdly large samples, or `sr` is
+        not a whole number above 0.
 
     See Also
     --------
@@ -90,18 +93,22 @@ def features(y: ArrayLike, sr: int, recipe: Recipe = GTZAN57) -> dict[str, float
     >>> round(row["spectral_centroid_mean"])
     445
     """
-    signal = np.asarray(y, dtype=np.float32)
+    given = np.asarray(y)
+    if given.dtype.kind not in "iuf":
+        raise ParameterError(f"y must hold real numbers, got {given.dtype}; decode the audio to float samples.")
+    with np.errstate(over="ignore"):
+        signal = given.astype(np.float32)
     if signal.ndim != 1:
         raise ParameterError(
             f"y must be one mono signal of shape (n,), got shape {signal.shape}; average the channels."
         )
-    if not sr > 0:
-        raise ParameterError(f"sr must be a sampling rate in Hz above 0, got {sr}.")
-    if sr != recipe.sr:
-        from audio_genre.audio import resample
-
-        signal = resample(signal, sr, recipe.sr)
-    row = feature_matrix(signal[None], recipe)[0]
+    if not (isinstance(sr, (int, float, np.integer, np.floating)) and sr > 0 and float(sr).is_integer()):
+        raise ParameterError(f"sr must be a sampling rate in whole Hz above 0, got {sr!r}.")
+    row = feature_matrix(resample(signal, int(sr), recipe.sr)[None], recipe)[0]
+    if not np.isfinite(row).all():
+        raise ParameterError(
+            f"The features are not finite, because samples reach {np.abs(signal).max():.3g}; scale full scale to 1."
+        )
     return dict(zip(recipe.feature_names, row.tolist(), strict=True))
 
 
@@ -118,7 +125,8 @@ def feature_matrix(signals: NDArray[np.float32], recipe: Recipe = GTZAN57) -> ND
     Returns
     -------
     np.ndarray, shape (n_signals, n_features), float64
-        Columns in the order of ``recipe.feature_names``.
+        Columns in the order of ``recipe.feature_names``. Samples so large that their squares overflow, far beyond full
+        scale, give values that are not finite.
 
     Raises
     ------
@@ -172,13 +180,15 @@ class _Spectra(NamedTuple):
     rolloff: NDArray[np.float64]
 
 
+@np.errstate(all="ignore")
 def _rows_and_mel(signals: NDArray[np.float32], recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     n_samples = signals.shape[1]
     if n_samples < recipe.n_fft:
         raise ParameterError(f"A signal needs at least {recipe.n_fft} samples at {recipe.sr} Hz, got {n_samples}.")
     if not np.isfinite(signals).all():
         raise ParameterError("The signal holds NaN or infinite samples; repair or leave out what gave them.")
-    workspace = thread_workspace()
+    # Buffers for a signal of many minutes would be held for good.
+    workspace = thread_workspace() if signals.size <= _KEPT_SAMPLES else Workspace()
     padded = np.pad(signals, ((0, 0), (recipe.n_fft // 2,) * 2), mode="reflect")
     spectra = _spectra(padded, recipe, workspace)
     M = _mel_db(spectra.P, recipe)
@@ -257,9 +267,10 @@ def _chroma(P: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
     return chroma.reshape(len(P), -1)
 
 
-def _rms(padded: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
+def _rms(padded: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float64]:
     hops = _hops(padded, recipe)
-    power = _frame_sums(np.einsum("ijk,ijk->ij", hops, hops), recipe) / np.float32(recipe.n_fft)
+    # In double precision: the variance of a steady level is all rounding otherwise.
+    power = _frame_sums(np.einsum("ijk,ijk->ij", hops, hops, dtype=np.float64), recipe) / recipe.n_fft
     return np.sqrt(power)
 
 

@@ -28,7 +28,7 @@ _NETWORK_ELEMENTS = 24576
 
 
 def running_median(x: Floats, size: int = 31, *, out: Floats | None = None) -> Floats:
-    """Median filter along the first axis, bit-identical to ``scipy.ndimage.median_filter(mode="reflect")``.
+    """Median filter along the first axis, equal to ``scipy.ndimage.median_filter(mode="reflect")``.
 
     Parameters
     ----------

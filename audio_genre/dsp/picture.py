@@ -99,17 +99,18 @@ def decode_picture(png: bytes) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-        text = getattr(image, "text", {}).get(TEXT_KEY)
-        if image.mode != "P" or text is None:
-            raise ParameterError(
-                f"The picture has mode {image.mode} and no text {TEXT_KEY!r}; only pictures that "
-                "audio-genre extract wrote carry their values."
-            )
-        parameters: dict[str, Any] = json.loads(text)
-        levels = np.asarray(image, dtype=np.float32)[::-1]
-    step = (parameters["db_max"] - parameters["db_min"]) / _LEVELS
-    return levels * np.float32(step) + np.float32(parameters["db_min"]), parameters
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            if image.mode != "P":
+                raise ValueError(f"its mode is {image.mode}")
+            parameters: dict[str, Any] = json.loads(getattr(image, "text", {})[TEXT_KEY])
+            db_min, db_max = float(parameters["db_min"]), float(parameters["db_max"])
+            levels = np.asarray(image, dtype=np.float32)[::-1]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParameterError(
+            f"The picture carries no values ({error}); only those that audio-genre extract wrote at their own size do."
+        ) from None
+    return levels * np.float32((db_max - db_min) / _LEVELS) + np.float32(db_min), parameters
 
 
 def _parameters(mel_db: NDArray[np.float32], recipe: Recipe, db_min: float, db_max: float) -> dict[str, Any]:

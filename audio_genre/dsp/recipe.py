@@ -23,6 +23,9 @@ _STEMS = (
     "perceptr",
 )
 
+# Written out because they make the numbers; there is one implementation of each.
+_ONLY = MappingProxyType({"window": "hann", "pad_mode": "reflect", "hpss_power": 2.0, "hpss_margin": 1.0})
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -71,6 +74,11 @@ class Recipe:
     clip_seconds, segment_seconds : int
         Length of the windows behind one row of the "30-s" and of the "3-s" table.
 
+    Raises
+    ------
+    ParameterError
+        If a parameter has a value that nothing here implements.
+
     Examples
     --------
     >>> from audio_genre.dsp import GTZAN57
@@ -109,6 +117,17 @@ class Recipe:
     clip_seconds: int = 30
     segment_seconds: int = 3
 
+    def __post_init__(self) -> None:
+        for name, only in _ONLY.items():
+            if getattr(self, name) != only:
+                raise ParameterError(
+                    f"A recipe's {name} can only be {only!r} in this version; got {getattr(self, name)!r}."
+                )
+        if self.hop_length < 1 or self.n_fft % (2 * self.hop_length):
+            raise ParameterError(
+                f"A recipe's hop_length must divide half its n_fft of {self.n_fft}; got {self.hop_length}."
+            )
+
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features, in the order of the public tables."""
@@ -121,11 +140,6 @@ class Recipe:
     def columns(self) -> tuple[str, ...]:
         """Columns of a feature table: ``filename``, ``length``, the features, ``label``."""
         return ("filename", "length", *self.feature_names, "label")
-
-    @property
-    def clip_samples(self) -> int:
-        """Samples in one full window of the clip table (661500 for 30 s at 22050 Hz)."""
-        return self.clip_seconds * self.sr
 
     def parameters(self) -> dict[str, Any]:
         """Return every parameter as plain data, for side-car files."""

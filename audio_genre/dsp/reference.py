@@ -42,7 +42,9 @@ def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDAr
     S = np.abs(D)
     P = S**2
     M = librosa.power_to_db(
-        librosa.feature.melspectrogram(S=P, sr=sr, n_fft=n_fft, n_mels=recipe.n_mels),
+        librosa.feature.melspectrogram(
+            S=P, sr=sr, n_fft=n_fft, n_mels=recipe.n_mels, fmin=recipe.mel_fmin, fmax=recipe.mel_fmax
+        ),
         ref=1.0,
         amin=recipe.amin,
         top_db=recipe.top_db,
@@ -54,19 +56,48 @@ def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDAr
         )
     )
     onsets = librosa.onset.onset_strength(S=M, sr=sr, hop_length=hop, n_fft=n_fft, aggregate=np.median)
-    tempo, _ = librosa.beat.beat_track(onset_envelope=onsets, sr=sr, hop_length=hop, start_bpm=recipe.tempo_start_bpm)
+    # What librosa.beat.beat_track does before it looks for beats, with its constants as parameters.
+    tempo = 0.0
+    if onsets.any():
+        tempo = librosa.feature.tempo(
+            onset_envelope=onsets,
+            sr=sr,
+            hop_length=hop,
+            start_bpm=recipe.tempo_start_bpm,
+            std_bpm=recipe.tempo_std_octaves,
+            max_tempo=recipe.tempo_max_bpm,
+            ac_size=recipe.tempo_window_seconds,
+        ).item()
+    tuning = librosa.estimate_tuning(
+        S=P,
+        sr=sr,
+        n_fft=n_fft,
+        resolution=recipe.tuning_resolution,
+        bins_per_octave=recipe.n_chroma,
+        fmin=recipe.tuning_fmin,
+        fmax=recipe.tuning_fmax,
+        threshold=recipe.tuning_threshold,
+    )
     pooled = (
-        librosa.feature.chroma_stft(S=P, sr=sr, n_fft=n_fft, n_chroma=recipe.n_chroma),
+        librosa.feature.chroma_stft(
+            S=P,
+            sr=sr,
+            n_fft=n_fft,
+            n_chroma=recipe.n_chroma,
+            tuning=tuning,
+            ctroct=recipe.chroma_centre_octave,
+            octwidth=recipe.chroma_octave_width,
+        ),
         librosa.feature.rms(y=y, frame_length=n_fft, hop_length=hop, pad_mode=recipe.pad_mode),
         librosa.feature.spectral_centroid(S=S, sr=sr, n_fft=n_fft),
         librosa.feature.spectral_bandwidth(S=S, sr=sr, n_fft=n_fft),
         librosa.feature.spectral_rolloff(S=S, sr=sr, n_fft=n_fft, roll_percent=recipe.roll_percent),
-        librosa.feature.zero_crossing_rate(y, frame_length=n_fft, hop_length=hop),
+        librosa.feature.zero_crossing_rate(y, frame_length=n_fft, hop_length=hop, threshold=recipe.zero_threshold),
         harmonic,
         percussive,
     )
     values = [moment(values) for values in pooled for moment in (np.mean, np.var)]
-    values.append(np.asarray(tempo).item())
+    values.append(tempo)
     for coefficients in librosa.feature.mfcc(S=M, n_mfcc=recipe.n_mfcc):
         values += [np.mean(coefficients), np.var(coefficients)]
     return np.array(values, dtype=np.float64)

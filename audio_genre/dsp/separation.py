@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,9 +71,9 @@ def separate(
             mask = _harmonic_mask(steady[k, block], sudden[k, block])
             _overlap_add(total[k, start:], D[k, block] * mask, window)
 
+    _divide_by_window_sum(total, n_frames, recipe)
     start, length = recipe.n_fft // 2, hop * (n_frames - 1)
     flat = total.reshape(n_signals, -1)
-    flat[:, start : start + length] /= _window_sum(n_frames, recipe)[start : start + length]
     flat[:, start + length :] = 0
     harmonic = flat[:, start : start + signals.shape[1]]
     percussive = workspace.floats("percussive", signals.shape)
@@ -109,13 +108,13 @@ def _overlap_add(total: NDArray[np.float32], spectra: NDArray[np.complex64], win
         total[offset : offset + len(frames)] += frames[:, offset * hop : (offset + 1) * hop]
 
 
-@lru_cache(maxsize=8)
-def _window_sum(n_frames: int, recipe: Recipe) -> NDArray[np.float32]:
-    """Return the sum of the squared windows over all frames; 1 where it is 0."""
-    hop = recipe.hop_length
-    squared = (hann_window(recipe.n_fft) ** 2).reshape(-1, hop)
-    total = np.zeros((n_frames - 1 + len(squared), hop))
-    for offset, part in enumerate(squared):
-        total[offset : offset + n_frames] += part
-    total[total <= np.finfo(np.float32).tiny] = 1
-    return total.ravel().astype(np.float32)
+def _divide_by_window_sum(total: NDArray[np.float32], n_frames: int, recipe: Recipe) -> None:
+    """Divide ``total``, shape (n_signals, n_hops, hop_length), by the sum of the squared windows over each hop."""
+    squared = (hann_window(recipe.n_fft) ** 2).reshape(-1, recipe.hop_length)
+    overlap, n_hops = len(squared), total.shape[1]
+    first_whole, last_whole = overlap - 1, n_frames - 1
+    total[:, first_whole : last_whole + 1] /= squared.sum(axis=0).astype(np.float32)
+    for hop in (*range(first_whole), *range(max(first_whole, last_whole + 1), n_hops)):
+        weight = squared[max(0, hop - last_whole) : hop + 1].sum(axis=0).astype(np.float32)
+        weight[weight <= np.finfo(np.float32).tiny] = 1
+        total[:, hop] /= weight

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
     from plotly.graph_objects import Figure as PlotlyFigure
 
+_HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 # Okabe and Ito's palette, which colour-blind readers tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -43,7 +44,7 @@ def learning_curves(bundles: Sequence[Path]) -> PlotlyFigure:
         rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, subplot_titles=("Loss", "Accuracy")
     )
     for k, bundle in enumerate(bundles):
-        history = _read_csv(bundle, "history.csv")
+        history = _read_csv(bundle, "history.csv", _HISTORY)
         best = history[history["epoch"] == _card(bundle)["training"]["best_epoch"]]
         colour = _COLOURS[k % len(_COLOURS)]
         for row, quantity in ((1, "loss"), (2, "accuracy")):
@@ -85,14 +86,20 @@ def write_learning_curves(bundles: Sequence[Path], path: Path) -> None:
     Raises
     ------
     BundleError
-        If a bundle lacks its card or history.
+        If a bundle lacks its card or history, or the page cannot be written.
     """
+    page = learning_curves(bundles).to_html(include_plotlyjs=True, full_html=True, config={"responsive": True})
     part = path.with_name(f".{path.name}.part")
-    part.write_text(
-        learning_curves(bundles).to_html(include_plotlyjs=True, full_html=True, config={"responsive": True}),
-        encoding="utf-8",
-    )
-    part.replace(path)
+    try:
+        try:
+            part.write_text(page, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise BundleError(
+            f"{path} cannot be written: {error.strerror}; make room for it, the models themselves are complete."
+        ) from None
 
 
 def confusion_matrix(bundle: Path) -> MatplotlibFigure:
@@ -118,7 +125,7 @@ def confusion_matrix(bundle: Path) -> MatplotlibFigure:
 
     card = _card(bundle)
     classes = card["classes"]
-    rows = _read_csv(bundle, "predictions.csv")
+    rows = _read_csv(bundle, "predictions.csv", ("track", "label", *(f"p({name})" for name in classes)))
     votes = rows.groupby(["track", "label"])[[f"p({name})" for name in classes]].mean()
     predicted = [classes[k] for k in votes.to_numpy().argmax(axis=1)]
     truth = votes.index.get_level_values("label").tolist()
@@ -145,15 +152,20 @@ def confusion_matrix(bundle: Path) -> MatplotlibFigure:
 def _card(bundle: Path) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads((bundle / "card.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if not {"name", "classes", "protocol", "training"} <= card.keys():
+            raise ValueError
+    except (OSError, ValueError, AttributeError):
         raise BundleError(f"{bundle} has no readable card.json; name the folder of a trained model.") from None
     return card
 
 
-def _read_csv(bundle: Path, name: str) -> pd.DataFrame:
+def _read_csv(bundle: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
+    # Genres and tracks are text, also those named 1980 or NA.
+    text = dict.fromkeys(("item", "track", "label", "predicted"), str)
     try:
-        return pd.read_csv(bundle / name)
-    except (OSError, ValueError):
+        table = pd.read_csv(bundle / name, dtype=text, keep_default_na=False)
+        return table[list(columns)]
+    except (OSError, ValueError, KeyError):
         raise BundleError(f"{bundle} has no readable {name}; train the model again.") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import librosa
 import numpy as np
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 import audio_genre
 from audio_genre.audio import cut_segments
-from audio_genre.dsp import GTZAN57
+from audio_genre.dsp import GTZAN57, matrix
 from audio_genre.dsp.matrix import feature_matrix, window_features
 from audio_genre.dsp.reference import reference_features
+from audio_genre.dsp.workspace import thread_workspace
 from audio_genre.errors import ParameterError
 
 SR, N_FFT, HOP = 22050, 2048, 512
@@ -192,6 +194,64 @@ def test_window_shorter_than_a_segment_has_no_segment_rows() -> None:
     assert window_features(music(8, 60_000)).segment_rows.shape == (0, 57)
 
 
+@pytest.mark.parametrize("sr", [44100, 44100.0, np.int16(8000), np.uint32(96000)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
+def test_any_kind_of_number_is_taken(sr: float, dtype: type) -> None:
+    y = (1000 * music(0, 40_000)).astype(dtype)
+    assert np.isfinite(list(audio_genre.features(y, sr).values())).all()
+
+
+OTHER_PARAMETERS = {
+    "sr": 16000,
+    "n_fft": 1024,
+    "hop_length": 256,
+    "n_mels": 64,
+    "mel_fmax": 8000.0,
+    "top_db": 60.0,
+    "roll_percent": 0.5,
+    "hpss_kernel": 15,
+    "chroma_centre_octave": 4.0,
+    "chroma_octave_width": 1.0,
+    "tuning_resolution": 0.05,
+    "tuning_fmin": 300.0,
+    "tuning_fmax": 330.0,
+    "tuning_threshold": 0.3,
+    "zero_threshold": 1e-3,
+    "tempo_start_bpm": 60.0,
+    "tempo_std_octaves": 0.02,
+    "tempo_max_bpm": 100.0,
+    "tempo_window_seconds": 0.3,
+}
+
+
+@pytest.mark.parametrize("name", OTHER_PARAMETERS)
+def test_every_parameter_means_the_same_to_librosa_and_to_the_fast_path(name: str) -> None:
+    changed = {"mel_fmax": 8000.0, "sr": 16000} if name == "sr" else {name: OTHER_PARAMETERS[name]}
+    recipe = replace(GTZAN57, name="other", **changed)
+    fast, plain = feature_matrix(SIGNALS["music"][None], recipe)[0], reference_features(SIGNALS["music"], recipe)
+    np.testing.assert_array_less(np.abs(fast - plain), 1e-5 * np.abs(plain) + float32_noise(plain))
+    assert not np.array_equal(fast, feature_matrix(SIGNALS["music"][None])[0])
+
+
+def test_long_signals_leave_no_buffers_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = music(1, 120_000)
+    kept = []
+
+    def run() -> None:
+        rows = feature_matrix(y[None])
+        kept.append((rows, len(thread_workspace()._buffers)))
+
+    for limit in (1 << 22, 100_000):
+        monkeypatch.setattr(matrix, "_KEPT_SAMPLES", limit)
+        # A thread of its own has buffers of its own.
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    assert np.array_equal(kept[0][0], kept[1][0])
+    assert kept[0][1] > 0
+    assert kept[1][1] == 0
+
+
 def test_features_are_named_and_resampled() -> None:
     y = music(0, 2 * N_SAMPLES)
     row = audio_genre.features(y, 44100)
@@ -207,6 +267,12 @@ def test_features_are_named_and_resampled() -> None:
         (np.zeros(2047), SR, "at least 2048 samples at 22050 Hz, got 2047"),
         (np.full(5000, np.nan), SR, "NaN or infinite samples"),
         (np.zeros(5000), 0, "above 0, got 0"),
+        (np.zeros(5000), 44100.5, "whole Hz above 0, got 44100.5"),
+        (np.zeros(5000), float("inf"), "whole Hz above 0, got inf"),
+        (np.zeros(5000), "44100", "whole Hz above 0, got '44100'"),
+        (np.ones(5000) + 1j, SR, "real numbers, got complex128"),
+        (np.full(5000, 1e40), SR, "NaN or infinite samples"),
+        (1e20 * music(0, 5000), SR, "not finite, because samples reach"),
     ],
 )
 def test_bad_signals_are_refused_in_one_sentence(y: np.ndarray, sr: int, sentence: str) -> None:

@@ -6,7 +6,7 @@ import json
 import matplotlib as mpl
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from audio_genre.dsp import GTZAN57
 from audio_genre.dsp.picture import TEXT_KEY, decode_picture, encode_picture
@@ -61,8 +61,19 @@ def test_a_constant_spectrogram_is_a_picture_too() -> None:
     assert np.all(values == -100)
 
 
-def test_foreign_pictures_have_no_values() -> None:
-    file = io.BytesIO()
-    Image.new("RGBA", (4, 4)).save(file, format="PNG")
-    with pytest.raises(ParameterError, match="mode RGBA"):
-        decode_picture(file.getvalue())
+def foreign(mode: str, text: str | None = None) -> bytes:
+    file, info = io.BytesIO(), PngImagePlugin.PngInfo()
+    if text is not None:
+        info.add_text(TEXT_KEY, text)
+    Image.new(mode, (4, 4)).save(file, format="PNG", pnginfo=info)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "png",
+    [b"", b"GIF89a", foreign("RGBA"), foreign("P"), foreign("P", "no json"), foreign("P", "{}"), foreign("P", "[]")],
+    ids=["empty", "no png", "colours", "no text", "no json", "no values", "a list"],
+)
+def test_foreign_pictures_have_no_values(png: bytes) -> None:
+    with pytest.raises(ParameterError, match="carries no values"):
+        decode_picture(png)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -26,3 +27,12 @@ def test_every_recipe_is_found_by_name_and_is_plain_data(name: str) -> None:
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(ParameterError, match=r"'gtzan57-v9' is unknown; this version knows gtzan57-v1"):
         get_recipe("gtzan57-v9")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("window", "hamming"), ("pad_mode", "constant"), ("hpss_power", 1.0), ("hpss_margin", 3.0), ("hop_length", 500)],
+)
+def test_what_nothing_implements_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ParameterError, match=rf"{name} .*got {value!r}"):
+        replace(GTZAN57, **{name: value})

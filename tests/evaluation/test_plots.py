@@ -68,3 +68,30 @@ def test_what_is_missing_is_named(bundle: Path, missing: str, draw) -> None:
     (bundle / missing).unlink()
     with pytest.raises(BundleError, match=rf"adam-4 has no readable {missing}"):
         draw(bundle)
+
+
+@pytest.mark.parametrize("classes", [["NA", "rock"], ["1980", "1990"], ["None", "nan"]])
+def test_genres_may_have_any_name(bundle: Path, classes: list[str]) -> None:
+    card = json.loads((bundle / "card.json").read_text())
+    (bundle / "card.json").write_text(json.dumps(card | {"classes": classes}))
+    first, second = classes
+    (bundle / "predictions.csv").write_text(
+        f"item,track,label,predicted,p({first}),p({second})\n"
+        f"a.wav,1,{first},{first},0.9,0.1\nb.wav,2,{second},{second},0.2,0.8\n"
+    )
+    assert confusion_matrix(bundle).axes[0].get_title().startswith("adam-4: 2 of 2")
+
+
+@pytest.mark.parametrize(("name", "text"), [("card.json", "{}"), ("card.json", "[]"), ("history.csv", "a,b\n1,2\n")])
+def test_what_is_malformed_is_named(bundle: Path, name: str, text: str) -> None:
+    (bundle / name).write_text(text)
+    with pytest.raises(BundleError, match=f"no readable {name}"):
+        learning_curves([bundle])
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence_and_leaves_nothing(bundle: Path) -> None:
+    page = bundle.parent / "curves.html"
+    page.mkdir()
+    with pytest.raises(BundleError, match=r"curves\.html cannot be written: Is a directory"):
+        write_learning_curves([bundle], page)
+    assert sorted(path.name for path in bundle.parent.iterdir()) == ["adam-4", "curves.html"]

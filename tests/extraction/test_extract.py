@@ -326,9 +326,7 @@ def test_parameters(arguments: dict[str, object], sentence: str, own_music: Path
 
 
 def test_no_audio_folder(tmp_path: Path) -> None:
-    with pytest.raises(
-        ExtractionError, match=r"The audio folder .*/nowhere does not exist; check the"
-    ):
+    with pytest.raises(ExtractionError, match=r"The audio folder .*/nowhere does not exist; check the"):
         extract(tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "file").touch()
     with pytest.raises(ExtractionError, match=r"file is a file; give the folder that holds the audio files."):
