@@ -25,6 +25,14 @@ AUDIO_SUFFIXES = frozenset(
 )
 """Lower-case suffixes of the files that are taken for audio in a folder."""
 
+UNREAD_SUFFIXES = frozenset(
+    {
+        *(".aac", ".amr", ".ape", ".dsf", ".m4a", ".m4b", ".mka"),
+        *(".mp4", ".mpc", ".ra", ".webm", ".wma", ".wv"),
+    }
+)
+"""Lower-case suffixes of audio files in formats that libsndfile does not decode."""
+
 _BLOCK_SECONDS = 20
 # libsndfile tells of audio data that run past the end of the file only in its log, in three forms.
 _CUT_SHORT = re.compile(

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from audio_genre.dsp.recipe import Recipe
 from audio_genre.errors import AudioError, ExtractionError
-from audio_genre.extraction.plan import picture_files
+from audio_genre.extraction.plan import is_unread, picture_files
 from audio_genre.extraction.storage import CLIP_CODES, storage_error
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# What the numbers and pictures depend on; librosa is the definition, and not used.
+_LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pillow")
+# Stands for the hash of a file that is not opened: it fails again, whatever it holds.
+_UNREAD = "not opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,8 @@ class Extracted:
         Features of the segments.
     pictures : tuple of str
         Paths of the pictures below the pictures' folder.
+    libraries : str
+        Versions of the libraries that computed it, as a JSON object.
     """
 
     content_hash: str
@@ -97,6 +106,7 @@ class Extracted:
     clip_lengths: NDArray[np.int64]
     segment_rows: NDArray[np.float64]
     pictures: tuple[str, ...]
+    libraries: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,11 @@ def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
     from audio_genre.audio import content_hash
 
     found_hash = None
+    if is_unread(task.path):
+        if task.known_hash == _UNREAD:
+            return Unchanged()
+        suffix = PurePosixPath(task.path).suffix
+        return Failed(_UNREAD, f"is in a format that is not read ({suffix}); convert it to flac or wav")
     try:
         found_hash = content_hash(settings.audio_dir / task.path)
         if found_hash == task.known_hash:
@@ -197,7 +212,18 @@ def _extract(task: ClipTask, settings: ClipSettings, found_hash: str) -> Extract
             np.array(clip_lengths, dtype=np.int64),
             np.concatenate(segment_rows),
             pictures.publish(),
+            _library_versions(),
         )
+
+
+@lru_cache(maxsize=1)
+def _library_versions() -> str:
+    from importlib import metadata
+
+    import soundfile
+
+    versions = {name: metadata.version(name) for name in _LIBRARIES}
+    return json.dumps(versions | {"libsndfile": soundfile.__libsndfile_version__}, sort_keys=True)
 
 
 class _Pictures:

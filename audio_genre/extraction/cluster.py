@@ -4,26 +4,48 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_genre import __version__
-from audio_genre.errors import ExtractionError
+from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction.engines import Lost, Result, Task, thread_pools
 
 if TYPE_CHECKING:
     import distributed
 
+# Without a scheme, Dask takes tcp.
+_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^\s/:]+|\[[0-9a-fA-F:.%\w]+\]):[0-9]{1,5}/?", re.ASCII)
 _CONNECT_SECONDS = 5
 _CLOSE_SECONDS = 1
 _COUNT_EVERY_SECONDS = 2.0
 _TASKS_PER_THREAD = 2
 _LIMIT_LOCK = threading.Lock()
+
+
+def refuse_bad_address(address: str) -> None:
+    """Refuse what cannot be the address of a scheduler.
+
+    Parameters
+    ----------
+    address : str
+        The address.
+
+    Raises
+    ------
+    ParameterError
+        If it is not of the form ``scheme://host:port``.
+    """
+    if _ADDRESS.fullmatch(address) is None:
+        raise ParameterError(
+            f"The Dask address must be scheme://host:port, such as tcp://10.0.0.1:8786, got {address!r}."
+        )
 
 
 class DaskCluster:
@@ -140,22 +162,33 @@ class DaskCluster:
         from distributed import CancelledError, Client
 
         with _quiet_log():
+            # Begun in two steps, so that a client that cannot connect is at hand to be closed.
+            client = Client.__new__(Client)
             try:
-                client = Client(self._address, timeout=_CONNECT_SECONDS, set_as_default=False)
-            except (OSError, ValueError) as error:
-                raise self._broken(str(error).rstrip(".")) from None
-            try:
-                yield client
-            except (OSError, CancelledError) as error:
-                raise self._broken(f"the connection was lost: {error}") from None
+                try:
+                    client.__init__(self._address, timeout=_CONNECT_SECONDS, set_as_default=False)
+                except (OSError, ValueError) as error:
+                    raise self._broken(str(error).rstrip(".")) from None
+                try:
+                    yield client
+                except (OSError, CancelledError) as error:
+                    raise self._broken(f"the connection was lost: {error}") from None
             finally:
-                client.close(timeout=_CLOSE_SECONDS)
+                _close(client)
 
     def _broken(self, what: str) -> ExtractionError:
         return ExtractionError(
             f"The Dask scheduler {self._address} cannot be used ({what}); see that it runs and that this machine "
             "reaches it, and run the same command again: what is done is kept."
         )
+
+
+def _close(client: distributed.Client) -> None:
+    """Close a client in whatever state it is; what goes wrong in that is of no interest to anyone."""
+    with suppress(Exception):
+        client.close(timeout=_CLOSE_SECONDS)
+    # Or it would try again, and print how that fails, when it is collected.
+    client.status = "closed"
 
 
 @contextmanager

@@ -7,20 +7,20 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from audio_genre.errors import ExtractionError
 from audio_genre.extraction.clip import ClipTask, Extracted, Failed
-from audio_genre.extraction.plan import Clip, picture_owners
-from audio_genre.extraction.storage import NoSpaceError
+from audio_genre.extraction.plan import Clip, numbered, picture_owners
+from audio_genre.extraction.storage import NoSpaceError, is_there, why_no_space
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_VERSION = 1
+_VERSION = 2
 _LOCK_TIMEOUT_SECONDS = 1.0
 
 _SCHEMA = """
@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS clips (
     reason TEXT,                           -- NULL where the clip was extracted
     clip_rows BLOB,
     clip_lengths BLOB,
-    segment_rows BLOB
+    segment_rows BLOB,
+    libraries TEXT
 );
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -51,10 +52,14 @@ CREATE TEMP TABLE plan (
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     todo INTEGER NOT NULL,
-    known_hash TEXT
+    known_hash TEXT,
+    clash TEXT                             -- another planned file that has the name of one of its rows
 );
 CREATE INDEX temp.plan_picture ON plan (picture);
 """
+
+
+_IN_TABLES = "plan JOIN clips USING (path) WHERE reason IS NULL AND clash IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +242,14 @@ class Journal:
                 result.clip_rows.astype("<f8").tobytes(),
                 result.clip_lengths.astype("<i8").tobytes(),
                 result.segment_rows.astype("<f8").tobytes(),
+                result.libraries,
             )
         else:
-            outcome = ("[]", result.reason, None, None, None)
+            outcome = ("[]", result.reason, None, None, None, None)
         with self._told():
             self._db.execute(
                 "INSERT OR REPLACE INTO clips (path, size, mtime_ns, content_hash, recipe, picture_settings, pictures, "
-                "reason, clip_rows, clip_lengths, segment_rows) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "reason, clip_rows, clip_lengths, segment_rows, libraries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     _encoded(clip.path),
                     clip.size,
@@ -348,8 +354,54 @@ class Journal:
         query = "SELECT path, pictures FROM clips WHERE path NOT IN (SELECT path FROM plan) ORDER BY path"
         return [(_decoded(path), tuple(json.loads(pictures))) for path, pictures in self._rows(query)]
 
+    def find_clash(self, path: str, count: int) -> str | None:
+        """Find out whether a row of a file has the name of another file.
+
+        Parameters
+        ----------
+        path : str
+            The file's path below the audio folder.
+        count : int
+            Number of its rows in the table of clips.
+
+        Returns
+        -------
+        str or None
+            Path of the first planned file that has the name of one of the rows.
+        """
+        # Numbers are all that tells the rows of the table of segments apart, and so these cannot clash.
+        names = (numbered(path, k) for k in range(count if count > 1 else 0))
+        with self._told():
+            return next((name for name in names if self._is_planned(name)), None)
+
+    def mark_clashes(self) -> None:
+        """Find out which planned clips must stay out of the tables, because others have their rows' names."""
+        for path, size in self._rows(
+            "SELECT path, length(clip_lengths) FROM plan JOIN clips USING (path) WHERE length(clip_lengths) > 8"
+        ):
+            clash = self.find_clash(_decoded(path), size // 8)
+            if clash is not None:
+                with self._told():
+                    self._db.execute("UPDATE plan SET clash = ? WHERE path = ?", (_encoded(clash), path))
+
+    def libraries(self) -> dict[str, list[str]]:
+        """List what computed the rows.
+
+        Returns
+        -------
+        dict of str to list of str
+            Versions of each library, in the order of their letters.
+        """
+        found: dict[str, set[str]] = {}
+        for (versions,) in self._rows(f"SELECT DISTINCT libraries FROM {_IN_TABLES}"):
+            for name, version in json.loads(versions).items():
+                found.setdefault(name, set()).add(version)
+        return {name: sorted(versions) for name, versions in sorted(found.items())}
+
     def rows(self) -> Iterator[Rows]:
         """Yield the numbers of the planned clips that were extracted, in the plan's order.
+
+        Clips that `mark_clashes` found are left out.
 
         Yields
         ------
@@ -359,8 +411,7 @@ class Journal:
         import numpy as np
 
         for filename, label, clip_rows, clip_lengths, segment_rows in self._rows(
-            "SELECT filename, label, clip_rows, clip_lengths, segment_rows FROM plan JOIN clips USING (path) "
-            "WHERE reason IS NULL ORDER BY position"
+            f"SELECT filename, label, clip_rows, clip_lengths, segment_rows FROM {_IN_TABLES} ORDER BY position"
         ):
             lengths = np.frombuffer(clip_lengths, dtype="<i8")
             rows = np.frombuffer(clip_rows, dtype="<f8").reshape(len(lengths), -1)
@@ -387,17 +438,18 @@ class Journal:
             )
 
     def failures(self) -> Iterator[tuple[str, str]]:
-        """Yield the planned clips that failed.
+        """Yield the planned clips that failed, or that `mark_clashes` found.
 
         Yields
         ------
         tuple of str
             Path and reason, sorted by path.
         """
-        for path, reason in self._rows(
-            "SELECT path, reason FROM plan JOIN clips USING (path) WHERE reason IS NOT NULL ORDER BY path"
+        for path, reason, clash in self._rows(
+            "SELECT path, reason, clash FROM plan JOIN clips USING (path) "
+            "WHERE reason IS NOT NULL OR clash IS NOT NULL ORDER BY path"
         ):
-            yield _decoded(path), reason
+            yield _decoded(path), clash_reason(_decoded(clash)) if reason is None else reason
 
     def fingerprints(self) -> Iterator[bytes]:
         """Yield what tells the present results of the plan from any other.
@@ -455,6 +507,9 @@ class Journal:
         with self._told():
             self._db.execute("COMMIT")
 
+    def _is_planned(self, path: str) -> bool:
+        return self._db.execute("SELECT 1 FROM plan WHERE path = ?", (_encoded(path),)).fetchone() is not None
+
     def _number(self, query: str) -> int:
         (number,) = self._db.execute(query).fetchone()
         return int(number)
@@ -470,6 +525,13 @@ class Journal:
                 return
             yield row
 
+    def _why_no_space(self) -> int | None:
+        """Find out whether what SQLite calls an input or output error, such as an exhausted quota, is lack of space."""
+        if self._path is None:
+            return None
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return why_no_space(self._path.parent, max(file.stat().st_size if is_there(file) else 0 for file in files))
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Put SQLite's errors into sentences."""
@@ -484,7 +546,10 @@ class Journal:
                     "output folder."
                 ) from None
             if code == sqlite3.SQLITE_FULL:
-                raise NoSpaceError(f"No space is left to write {self._path}.") from None
+                raise NoSpaceError(self._path or Path()) from None
+            no_space = self._why_no_space() if code == sqlite3.SQLITE_IOERR else None
+            if no_space is not None:
+                raise NoSpaceError(self._path or Path(), no_space) from None
             if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                 raise DamagedJournalError(
                     f"The journal {self._path} is damaged ({error}); run with --restart to begin anew."
@@ -493,6 +558,23 @@ class Journal:
                 f"The journal {self._path} cannot be used ({error}); look after the disk and the permissions of its "
                 "folder, and run the same command again."
             ) from None
+
+
+def clash_reason(other: str) -> str:
+    """Put into words why a clip stays out of the tables.
+
+    Parameters
+    ----------
+    other : str
+        Path of the file that has the name of one of its rows.
+
+    Returns
+    -------
+    str
+        The reason, to be read after the clip's path.
+    """
+    name = PurePosixPath(other).name
+    return f"would give a row named {name}, which is another file's name; rename one of the two"
 
 
 def _encoded(name: str) -> bytes:

@@ -49,7 +49,7 @@ _Listing: TypeAlias = Iterator[Union[Clip, "_Listing"]]
 
 
 def find_clips(audio_dir: Path, *, leave_out: Path | None = None, unreadable: Unreadable) -> Iterator[Clip]:
-    """Walk a folder for audio files, without opening any.
+    """Walk a folder for audio files, without opening any; those in formats that are not read are among them.
 
     Names that begin with a dot are skipped, as are folders that lead back to themselves through links. The order is
     that of label and path, character by character, whatever the file system's own order is. No more is held in memory
@@ -187,13 +187,37 @@ def numbered(filename: str, k: int) -> str:
     return f"{stem}.{k}.{suffix}"
 
 
+def is_unread(filename: str) -> bool:
+    """Tell whether a name is that of an audio file in a format that is not read.
+
+    Parameters
+    ----------
+    filename : str
+        Name or path with a suffix.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+
+    Examples
+    --------
+    >>> is_unread("live/song.M4A"), is_unread("song.wav")
+    (True, False)
+    """
+    from audio_genre.audio import UNREAD_SUFFIXES
+
+    return PurePosixPath(filename).suffix.lower() in UNREAD_SUFFIXES
+
+
 def _listing(folder: Path, prefix: str, above: frozenset[tuple[int, int] | None], unreadable: Unreadable) -> _Listing:
     try:
         files, folders = _names(folder)
     except OSError as error:
         unreadable(prefix, error)
         return
-    pictures = picture_names(files)
+    pictures = {name: name for name in files if is_unread(name)}  # none, and in nobody's way
+    pictures |= picture_names(name for name in files if name not in pictures)
     for name in _ordered(files, folders, is_root=not prefix):
         if name in pictures:
             yield _clip(folder, prefix, name, pictures[name])
@@ -204,8 +228,9 @@ def _listing(folder: Path, prefix: str, above: frozenset[tuple[int, int] | None]
 
 
 def _names(folder: Path) -> tuple[list[str], list[str]]:
-    from audio_genre.audio import AUDIO_SUFFIXES
+    from audio_genre.audio import AUDIO_SUFFIXES, UNREAD_SUFFIXES
 
+    suffixes = AUDIO_SUFFIXES | UNREAD_SUFFIXES
     files: list[str] = []
     folders: list[str] = []
     with os.scandir(folder) as entries:
@@ -218,7 +243,7 @@ def _names(folder: Path) -> tuple[list[str], list[str]]:
                 is_folder = False
             if is_folder:
                 folders.append(entry.name)
-            elif PurePosixPath(entry.name).suffix.lower() in AUDIO_SUFFIXES:
+            elif PurePosixPath(entry.name).suffix.lower() in suffixes:
                 files.append(entry.name)
     files.sort()
     return files, folders

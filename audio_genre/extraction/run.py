@@ -10,7 +10,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -22,9 +22,9 @@ from audio_genre.dsp.recipe import GTZAN57, Recipe
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import writers
 from audio_genre.extraction.clip import ClipSettings, Extracted, Failed, PictureSettings, Unchanged, extract_clip
-from audio_genre.extraction.cluster import DaskCluster
+from audio_genre.extraction.cluster import DaskCluster, refuse_bad_address
 from audio_genre.extraction.engines import Engine, InProcess, Lost
-from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal
+from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal, clash_reason
 from audio_genre.extraction.plan import Clip, find_clips
 from audio_genre.extraction.processes import WorkerProcesses
 from audio_genre.extraction.report import (
@@ -64,7 +64,9 @@ def extract(
     Every finished clip is kept at once in a journal inside `out_dir`. A run that ended early, in whatever way, goes on
     where it was when it is called again, and gives the same bytes as one that did not. Clips whose file, recipe or
     picture settings changed are done again. Clips that failed are not, unless their file changed or could not be read,
-    or their worker process died. The output does not depend on `jobs`, on `dask`, or on the order of completion.
+    or their worker process died. Audio files in formats that are not read, such as m4a, fail without being opened.
+    A long file gives several rows ``song.0.wav``, ``song.1.wav`` and so on; where one of these is another file's name,
+    the long file fails. The output does not depend on `jobs`, on `dask`, or on the order of completion.
 
     Parameters
     ----------
@@ -79,13 +81,14 @@ def extract(
     picture_size : tuple of int, optional
         Width and height of the pictures in pixels. By default one pixel a frame and mel band.
     restart : bool
-        Whether to begin anew, forgetting what was done before.
+        Whether to begin anew: what was done before is forgotten, and what an earlier run wrote is removed.
     limit : int, optional
         Take only so many files, the first ones in the order of the tables.
     dry_run : bool
         Whether only to tell what would be done; nothing is written.
     table_format : {"csv", "parquet"}
-        Format of the tables; ``"parquet"`` needs the extra ``parquet``.
+        Format of the tables; ``"parquet"`` needs the extra ``parquet``. New tables take the place of an earlier run's
+        in the other format.
     dask : str, optional
         Address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers compute instead of this machine;
         they must see both folders under the same paths. Needs the extra ``dask``.
@@ -106,7 +109,7 @@ def extract(
     ExtractionError
         If nothing can be done, or the run cannot go on: no audio found, no space left, folder not writable.
     KeyboardInterrupt
-        If the user ends the run; what is done is kept, and the tables of an earlier run stay as they were.
+        If the user ends the run; what is done is kept, and so are the tables of an earlier run but for `restart`.
 
     Examples
     --------
@@ -250,10 +253,12 @@ class _Run:
             _remove(self.places.staging.iterdir())
             try:
                 yield journal
-            except NoSpaceError:
+            except NoSpaceError as error:
+                kept = journal.kept
                 raise ExtractionError(
-                    f"No space is left in {self.places.out_dir}: {_clips(journal.kept)} are kept in the journal; free "
-                    "some space and run the same command again."
+                    f"No space is left in {self.places.out_dir}{error.detail}: {_clips(kept)} "
+                    f"{'is' if kept == 1 else 'are'} kept in the journal; {error.remedy} and run the same command "
+                    "again."
                 ) from None
 
     def plan(self, journal: Journal, clips: Iterator[Clip], *, is_whole: bool) -> None:
@@ -286,11 +291,11 @@ class _Run:
         self._kept = self._found - self.todo
         self._progress.planned(self._found, self.todo)
         for why, count in self._redone.items():
-            self._progress.note(f"Done again, because {why.value}: {_clips(count)}.")
+            self._note_act(f"done again, because {why.value}: {_clips(count)}.")
         if compared:
-            self._progress.note(f"Compared by content, because the time stamp changed: {_clips(compared)}.")
+            self._note_act(f"compared by content, because the time stamp changed: {_clips(compared)}.")
         if gone:
-            self._progress.note(f"Dropped, because the file is gone: {_clips(len(gone))}.")
+            self._note_act(f"dropped, because the file is gone: {_clips(len(gone))}.")
 
     def work(self, journal: Journal, engine: Engine) -> None:
         """Do what is to be done."""
@@ -309,21 +314,25 @@ class _Run:
                     self._keep(journal, clip, result)
         if changed:
             self._redone[Why.FILE] += changed
-            self._progress.note(f"Done again, because {Why.FILE.value}: {_clips(changed)}.")
+            self._progress.note(f"Of those compared by content, changed and done again: {_clips(changed)}.")
 
     def _keep(self, journal: Journal, clip: Clip, result: Extracted | Failed) -> None:
         before = journal.find(clip.path)
         journal.record(clip, self._identity, result)
         pictures_now = result.pictures if isinstance(result, Extracted) else ()
         self._remove_pictures(set(before.pictures if before else ()) - set(pictures_now))
+        clash = journal.find_clash(clip.path, len(result.clip_rows)) if isinstance(result, Extracted) else None
         if isinstance(result, Failed):
             self._progress.failed(clip.path, result.reason)
+        elif clash is not None:
+            self._progress.failed(clip.path, clash_reason(clash))
         else:
             self._extracted += 1
             self._progress.done(clip.path)
 
     def write(self, journal: Journal) -> None:
         """Write tables, failures and side-car, unless they stand there as they would be written."""
+        journal.mark_clashes()
         fingerprint = self._fingerprint(journal)
         written = json.loads(journal.read_note(_OUTPUTS_NOTE) or "{}")
         if written.get("fingerprint") == fingerprint and written["files"] == self._files():
@@ -346,10 +355,14 @@ class _Run:
             recipe=self._recipe,
             pictures=self._pictures,
             tables=self._rows,
+            libraries=journal.libraries(),
             n_clips=self._found,
             n_failed=self._failed,
         )
-        state = {"fingerprint": fingerprint, "rows": self._rows, "failed": self._failed, "files": self._files()}
+        files = self._files()
+        # Tables in another format, which would stand beside the new ones and not agree with them.
+        self._remove_outputs({name: state for name, state in written.get("files", {}).items() if name not in files})
+        state = {"fingerprint": fingerprint, "rows": self._rows, "failed": self._failed, "files": files}
         journal.write_note(_OUTPUTS_NOTE, json.dumps(state))
 
     def report(self) -> ExtractionReport:
@@ -378,13 +391,35 @@ class _Run:
         path = self.places.journal
         try:
             with Journal(path) as journal:
-                self._remove_pictures(name for _, pictures in journal.outside_plan() for name in pictures)
+                written = json.loads(journal.read_note(_OUTPUTS_NOTE) or "{}")
+                pictures = [name for _, pictures in journal.outside_plan() for name in pictures]
+                n_pictures = sum(is_there(self.places.pictures / name) for name in pictures)
+                self._remove_pictures(pictures)
+                _remove_empty_folders(self.places.pictures, pictures)
+                self._remove_outputs(written.get("files", {}), n_pictures)
         except DamagedJournalError:
-            pass  # which is what one begins anew for
+            # Which is what one begins anew for.
+            self._progress.note(
+                "Files of an earlier run that this one does not replace stay, because its journal, which lists them, "
+                "cannot be read."
+            )
         _remove(path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))
 
     def _remove_pictures(self, names: Iterable[str]) -> None:
         _remove(self.places.pictures / name for name in names)
+
+    def _remove_outputs(self, files: dict[str, list[int]], n_pictures: int = 0) -> None:
+        """Remove tables and lists of an earlier run, unless someone changed them, and tell of it."""
+        out_dir = self.places.out_dir
+        own = [name for name, state in files.items() if _state(out_dir / name) == state]
+        _remove(out_dir / name for name in own)
+        removed = own + ([f"{n_pictures} picture{'' if n_pictures == 1 else 's'}"] if n_pictures else [])
+        if removed:
+            self._progress.note(f"Removed, as an earlier run's output: {', '.join(removed)}.")
+
+    def _note_act(self, what: str) -> None:
+        """Tell what is done, or in a dry run would be."""
+        self._progress.note(f"Would be {what}" if self._dry_run else what[0].upper() + what[1:])
 
     def _fingerprint(self, journal: Journal) -> str:
         digest = hashlib.sha256(repr((__version__, self._identity, self._table_names)).encode())
@@ -396,11 +431,9 @@ class _Run:
         """Describe the output files as they stand there."""
         files = {}
         for name in (*self._table_names, FAILURES_NAME, SIDECAR_NAME):
-            try:
-                status = (self.places.out_dir / name).stat()
-            except OSError:
-                continue
-            files[name] = [status.st_size, status.st_mtime_ns]
+            state = _state(self.places.out_dir / name)
+            if state is not None:
+                files[name] = state
         return files
 
 
@@ -408,18 +441,22 @@ def _refuse_bad_parameters(
     jobs: int | None, picture_size: tuple[int, int] | None, limit: int | None, table_format: str, dask: str | None
 ) -> None:
     if jobs is not None and jobs < 1:
-        raise ParameterError(f"jobs must be at least 1, got {jobs}; leave it out to use all cores.")
+        raise ParameterError(f"The number of jobs must be at least 1, got {jobs}; leave it out to use all cores.")
     if jobs is not None and dask is not None:
-        raise ParameterError("jobs counts processes of this machine and dask names a cluster; give one of the two.")
+        raise ParameterError(
+            "A number of jobs is for processes of this machine and a Dask address for a cluster; give one of the two."
+        )
+    if dask is not None:
+        refuse_bad_address(dask)
     if limit is not None and limit < 1:
-        raise ParameterError(f"limit must be at least 1, got {limit}; leave it out to take all files.")
+        raise ParameterError(f"The limit must be at least 1, got {limit}; leave it out to take all files.")
     if picture_size is not None and not all(1 <= side <= _LARGEST_PICTURE for side in picture_size):
         width, height = picture_size
         raise ParameterError(
-            f"picture_size must be a width and a height from 1 to {_LARGEST_PICTURE} pixels, got {width}x{height}."
+            f"The picture size must be a width and a height from 1 to {_LARGEST_PICTURE} pixels, got {width}x{height}."
         )
     if table_format not in writers.TABLE_FORMATS:
-        raise ParameterError(f"table_format must be csv or parquet, got {table_format!r}.")
+        raise ParameterError(f"The table format must be csv or parquet, got {table_format!r}.")
     if table_format == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ParameterError('Parquet tables need pyarrow; install it with: pip install "audio-genre[parquet]"')
 
@@ -446,6 +483,23 @@ def _remove(files: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(error, path) from None
+
+
+def _remove_empty_folders(top: Path, names: Iterable[str]) -> None:
+    """Remove the folders that held some files below a folder, and it itself, where they are empty now."""
+    folders = {folder for name in names for folder in (top / name).parents if folder.is_relative_to(top)}
+    for folder in sorted(folders, reverse=True):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _state(path: Path) -> list[int] | None:
+    """Return what tells whether a file is the one that was written."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _usable_cores() -> int:

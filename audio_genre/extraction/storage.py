@@ -16,6 +16,8 @@ NO_SPACE_CODES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers of a full disk, an exhausted quota, a file size limit."""
 
 
+_PROBE_BYTES = 65536
+
 CLIP_CODES = frozenset(
     {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EINVAL, errno.EILSEQ}
 )
@@ -23,7 +25,35 @@ CLIP_CODES = frozenset(
 
 
 class NoSpaceError(ExtractionError):
-    """There is no space left to write to."""
+    """There is no space left to write to.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder that was to be written.
+    code : int
+        The error number: one of `NO_SPACE_CODES`.
+    """
+
+    def __init__(self, path: Path, code: int = errno.ENOSPC) -> None:
+        super().__init__(path, code)
+        self.path = path
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"No space is left to write {self.path}{self.detail}; {self.remedy}, and run the same command again."
+
+    @property
+    def detail(self) -> str:
+        """What else than the disk is full, in brackets, or nothing."""
+        return "" if self.code == errno.ENOSPC else f" ({os.strerror(self.code)})"
+
+    @property
+    def remedy(self) -> str:
+        """What the user may do."""
+        if self.code == errno.EFBIG:
+            return "raise the limit on the size of a file"
+        return "free some space"
 
 
 def storage_error(error: OSError, path: Path) -> ExtractionError:
@@ -42,10 +72,42 @@ def storage_error(error: OSError, path: Path) -> ExtractionError:
         The error to raise; a `NoSpaceError` where space is what is missing.
     """
     if error.errno in NO_SPACE_CODES:
-        return NoSpaceError(f"No space is left to write {path}.")
+        return NoSpaceError(path, error.errno)
     return ExtractionError(
         f"{path} cannot be written: {error.strerror or error}; allow writing there, or choose another output folder."
     )
+
+
+def why_no_space(folder: Path, size: int) -> int | None:
+    """Find out whether a file of a folder can still grow, by writing one.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    size : int
+        Length in bytes from which on to try; nothing is stored of it where the file system knows holes.
+
+    Returns
+    -------
+    int or None
+        One of `NO_SPACE_CODES`; None where there is space, or where something else is wrong.
+    """
+    probe = folder / f"{uuid.uuid4().hex}.probe"
+    try:
+        try:
+            with probe.open("wb", buffering=0) as file:
+                file.seek(size)
+                # Less than all may be written without an error, and what is missing tells why in the next call.
+                left = _PROBE_BYTES
+                while left:
+                    left -= file.write(bytes(left))
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        return error.errno if error.errno in NO_SPACE_CODES else None
+    return None
 
 
 def is_there(path: Path) -> bool:

@@ -24,8 +24,6 @@ TABLE_FORMATS = ("csv", "parquet")
 Row: TypeAlias = tuple[Any, ...]
 
 _PARQUET_BATCH_ROWS = 4096
-# What the numbers depend on; librosa is the definition, and not used.
-_LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pillow")
 
 
 def table_names(recipe: Recipe, table_format: str) -> tuple[str, str]:
@@ -149,6 +147,7 @@ def write_sidecar(
     recipe: Recipe,
     pictures: Mapping[str, Any] | None,
     tables: Mapping[str, int],
+    libraries: Mapping[str, Sequence[str]],
     n_clips: int,
     n_failed: int,
 ) -> None:
@@ -166,18 +165,18 @@ def write_sidecar(
         Parameters of the pictures; None where none were made.
     tables : mapping of str to int
         Rows of each table by its name.
+    libraries : mapping of str to sequence of str
+        Versions of each library that rows or pictures came from: several after an upgrade between two runs.
     n_clips, n_failed : int
         Audio files found, and how many of them failed.
     """
-    from importlib import metadata
-
     content = {
         "tool": {"name": "audio_genre", "version": __version__},
         "recipe": recipe.parameters(),
         "pictures": pictures,
         "tables": dict(tables),
         "counts": {"clips": n_clips, "failed": n_failed},
-        "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+        "libraries": dict(libraries),
     }
     with atomic_file(path, staging) as file:
         file.write(json.dumps(content, indent=2).encode() + b"\n")

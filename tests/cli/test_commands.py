@@ -203,6 +203,69 @@ def test_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "it is " in result.stdout
 
 
+def test_a_stopped_training_says_what_is_missing(
+    extracted: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audio_genre.cli import train
+
+    update = train.ProgressLine.update
+
+    def stop(self: ProgressLine, done: int, total: int | None, remark: str = "") -> None:
+        update(self, done, total, remark)
+        if "adam-5" in remark and done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.ProgressLine, "update", stop)
+    result = run("train", "tabular", extracted[0] / "features_30_sec.csv", tmp_path, "--epochs", 2)
+    assert result.exit_code == 130
+    assert "stopped; adam-5 has its best weights so far; sgd-5, rmsprop-6 not trained." in result.stderr
+    assert "adam-4 " in result.stdout
+    assert json.loads((tmp_path / "adam-5" / "card.json").read_text())["training"]["interrupted"] is True
+
+
+def test_curves_that_cannot_be_written_do_not_cost_the_results(extracted: tuple[Path, Result], tmp_path: Path) -> None:
+    (tmp_path / "learning_curves.html").mkdir()
+    table = extracted[0] / "features_30_sec.csv"
+    result = run("train", "tabular", table, tmp_path, "--variant", "adam-4", "--epochs", 1)
+    assert result.exit_code == 0
+    assert "learning_curves.html cannot be written: Is a directory" in result.stderr
+    assert result.stdout.startswith("protocol: track")
+
+
+def test_names_cannot_steer_the_terminal_or_break_the_json(trained: tuple[Path, Result]) -> None:
+    for name in ("\x1b[31mred.wav", "two\nlines.wav", "bad\udcff.wav"):
+        result = run("classify", name, "--model", trained[0] / "adam-4-3s")
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1
+        assert "\x1b" not in result.stderr
+        as_json = run("classify", name, "--model", trained[0] / "adam-4-3s", "--json")
+        assert json.loads(as_json.stdout_bytes.decode("utf-8"))["path"] == name
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_output_that_cannot_be_written_is_one_sentence(music: Path, trained: tuple[Path, Result]) -> None:
+    clip = music / STYLES[0] / f"{STYLES[0]}.00000.wav"
+    command = [sys.executable, "-m", "audio_genre", "classify", str(clip), "--model", str(trained[0] / "adam-4-3s")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "audio-genre: the output cannot be written or read: No space left on device.\n"
+
+
+def test_stopped_while_it_loads_it_ends_quietly() -> None:
+    code = "import audio_genre.cli as cli\ndef stop(): raise KeyboardInterrupt\ncli.main = stop\n"
+    code += "from audio_genre.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "audio-genre: stopped.\n")
+
+
+def test_demo_in_an_impossible_folder_says_so_first(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("demo", tmp_path / "file")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "cannot be made: File exists; choose another." in result.stderr
+
+
 class TestProgressLine:
     def test_off_a_terminal_it_is_quiet_at_first(self, capsys: pytest.CaptureFixture[str]) -> None:
         with ProgressLine("extracting", "clips") as line:

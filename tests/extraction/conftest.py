@@ -9,6 +9,8 @@ from pathlib import Path
 import extraction_helpers as helpers
 import pytest
 
+NOBODY = 65534
+
 
 @pytest.fixture(scope="session")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,14 +32,24 @@ def expected(music: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return helpers.outputs(out)
 
 
+@pytest.fixture(scope="session")
+def all_is_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have an extraction import all that it needs: an ordinary user may not be allowed to read the environment."""
+    from audio_genre.extraction import extract
+
+    folder = tmp_path_factory.mktemp("imports")
+    helpers.write_clip(folder / "audio" / "x.wav", sr=44100)
+    extract(folder / "audio", folder / "out", jobs=1)
+
+
 @pytest.fixture
-def ordinary_user() -> Iterator[Path]:
+def ordinary_user(all_is_imported: None) -> Iterator[Path]:
     """A folder of its own for a user whom permissions apply to, who is the one running the test."""
-    folder = Path(tempfile.mkdtemp(prefix="audio-genre-test-"))
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    folder = Path(tempfile.mkdtemp(prefix="audio-genre-test-"))
     if is_root:
-        shutil.chown(folder, 65534)
-        os.seteuid(65534)
+        shutil.chown(folder, NOBODY)
+        os.seteuid(NOBODY)
     try:
         yield folder
     finally:

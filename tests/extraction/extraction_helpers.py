@@ -85,14 +85,17 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.astype({"length": int} | dict.fromkeys(columns[2:-1], float))
 
 
-def start(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start Python on some code, in a session of its own."""
+def start(code: str, *arguments: object, measured: bool = True) -> subprocess.Popen[str]:
+    """Start Python on some code, in a session of its own; one that is not measured is left alone by coverage."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    if not measured:
+        environment = {name: value for name, value in environment.items() if not name.startswith("COVERAGE_PROCESS_")}
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment,
         start_new_session=True,
     )
 

@@ -52,6 +52,9 @@ REASONS = {
     "loop.wav": r"cannot be read: Too many levels of symbolic links",
     "gone.wav": r"cannot be read: No such file or directory",
     "pipe.wav": r"is not a regular file",
+    "apple.m4a": r"is in a format that is not read \(\.m4a\); convert it to flac or wav",
+    "Windows.WMA": r"is in a format that is not read \(\.WMA\); convert it to flac or wav",
+    "good.mp4": r"is in a format that is not read \(\.mp4\); convert it to flac or wav",
 }
 
 
@@ -89,6 +92,9 @@ def write_all(folder: Path) -> None:
     (folder / "gone.wav").symlink_to("nowhere.wav")
     (folder / "round").symlink_to(folder)
     os.mkfifo(folder / "pipe.wav")
+    (folder / "apple.m4a").write_bytes(b"not opened")
+    os.mkfifo(folder / "Windows.WMA")  # opening it would take for ever
+    (folder / "good.mp4").touch()
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +170,23 @@ def test_only_what_could_not_be_read_is_tried_again(report: ExtractionReport) ->
     assert recorder.paths == []
     assert again.failed == len(REASONS)
     assert helpers.outputs(report.out_dir) == before
+
+
+def test_a_file_that_was_converted_fails_no_more(tmp_path: Path) -> None:
+    helpers.write_clip(tmp_path / "audio/a/x.wav")
+    (tmp_path / "audio/a/y.m4a").write_bytes(b"m4a")
+    recorder = helpers.Recorder()
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, progress=recorder)
+    assert (report.planned, report.extracted, report.failed) == (2, 1, 1)
+    assert set(recorder.failures) == {"a/y.m4a"}
+    (tmp_path / "audio/a/y.m4a").touch()
+    recorder = helpers.Recorder()
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=2, progress=recorder)
+    assert (report.already_done, report.failed, recorder.failures) == (2, 1, {})
+    (tmp_path / "audio/a/y.m4a").unlink()
+    helpers.write_clip(tmp_path / "audio/a/y.flac")
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=1)
+    assert (report.already_done, report.extracted, report.failed, report.dropped) == (1, 1, 0, 1)
 
 
 def test_a_file_that_may_not_be_read(ordinary_user: Path) -> None:

@@ -18,10 +18,10 @@ import engine_work
 import extraction_helpers as helpers
 import pytest
 
-from audio_genre.errors import ExtractionError
+from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import cluster as cluster_module
 from audio_genre.extraction import extract
-from audio_genre.extraction.cluster import DaskCluster
+from audio_genre.extraction.cluster import DaskCluster, refuse_bad_address
 from audio_genre.extraction.engines import Lost
 
 pytest.importorskip("distributed", reason="needs the extra dask")
@@ -186,7 +186,7 @@ def test_no_workers(tmp_path: Path) -> None:
         list(DaskCluster(cluster.address).run(iter([1]), engine_work.square))
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:{port}", "nonsense://x", "127.0.0.1:{port}"])
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:{port}", "nonsense://x:{port}", "127.0.0.1:{port}"])
 def test_no_scheduler(address: str, music: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -197,6 +197,40 @@ def test_no_scheduler(address: str, music: Path, tmp_path: Path, capfd: pytest.C
     assert time.monotonic() - started < 10
     assert len(str(error.value).splitlines()) == 1
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("address", ["garbage", "tcp://host", "tcp://:8786", "host:port", "tcp://a b:1", ""])
+def test_no_address(address: str, tmp_path: Path) -> None:
+    sentence = rf"The Dask address must be scheme://host:port, such as tcp://10\.0\.0\.1:8786, got '{address}'\."
+    helpers.write_clip(tmp_path / "audio/x.wav")
+    with pytest.raises(ParameterError, match=sentence):
+        extract(tmp_path / "audio", tmp_path / "out", dask=address)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "tls://[::1]:8786", "head-node:8786", "ws://a.b:80/"])
+def test_addresses(address: str) -> None:
+    refuse_bad_address(address)
+
+
+@pytest.mark.parametrize("address", ["garbage", "nonsense://x:1", "tcp://127.0.0.1:9"])
+def test_a_client_that_cannot_connect_is_closed(address: str) -> None:
+    code = """
+import sys
+from audio_genre.errors import ExtractionError
+from audio_genre.extraction.cluster import DaskCluster
+try:
+    list(DaskCluster(sys.argv[1]).run(iter([1]), abs))
+except ExtractionError as error:
+    kept = error  # with its traceback, until the interpreter ends
+    print(error)
+"""
+    started = time.monotonic()
+    with helpers.start(code, address) as process:
+        output, errors = process.communicate(timeout=60)
+    assert errors == ""
+    assert len(output.splitlines()) == 1
+    assert time.monotonic() - started < 10
 
 
 def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,8 @@ def test_side_files(music: Path, expected: dict[str, bytes]) -> None:
     assert sidecar["tables"] == {"features_30_sec.csv": 12, "features_3_sec.csv": 12}
     assert sidecar["counts"] == {"clips": 12, "failed": 0}
     assert sidecar["pictures"] == {"representation": "mel-v1", "folder": "images_original", "size": None}
-    assert sidecar["libraries"]["numpy"] == np.__version__
+    assert sidecar["libraries"]["numpy"] == [np.__version__]
+    assert sidecar["libraries"]["libsndfile"] == [soundfile.__libsndfile_version__]
     assert str(music) not in expected["extraction.json"].decode()
     pictures = [name for name in expected if name.endswith(".png")]
     assert pictures[:2] == ["images_original/blues/blues00000.png", "images_original/blues/blues00001.png"]
@@ -108,6 +109,50 @@ def test_long_file(tmp_path: Path) -> None:
         assert np.allclose(segments.loc[k, names].to_numpy(dtype=float), row, rtol=1e-6, atol=1e-9)
     pictures = sorted(path.name for path in report.pictures.rglob("*.png"))
     assert pictures == [f"live00007.{k}.png" for k in range(6)]
+
+
+@pytest.mark.parametrize("label", ["", "live/"])
+def test_a_long_file_whose_rows_would_have_the_name_of_another_file(label: str, tmp_path: Path) -> None:
+    folder = tmp_path / "audio" / label
+    helpers.write_clip(folder / "song.wav", seconds=95)
+    helpers.write_clip(folder / "song.1.wav")
+    helpers.write_clip(folder / "song.01.wav")
+    helpers.write_clip(folder / "song.3.wav")
+    helpers.write_clip(folder / "short.wav")
+    helpers.write_clip(folder / "short.0.wav")
+    helpers.write_clip(tmp_path / "audio/elsewhere/song.0.wav")
+    reason = "would give a row named song.1.wav, which is another file's name; rename one of the two"
+    recorder = helpers.Recorder()
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=2, progress=recorder)
+    assert recorder.failures == {f"{label}song.wav": reason}
+    assert (report.planned, report.extracted, report.failed) == (7, 6, 1)
+    assert f'"{label}song.wav",' not in report.failures.read_text()
+    assert report.failures.read_text() == f'path,reason\n{label}song.wav,"{reason}"\n'
+    for table in map(helpers.read_table, report.tables):
+        assert not table.duplicated(["filename", "label"]).any()
+    before = helpers.outputs(report.out_dir)
+    assert (extract(tmp_path / "audio", report.out_dir, jobs=1).failed, helpers.outputs(report.out_dir)) == (1, before)
+
+    # Renamed, both are there, and nothing need be computed again but for the renamed file and the picture's name.
+    (folder / "song.1.wav").rename(folder / "encore.wav")
+    report = extract(tmp_path / "audio", report.out_dir, jobs=1)
+    assert report.failed == 0
+    assert {f"song.{k}.wav" for k in range(3)} <= set(helpers.read_table(report.tables[0])["filename"])
+    undisturbed = extract(tmp_path / "audio", tmp_path / "anew", jobs=1)
+    assert helpers.outputs(report.out_dir) == helpers.outputs(undisturbed.out_dir)
+
+
+def test_a_file_that_comes_to_clash_is_not_computed_again(tmp_path: Path) -> None:
+    helpers.write_clip(tmp_path / "audio" / "song.wav", seconds=61)
+    extract(tmp_path / "audio", tmp_path / "out", jobs=1, images=False)
+    helpers.write_clip(tmp_path / "audio" / "song.0.wav")
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, images=False)
+    assert (report.already_done, report.extracted, report.failed) == (1, 1, 1)
+    assert helpers.read_table(report.tables[0])["filename"].to_list() == ["song.0.wav"]
+    (tmp_path / "audio" / "song.0.wav").unlink()
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, images=False)
+    assert (report.already_done, report.failed) == (1, 0)
+    assert helpers.read_table(report.tables[0])["filename"].to_list() == ["song.0.wav", "song.1.wav"]
 
 
 def test_a_failure_at_the_end_of_a_long_file_leaves_no_pictures(tmp_path: Path) -> None:
@@ -163,8 +208,16 @@ def ruin(path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
 
-@pytest.mark.parametrize("alter", [change, lengthen, ruin])
-def test_a_changed_file_is_done_again(alter: Callable[[Path], None], own_music: Path, tmp_path: Path) -> None:
+BY_CONTENT = "Of those compared by content, changed and done again: 1 clip."
+
+
+@pytest.mark.parametrize(
+    ("alter", "note"),
+    [(change, BY_CONTENT), (lengthen, "Done again, because the file changed: 1 clip."), (ruin, BY_CONTENT)],
+)
+def test_a_changed_file_is_done_again(
+    alter: Callable[[Path], None], note: str, own_music: Path, tmp_path: Path
+) -> None:
     extract(own_music, tmp_path / "out", jobs=1)
     path = own_music / "pop" / "pop.00001.wav"
     before = path.stat()
@@ -173,9 +226,28 @@ def test_a_changed_file_is_done_again(alter: Callable[[Path], None], own_music: 
     recorder = helpers.Recorder()
     report = extract(own_music, tmp_path / "out", jobs=1, progress=recorder)
     assert (report.already_done, report.redone) == (2, {"the file changed": 1})
-    assert "Done again, because the file changed: 1 clip." in recorder.notes
+    assert recorder.notes[-1] == note
     undisturbed = extract(own_music, tmp_path / "anew", jobs=1)
     assert helpers.outputs(report.out_dir) == helpers.outputs(undisturbed.out_dir)
+
+
+def test_every_cause_is_told_once(own_music: Path, tmp_path: Path) -> None:
+    extract(own_music, tmp_path / "out", jobs=1)
+    change(own_music / "pop" / "pop.00000.wav")
+    lengthen(own_music / "pop" / "pop.00001.wav")
+    dry, recorder = helpers.Recorder(), helpers.Recorder()
+    report = extract(own_music, tmp_path / "out", dry_run=True, progress=dry)
+    assert dry.notes == [
+        "Would be done again, because the file changed: 1 clip.",
+        "Would be compared by content, because the time stamp changed: 1 clip.",
+    ]
+    report = extract(own_music, tmp_path / "out", jobs=1, progress=recorder)
+    assert recorder.notes == [
+        "Done again, because the file changed: 1 clip.",
+        "Compared by content, because the time stamp changed: 1 clip.",
+        BY_CONTENT,
+    ]
+    assert report.redone == {"the file changed": 2}
 
 
 def test_a_touched_file_is_kept(own_music: Path, tmp_path: Path) -> None:
@@ -245,6 +317,47 @@ def test_restart(own_music: Path, tmp_path: Path) -> None:
     assert helpers.outputs(report.out_dir) == before
 
 
+def test_restart_removes_what_an_earlier_run_wrote(own_music: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    first = extract(own_music, tmp_path / "out", jobs=1)
+    (first.out_dir / "mine.csv").touch()
+    recorder = helpers.Recorder()
+    report = extract(
+        own_music, first.out_dir, jobs=1, images=False, table_format="parquet", restart=True, progress=recorder
+    )
+    assert recorder.notes == [
+        "Removed, as an earlier run's output: features_30_sec.csv, features_3_sec.csv, failures.csv, extraction.json, "
+        "3 pictures."
+    ]
+    assert sorted(path.name for path in report.out_dir.iterdir()) == [
+        ".audio-genre",
+        "extraction.json",
+        "failures.csv",
+        "features_30_sec.parquet",
+        "features_3_sec.parquet",
+        "mine.csv",
+    ]
+
+
+def test_restart_leaves_what_is_not_its_own(own_music: Path, tmp_path: Path) -> None:
+    report = extract(own_music, tmp_path / "out", jobs=1)
+    (report.pictures / "pop" / "mine.png").touch()
+    extract(own_music, tmp_path / "out", jobs=1, images=False, restart=True)
+    assert [path.name for path in report.pictures.rglob("*")] == ["pop", "mine.png"]
+
+
+def test_rows_of_several_versions(own_music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = extract(own_music, tmp_path / "out", jobs=1, limit=2)
+    monkeypatch.setattr("audio_genre.extraction.clip._library_versions", lambda: '{"numpy": "99.1", "other": "1"}')
+    extract(own_music, tmp_path / "out", jobs=1)
+    libraries = json.loads(report.sidecar.read_text())["libraries"]
+    assert libraries["numpy"] == sorted([np.__version__, "99.1"])
+    assert libraries["other"] == ["1"]
+    assert len(libraries["soxr"]) == 1
+    extract(own_music, tmp_path / "out", jobs=1, restart=True)
+    assert json.loads(report.sidecar.read_text())["libraries"] == {"numpy": ["99.1"], "other": ["1"]}
+
+
 def test_dry_run_writes_nothing(own_music: Path, tmp_path: Path) -> None:
     report = extract(own_music, tmp_path / "out", dry_run=True)
     assert (report.planned, report.todo, report.dry_run, dict(report.rows)) == (3, 3, True, {})
@@ -252,7 +365,9 @@ def test_dry_run_writes_nothing(own_music: Path, tmp_path: Path) -> None:
     extract(own_music, tmp_path / "out", jobs=1, limit=2)
     before = helpers.outputs(tmp_path / "out")
     (own_music / "pop" / "pop.00000.wav").unlink()
-    report = extract(own_music, tmp_path / "out", dry_run=True)
+    recorder = helpers.Recorder()
+    report = extract(own_music, tmp_path / "out", dry_run=True, progress=recorder)
+    assert recorder.notes == ["Would be dropped, because the file is gone: 1 clip."]
     assert (report.planned, report.todo, report.dropped) == (2, 1, 1)
     assert extract(own_music, tmp_path / "out", dry_run=True, restart=True).todo == 2
     assert helpers.outputs(tmp_path / "out") == before
@@ -291,13 +406,26 @@ def test_parquet_holds_the_same(own_music: Path, tmp_path: Path) -> None:
     report = extract(own_music, tmp_path / "out", jobs=1, table_format="parquet")
     assert report.rows == {"features_30_sec.parquet": 3, "features_3_sec.parquet": 3}
     assert not (report.out_dir / "features_30_sec.csv").exists()
-    as_csv = extract(own_music, tmp_path / "out", jobs=1)
-    assert as_csv.extracted == 0
-    for parquet, text in zip(report.tables, as_csv.tables, strict=True):
-        pd.testing.assert_frame_equal(pd.read_parquet(parquet), helpers.read_table(text), check_exact=True)
     before = {path: path.read_bytes() for path in report.tables}
+    as_parquet = list(map(pd.read_parquet, report.tables))
+    recorder = helpers.Recorder()
+    as_csv = extract(own_music, tmp_path / "out", jobs=1, progress=recorder)
+    assert as_csv.extracted == 0
+    assert recorder.notes == ["Removed, as an earlier run's output: features_30_sec.parquet, features_3_sec.parquet."]
+    assert not any(path.exists() for path in report.tables)
+    for parquet, text in zip(as_parquet, as_csv.tables, strict=True):
+        pd.testing.assert_frame_equal(parquet, helpers.read_table(text), check_exact=True)
     extract(own_music, tmp_path / "out", jobs=1, table_format="parquet")
     assert {path: path.read_bytes() for path in report.tables} == before
+
+
+def test_a_table_that_someone_changed_is_not_removed(own_music: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    table = extract(own_music, tmp_path / "out", jobs=1).tables[0]
+    table.write_text("mine")
+    extract(own_music, tmp_path / "out", jobs=1, table_format="parquet")
+    assert table.read_text() == "mine"
+    assert not (tmp_path / "out" / "features_3_sec.csv").exists()
 
 
 def test_parquet_without_pyarrow(own_music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,13 +437,13 @@ def test_parquet_without_pyarrow(own_music: Path, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"jobs": 0}, "jobs must be at least 1, got 0; leave it out to use all cores."),
-        ({"limit": 0}, "limit must be at least 1, got 0; leave it out to take all files."),
-        ({"picture_size": (0, 5)}, "picture_size must be a width and a height from 1 to 16384 pixels, got 0x5."),
-        ({"table_format": "xls"}, "table_format must be csv or parquet, got 'xls'."),
+        ({"jobs": 0}, "The number of jobs must be at least 1, got 0; leave it out to use all cores."),
+        ({"limit": 0}, "The limit must be at least 1, got 0; leave it out to take all files."),
+        ({"picture_size": (0, 5)}, "The picture size must be a width and a height from 1 to 16384 pixels, got 0x5."),
+        ({"table_format": "xls"}, "The table format must be csv or parquet, got 'xls'."),
         (
             {"jobs": 2, "dask": "tcp://x:1"},
-            "jobs counts processes of this machine and dask names a cluster; give one of the two.",
+            "A number of jobs is for processes of this machine and a Dask address for a cluster; give one of the two.",
         ),
     ],
 )

@@ -77,6 +77,15 @@ def test_skipped_names(tmp_path: Path) -> None:
     assert paths(tmp_path) == ["a/x.wav"]
 
 
+def test_formats_that_are_not_read_are_planned_and_in_no_ones_way(tmp_path: Path) -> None:
+    touch(tmp_path, "a/song.M4A", "a/song.wav", "a/song.0.wma", "a/cover.jpg", "a/._x.m4a")
+    assert {clip.path: clip.picture for clip in planned(tmp_path)} == {
+        "a/song.0.wma": "a/song.0.wma",
+        "a/song.M4A": "a/song.M4A",
+        "a/song.wav": "a/song",
+    }
+
+
 def test_folder_named_like_a_file(tmp_path: Path) -> None:
     touch(tmp_path, "a/x.wav/inner.flac")
     assert paths(tmp_path) == ["a/x.wav/inner.flac"]

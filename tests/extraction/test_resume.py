@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +19,7 @@ import pytest
 
 from audio_genre.errors import ExtractionError
 from audio_genre.extraction import extract
+from audio_genre.extraction.storage import storage_error
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -143,19 +147,47 @@ def test_disk_that_is_full_from_the_start(music: Path, small_disk: Path) -> None
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_size_limit_of_files(music: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [20_000, 50_000, 100_000])
+def test_size_limit_of_files(limit: int, music: Path, tmp_path: Path) -> None:
     code = """
 import resource, sys
 from audio_genre.errors import ExtractionError
 from audio_genre.extraction import extract
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 try:
     extract(sys.argv[1], sys.argv[2], jobs=1, images=False)
 except ExtractionError as error:
     print(error)
 """
-    with helpers.start(code, music, tmp_path) as process:
+    # The limit would be in the way of coverage too.
+    with helpers.start(code, music, tmp_path, limit, measured=False) as process:
         output, errors = process.communicate(timeout=60)
     assert errors == ""
-    assert "run the same command again" in output
+    assert re.fullmatch(
+        r"No space is left .* \(File too large\).*; raise the limit on the size of a file,? and run the same command "
+        r"again\.\n",
+        output,
+    )
     assert extract(music, tmp_path, jobs=1, images=False).extracted <= 12
+
+
+def test_an_error_of_the_disk_is_not_taken_for_lack_of_space(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+        raise error
+
+    monkeypatch.setattr("audio_genre.extraction.journal._encoded", fail)
+    with pytest.raises(ExtractionError, match=r"cannot be used \(disk I/O error\); look after the disk"):
+        extract(music, tmp_path, jobs=1)
+
+
+def test_one_clip_is_kept(music: Path, tmp_path: Path) -> None:
+    class Filler(helpers.Recorder):
+        def done(self, path: str) -> None:
+            raise storage_error(OSError(errno.ENOSPC, "No space left on device"), tmp_path)
+
+    with pytest.raises(ExtractionError, match=r": 1 clip is kept in the journal; free some space and run the same"):
+        extract(music, tmp_path, jobs=1, images=False, progress=Filler())
