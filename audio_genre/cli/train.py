@@ -40,7 +40,9 @@ def _train() -> None:
 @train.command()
 @guarded("stopped; no model was finished.")
 def tabular(
-    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="A feature table, such as features_30_sec.csv.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A feature table, such as features_30_sec.csv; CSV or Parquet.")
+    ],
     models_dir: Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder that receives a folder a model.")],
     variant: Annotated[
         str, typer.Option(help="adam-4, adam-5, sgd-5, rmsprop-6, or all of these dense networks.")
@@ -96,17 +98,19 @@ def fit_with_progress(
         The models.
     """
     from audio_genre.evaluation.plots import write_learning_curves
-    from audio_genre.training.tabular import train_tabular
+    from audio_genre.training.backend import import_keras
+    from audio_genre.training.tabular import plan_tabular
 
+    plan = plan_tabular(table, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed)
+    tell("Loading TensorFlow ...")
+    import_keras()
     with ProgressLine("training", "epochs") as line:
 
         def show(name: str, most: int, report: EpochReport) -> None:
             remark = f"{name} loss {report.loss:.2f}/{report.val_loss:.2f} acc {report.val_accuracy:.2f}"
             line.update(report.epoch, most, remark)
 
-        models = train_tabular(
-            table, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed, progress=show
-        )
+        models = plan.train(show)
     try:
         write_learning_curves([model.path for model in models], models_dir / _CURVES)
     except AudioGenreError as error:

@@ -90,6 +90,11 @@ class Classifier:
                 f"{os.fspath(bundle)} holds a {self.bundle.kind} model that does not take the features of a recipe, so "
                 "it cannot classify audio; choose a model trained on a table of audio features."
             )
+        if not recipe.n_fft < round(window.seconds * recipe.sr):
+            raise BundleError(
+                f"{os.fspath(bundle)} takes windows of {window.label}, which are shorter than a frame of the recipe "
+                f"{recipe.name}, so it cannot classify audio; train it on another table."
+            )
         self._recipe, self._window = recipe, window
         shortest = recipe.segment_seconds if window.kind == "clip" else window.seconds
         self._stride = round(window.seconds * recipe.sr)
@@ -123,6 +128,8 @@ class Classifier:
         """
         name = os.fspath(path)
         rows = [feature_matrix(signals, self._recipe) for signals in self._signals(name)]
+        if not rows:
+            raise AudioError(name, f"is silent but for its last seconds, and no {self._window.label} of it can be used")
         X = np.concatenate(rows)
         if not np.isfinite(X).all():
             raise AudioError(name, "gives features that are not finite numbers")

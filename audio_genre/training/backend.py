@@ -11,7 +11,10 @@ from typing import Any
 
 
 def import_keras() -> Any:
-    """Import Keras on TensorFlow and return it; the first call takes several seconds.
+    """Import Keras on TensorFlow and return it.
+
+    The first call takes several seconds, in which the process's standard error is held back: draw no progress on it
+    then, but say beforehand what takes so long.
 
     Returns
     -------
@@ -32,17 +35,23 @@ def import_keras() -> Any:
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Hold back what C++ code writes to the standard error; show it only if the body raises.
+    """Hold back what C++ code writes to the standard error; show it only if the body fails, not if it is interrupted.
 
     While TensorFlow loads, its libraries log to the file descriptor itself, before any log level counts.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:
+        # There is none: a process without a console.
+        yield
+        return
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(saved, held.read())
             raise

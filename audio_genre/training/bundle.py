@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import importlib.metadata
 import io
 import json
 import os
 import platform
 import shutil
+import tempfile
 import threading
 import uuid
 import warnings
@@ -36,33 +38,18 @@ import audio_genre
 from audio_genre.datasets import Window
 from audio_genre.dsp import RECIPES, Recipe
 from audio_genre.errors import BundleError, ParameterError
+from audio_genre.training.card import CARD, FORMAT_VERSION, read_card
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from audio_genre.training.fit import EpochReport
 
-FORMAT_VERSION = 1
-"""Version of the layout of a bundle; a later one is refused."""
-
-CARD, KERAS_MODEL, COMPACT_MODEL = "card.json", "model.keras", "model.tflite"
+KERAS_MODEL, COMPACT_MODEL = "model.keras", "model.tflite"
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"
 
 _AGREEMENT = 1e-5
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "librosa", "ai-edge-litert")
-_CARD_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "name": str,
-    "kind": str,
-    "classes": list,
-    "recipe": (dict, type(None)),
-    "features": list,
-    "window": (dict, type(None)),
-    "input_shape": list,
-    "training_data": dict,
-    "protocol": dict,
-    "metrics": dict,
-    "versions": dict,
-}
 
 
 class Bundle:
@@ -185,11 +172,15 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     path = Path(path)
     if not path.is_dir():
         raise BundleError(f"{path} is no model bundle: there is no such folder; train one with `audio-genre train`.")
-    card = _read_card(path)
+    card = read_card(path)
     try:
         model = (path / COMPACT_MODEL).read_bytes()
     except OSError as error:
         raise BundleError(f"{path / COMPACT_MODEL} cannot be read: {error.strerror}; train the model again.") from None
+    if hashlib.sha256(model).hexdigest() != card["compact_sha256"]:
+        raise BundleError(
+            f"{path / COMPACT_MODEL} is damaged: it is not the file that its card was written for; train again."
+        )
     try:
         runner = _Runner(model)
     except (ValueError, RuntimeError) as error:
@@ -238,7 +229,8 @@ def write_bundle(
         If the export differs from Keras by more than 1e-5 in any probability, or the folder cannot be written.
     """
     card = {"format_version": FORMAT_VERSION, **card, "versions": _versions()}
-    compact = _export(model)
+    compact = _export(model, folder)
+    card["compact_sha256"] = hashlib.sha256(compact).hexdigest()
     X, expected = check
     difference = float(np.abs(_Runner(compact)(X) - expected).max())
     if not difference <= _AGREEMENT:
@@ -262,7 +254,7 @@ def write_bundle(
             folder.rename(replaced)
         unfinished.rename(folder)
     except OSError as error:
-        raise BundleError(f"{folder} cannot be written: {error.strerror}; choose another folder.") from None
+        raise BundleError(f"{folder} cannot be written: {_reason(error)}; choose another folder.") from None
     finally:
         if replaced.exists() and not folder.exists():
             replaced.rename(folder)
@@ -295,14 +287,31 @@ class _Runner:
         return outputs
 
 
-def _export(model: Any) -> bytes:
+def _export(model: Any, folder: Path) -> bytes:
     """Convert a Keras model for LiteRT."""
     from tensorflow import lite
 
-    # The converter goes through a saved model, and Keras prints what it saved.
-    with contextlib.redirect_stdout(io.StringIO()):
-        compact: bytes = lite.TFLiteConverter.from_keras_model(model).convert()
+    # The converter goes through a saved model in a temporary folder, and Keras prints what it saved.
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            compact: bytes = lite.TFLiteConverter.from_keras_model(model).convert()
+    except Exception:
+        # It hides that it could not write, and fails later for another reason.
+        try:
+            with tempfile.TemporaryFile() as file:
+                file.write(bytes(4 * model.count_params() + 2**20))
+        except OSError as error:
+            raise BundleError(
+                f"{folder} cannot be written, because {tempfile.gettempdir()} cannot be used to export its model: "
+                f"{_reason(error)}; make room or set TMPDIR to another folder."
+            ) from None
+        raise
     return compact
+
+
+def _reason(error: OSError) -> str:
+    """Return what the operating system says; HDF5 tells it only in its message."""
+    return (error.strerror or str(error)).partition("\n")[0].rstrip(".")
 
 
 def _write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
@@ -317,53 +326,6 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    file = path / CARD
-    try:
-        card = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BundleError(f"{path} is no model bundle: {CARD} cannot be read ({error.strerror}).") from None
-    except ValueError:
-        raise BundleError(f"{file} is malformed: it is not JSON; train the model again.") from None
-    version = card.get("format_version") if isinstance(card, dict) else None
-    if not isinstance(version, int):
-        raise BundleError(f"{file} is malformed: it tells no format_version; train the model again.")
-    if version > FORMAT_VERSION:
-        raise BundleError(
-            f"{path} has format version {version} and this version of audio-genre reads up to {FORMAT_VERSION}; "
-            "upgrade audio-genre."
-        )
-    for field, kind in _CARD_FIELDS.items():
-        if field not in card or not isinstance(card[field], kind):
-            raise BundleError(f"{file} is malformed: the field {field!r} is missing or of another type; train again.")
-    texts = [*card["classes"], *card["features"]]
-    if not all(isinstance(text, str) for text in texts):
-        raise BundleError(f"{file} is malformed: classes and features must be texts; train the model again.")
-    if len(set(card["classes"])) < max(2, len(card["classes"])):
-        raise BundleError(f"{file} is malformed: it must name two or more classes, each once; train the model again.")
-    _refuse_other_recipe(path, card)
-    return dict(card)
-
-
-def _refuse_other_recipe(path: Path, card: dict[str, Any]) -> None:
-    if card["recipe"] is None:
-        return
-    name = card["recipe"].get("name")
-    if name not in RECIPES:
-        raise BundleError(
-            f"{path} was made for the recipe {name!r}, and this version of audio-genre knows {', '.join(RECIPES)}; "
-            "upgrade audio-genre or train the model again."
-        )
-    if card["recipe"].get("parameters") != json.loads(json.dumps(RECIPES[name].parameters())):
-        raise BundleError(
-            f"{path} was made with other parameters of the recipe {name!r} than this version of audio-genre has; "
-            "train the model again."
-        )
-    window = card["window"] or {}
-    if window.get("kind") not in ("clip", "segment") or not isinstance(window.get("seconds"), int | float):
-        raise BundleError(f"{path / CARD} is malformed: the field 'window' tells no kind and seconds; train again.")
 
 
 def _shape(shape: Iterable[Any]) -> str:

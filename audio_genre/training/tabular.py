@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,8 @@ import numpy as np
 from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol, Table, get_protocol, load_table
 from audio_genre.dsp import get_recipe
 from audio_genre.errors import BundleError, ParameterError
-from audio_genre.training.bundle import CARD, write_bundle
+from audio_genre.training.bundle import write_bundle
+from audio_genre.training.card import CARD
 from audio_genre.training.fit import FitResult, Progress, fit, set_seed
 from audio_genre.training.scores import Scores, score
 from audio_genre.training.variants import NORMALISATION, DenseVariant, get_variants
@@ -71,6 +74,129 @@ class TrainedModel:
     interrupted: bool
 
 
+@dataclass(frozen=True, eq=False)
+class TabularPlan:
+    """A training that was checked and has not begun; get one from `plan_tabular`.
+
+    Attributes
+    ----------
+    table : Table
+        The table.
+    models_dir : Path
+        Folder that receives the bundles.
+    variants : tuple of str
+        Variants to be trained, in this order, once on each fold of the protocol.
+    """
+
+    table: Table
+    models_dir: Path
+    variants: tuple[str, ...]
+    _runs: tuple[_Run, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def train(self, progress: Progress | None = None) -> list[TrainedModel]:
+        """Load TensorFlow, train the models and write their bundles.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called after each pass with the model's name, the most passes, and an `EpochReport`.
+
+        Returns
+        -------
+        list of TrainedModel
+            One for each bundle written, in the order of the plan. After a keyboard interrupt it is shorter than the
+            plan, or its last model is marked as interrupted, or both; see `train_tabular`.
+
+        Raises
+        ------
+        BundleError
+            If a bundle cannot be written; the bundles before it stay.
+        KeyboardInterrupt
+            If it comes before any model is complete.
+        """
+        trained: list[TrainedModel] = []
+        try:
+            for run in self._runs:
+                trained.append(run.train(self.models_dir, progress))
+                if trained[-1].interrupted:
+                    break
+        except KeyboardInterrupt:
+            if not trained:
+                raise
+        return trained
+
+
+def plan_tabular(
+    table: str | os.PathLike[str] | Table,
+    models_dir: str | os.PathLike[str],
+    *,
+    variant: str = "all",
+    protocol: str = DEFAULT_PROTOCOL,
+    epochs: int | None = None,
+    seed: int = 0,
+) -> TabularPlan:
+    """Check everything that a training needs, within a second and without TensorFlow.
+
+    Parameters
+    ----------
+    table : str, os.PathLike or Table
+        A feature table, such as the public ``features_30_sec.csv``, or its path.
+    models_dir : str or os.PathLike
+        Folder that receives the bundles; it is made if need be.
+    variant : str
+        Name of a variant, or ``"all"``.
+    protocol : str
+        Name of the evaluation protocol that splits the rows.
+    epochs : int, optional
+        Most passes over the training rows; by default what the variant says.
+    seed : int
+        Seed of the split and of the training, 0 or more.
+
+    Returns
+    -------
+    TabularPlan
+        What is to be trained; its method `train` does it.
+
+    Raises
+    ------
+    ParameterError
+        If variant, protocol, epochs or seed is out of range.
+    TableError
+        If the table cannot be read, has rows without a label or only one class.
+    ProtocolError
+        If the table cannot be split under the protocol.
+    BundleError
+        If the folder cannot be made or written to.
+    """
+    variants = get_variants(variant)
+    rules = get_protocol(protocol)
+    if epochs is not None:
+        if epochs < 1:
+            raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
+        variants = tuple(
+            dataclasses.replace(each, fit=dataclasses.replace(each.fit, epochs=epochs)) for each in variants
+        )
+    if not 0 <= seed < _SEEDS:
+        raise ParameterError(f"The seed must be in the range 0 to {_SEEDS - 1}; got {seed}.")
+    if not isinstance(table, Table):
+        table = load_table(table)
+    table.require_labels()
+    splits = rules.splits(table, seed=seed)
+    models = Path(models_dir)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        # Better now than after the training.
+        with tempfile.TemporaryFile(dir=models):
+            pass
+    except OSError as error:
+        raise BundleError(f"{models} cannot be made a folder for models: {error.strerror}; choose another.") from None
+    runs = tuple(_Run(table, each, rules, split, seed) for split in splits for each in variants)
+    return TabularPlan(table, models, tuple(each.name for each in variants), runs)
+
+
 def train_tabular(
     table: str | os.PathLike[str] | Table,
     models_dir: str | os.PathLike[str],
@@ -82,6 +208,8 @@ def train_tabular(
     progress: Progress | None = None,
 ) -> list[TrainedModel]:
     """Train dense networks on a feature table and write a bundle for each.
+
+    The same as ``plan_tabular(...).train(progress)``: whatever can be checked is, before TensorFlow is loaded.
 
     Parameters
     ----------
@@ -114,45 +242,23 @@ def train_tabular(
     ProtocolError
         If the table cannot be split under the protocol.
     BundleError
-        If a bundle cannot be written.
+        If a bundle cannot be written; the bundles before it stay.
     KeyboardInterrupt
-        If it comes before a model's first pass is complete or while its bundle is written; the bundles before it stay.
-        One that comes between ends training early: the model at hand is written with the best weights so far and
-        marked as interrupted, and the list ends there.
+        If it comes before any model is complete.
 
     Notes
     -----
-    A bundle is named after its variant and whatever is not the default: ``adam-4`` for clips, ``adam-4-3s`` for 3-s
-    segments, ``adam-4-3s-segment-seed7`` under the leaky protocol and seed 7. Training the same on the same table again
-    replaces it; a name that another table's model or anything else has taken gets a number: ``adam-4-2``.
-    """
-    variants = get_variants(variant)
-    rules = get_protocol(protocol)
-    if epochs is not None:
-        if epochs < 1:
-            raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
-        variants = tuple(
-            dataclasses.replace(each, fit=dataclasses.replace(each.fit, epochs=epochs)) for each in variants
-        )
-    if not 0 <= seed < _SEEDS:
-        raise ParameterError(f"The seed must be in the range 0 to {_SEEDS - 1}; got {seed}.")
-    if not isinstance(table, Table):
-        table = load_table(table)
-    table.require_labels()
-    splits = rules.splits(table, seed=seed)
-    models = Path(models_dir)
-    try:
-        models.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BundleError(f"{models} cannot be made a folder for models: {error.strerror}; choose another.") from None
+    A keyboard interrupt ends the training early, and the models so far are returned. One that comes after a model's
+    first pass makes that model the last: it is written with the best weights so far and marked as interrupted. One that
+    comes earlier, or while a bundle is written, leaves that model out.
 
-    trained: list[TrainedModel] = []
-    for split in splits:
-        for each in variants:
-            trained.append(_Run(table, each, rules, split, seed).train(models, progress))
-            if trained[-1].interrupted:
-                return trained
-    return trained
+    A bundle is named after its variant and whatever is not the default: ``adam-4`` for clips, ``adam-4-3s`` for 3-s
+    segments, ``adam-4-3s-segment-seed7`` under the leaky protocol and seed 7. Training the same with the same settings
+    on the same table again replaces it, unless it was interrupted this time; a name that anything else has taken gets a
+    number: ``adam-4-2``.
+    """
+    plan = plan_tabular(table, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed)
+    return plan.train(progress)
 
 
 @dataclass(frozen=True)
@@ -168,12 +274,11 @@ class _Run:
     def train(self, models: Path, progress: Progress | None) -> TrainedModel:
         """Fit, score and write the bundle."""
         table, split = self.table, self.split
-        folder = self._folder(models)
         y = np.searchsorted(table.classes, table.labels)
 
         set_seed(self.seed)
         model = self.variant.build(table.X[split.train], len(table.classes))
-        model.name = folder.name
+        model.name = self._folder(models, interrupted=False).name
         result = fit(
             model,
             (table.X[split.train], y[split.train]),
@@ -182,6 +287,9 @@ class _Run:
             seed=self.seed,
             progress=progress,
         )
+        # What was ended early never takes the place of what was trained to the end.
+        folder = self._folder(models, interrupted=result.interrupted)
+        model.name = folder.name
         probabilities = model.predict(table.X, batch_size=_PREDICTION_ROWS, verbose=0)
         scores = {
             side: score(probabilities[rows], y[rows], table.groups[rows], seed=self.seed)
@@ -218,11 +326,12 @@ class _Run:
             "protocol": self.protocol.name,
             "fold": self.split.fold,
             "seed": self.seed,
+            "settings": hashlib.sha256(json.dumps(asdict(self.variant), sort_keys=True).encode()).hexdigest(),
             "sha256": self.table.sha256,
         }
 
-    def _folder(self, models: Path) -> Path:
-        """Return the first folder of the model's name that is free or holds the same run."""
+    def _folder(self, models: Path, *, interrupted: bool) -> Path:
+        """Return the first folder of the model's name that is free, or holds the same run and is to be replaced."""
         parts = [self.variant.name]
         if self.table.window is not None and self.table.window.kind == "segment":
             parts.append(self.table.window.label)
@@ -234,10 +343,17 @@ class _Run:
             parts.append(f"seed{self.seed}")
         name = "-".join(parts)
         folder, number = models / name, 1
-        while folder.exists() and _identity_in(folder) != self._identity():
+        while folder.exists() and not self._may_replace(folder, interrupted=interrupted):
             number += 1
             folder = models / f"{name}-{number}"
         return folder
+
+    def _may_replace(self, folder: Path, *, interrupted: bool) -> bool:
+        try:
+            card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            return bool(card["identity"] == self._identity() and (card["training"]["interrupted"] or not interrupted))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _card(self, name: str, result: FitResult, scores: dict[str, Scores]) -> dict[str, Any]:
         table, schema = self.table, self.table.schema
@@ -281,14 +397,6 @@ class _Run:
             "identity": self._identity(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-
-
-def _identity_in(folder: Path) -> Any:
-    """Return what was trained in a folder; None if it is no bundle."""
-    try:
-        return json.loads((folder / CARD).read_text(encoding="utf-8"))["identity"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _predictions(table: Table, rows: NDArray[np.intp], probabilities: NDArray[np.float32]) -> list[list[Any]]:

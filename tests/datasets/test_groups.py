@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from random import Random
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,9 +42,11 @@ def test_the_order_of_the_rows_does_not_matter(items: list[str]) -> None:
         # A folder rock/ with files rock.0.wav, rock.1.wav, and something else in it.
         (["rock.0.wav", "rock.1.wav", "other.wav"], ["rock.0.wav", "rock.1.wav", "other.wav"]),
         (["cd1/rock.0.wav", "cd1/rock.1.wav"], ["cd1/rock.0.wav", "cd1/rock.1.wav"]),
-        # Numbers that do not start at 0 or have a gap number tracks.
+        # Numbers that do not start at 0 number tracks.
         (["part.1.mp3", "part.2.mp3"], ["part.1.mp3", "part.2.mp3"]),
-        (["part.0.mp3", "part.2.mp3"], ["part.0.mp3", "part.2.mp3"]),
+        # A removed row, or a file that is called like a part of another, tears no track apart.
+        (["part.0.mp3", "part.2.mp3"], ["part.mp3"] * 2),
+        (["a.0.wav", "a.0.wav", "a.1.wav", "a.2.wav"], ["a.wav"] * 4),
         # Folders keep equal names apart, and so do suffixes.
         (["a/01.0.mp3", "a/01.1.mp3", "b/01.0.mp3"], ["a/01.mp3", "a/01.mp3", "b/01.mp3"]),
         (["a.0.mp3", "a.0.wav", "a.1.mp3"], ["a.mp3", "a.wav", "a.mp3"]),
@@ -65,6 +70,56 @@ def test_clip_tables(items: list[str], groups: list[str]) -> None:
 )
 def test_segment_tables(items: list[str], groups: list[str]) -> None:
     assert find_groups(items, ["rock"] * len(items), segments=True) == [f"rock/{group}" for group in groups]
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups"),
+    [
+        # Parts of one file: all but the last are exactly a clip long.
+        ([("a.0.wav", 300), ("a.1.wav", 300), ("a.2.wav", 410)], ["a.wav"] * 3),
+        # Beside it a short file that is called like its first part.
+        ([("a.0.wav", 120), ("a.0.wav", 300), ("a.1.wav", 300)], ["a.0.wav", "a.wav", "a.wav"]),
+        # Some rows were removed.
+        ([("a.2.wav", 300), ("a.5.wav", 410), ("a.6.wav", 120)], ["a.wav"] * 3),
+        # Files that are numbered: none is exactly a clip long.
+        ([(f"a.{k}.wav", 120) for k in range(7)], [f"a.{k}.wav" for k in range(7)]),
+        ([(f"a.{k}.wav", 301 + k) for k in range(7)], [f"a.{k}.wav" for k in range(7)]),
+        # A length that is unknown may be any.
+        ([("a.0.wav", np.nan), ("a.1.wav", 410)], ["a.wav"] * 2),
+        ([("rock.0.wav", 300), ("rock.1.wav", 300)], ["rock.0.wav", "rock.1.wav"]),
+    ],
+)
+def test_clip_tables_with_lengths(rows: list[tuple[str, float]], groups: list[str]) -> None:
+    items, lengths = zip(*rows, strict=True)
+    found = find_groups(items, ["rock"] * len(items), lengths=np.array(lengths, dtype=float), clip_samples=300)
+    assert found == [f"rock/{group}" for group in groups]
+
+
+@given(
+    st.lists(st.integers(0, 400), min_size=1, max_size=4).map(
+        lambda extra: [300] * (len(extra)) + [300 + extra[0] % 300]
+    ),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 599)), max_size=5),
+    st.randoms(use_true_random=False),
+)
+def test_parts_of_one_file_are_never_torn_apart(
+    parts: list[int], others: list[tuple[int, int]], random: Random
+) -> None:
+    rows = [(f"x.{k}.wav", length, True) for k, length in enumerate(parts)]
+    rows += [(f"x.{k}.wav", length, False) for k, length in others]
+    random.shuffle(rows)
+    rows = rows[: random.randint(1, len(rows))]
+    groups = find_groups(
+        [name for name, *_ in rows],
+        ["rock"] * len(rows),
+        lengths=np.array([length for _, length, _ in rows], dtype=float),
+        clip_samples=300,
+    )
+    assert len({group for group, (*_, is_part) in zip(groups, rows, strict=True) if is_part}) <= 1
+
+
+def test_segments_that_are_certain_are_one_track_even_if_called_like_the_label() -> None:
+    assert find_groups(["rock.0.wav", "rock.1.wav"], ["rock"] * 2, segments=True, certain=True) == ["rock/rock.wav"] * 2
 
 
 def test_equal_names_in_two_classes_are_two_tracks() -> None:

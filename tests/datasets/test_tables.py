@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from audio_genre.datasets import GTZAN57_TABLE, TableSchema, load_table
+from audio_genre.datasets import GTZAN57_TABLE, TableSchema, Window, load_table
+from audio_genre.dsp import GTZAN57
 from audio_genre.errors import TableError
+from audio_genre.extraction.writers import write_table
 
 COLUMNS = ["filename", "length", *GTZAN57_TABLE.features, "label"]
 TOY = TableSchema("toy", recipe=None, features=("energy", "speech"), label="genre", item="id", group="artist")
@@ -207,6 +210,192 @@ def test_a_side_car_that_tells_nothing_is_refused(tmp_path: Path, content: str) 
     (tmp_path / "extraction.json").write_text(content)
     with pytest.raises(TableError, match=r"does not tell the recipe of a\.csv"):
         load_table(path)
+
+
+SEVEN = [f"clip.{k}.wav" for k in range(7)]
+
+
+def describe(folder: Path, rows_of: dict[str, int], *, clips: int, failed: int = 0) -> None:
+    content = {"recipe": GTZAN57.parameters(), "tables": rows_of, "counts": {"clips": clips, "failed": failed}}
+    (folder / "extraction.json").write_text(json.dumps(content))
+
+
+def kind_and_groups(path: Path) -> tuple[str, float, list[str]]:
+    table = load_table(path)
+    assert table.window is not None
+    return table.window.kind, table.window.seconds, [str(group) for group in table.groups]
+
+
+def rows_of(names: list[str], length: object) -> list[dict[str, object]]:
+    return [{"filename": name, "length": length, "label": "rock"} for name in names]
+
+
+@pytest.mark.parametrize("length", [110250, 661500, 661794, ""])
+def test_numbered_files_of_an_extraction_are_clips_and_tracks(tmp_path: Path, length: object) -> None:
+    path = write(tmp_path / "features_30_sec.csv", rows_of(SEVEN, length))
+    describe(tmp_path, {path.name: 7}, clips=8, failed=1)
+    assert kind_and_groups(path) == ("clip", 30, [f"rock/{name}" for name in SEVEN])
+
+
+def test_windows_of_long_files_of_an_extraction_stay_together(tmp_path: Path) -> None:
+    path = write(tmp_path / "features_30_sec.csv", rows_of(["a.0.wav", "a.1.wav", "b.wav"], 661500))
+    describe(tmp_path, {path.name: 3}, clips=2)
+    assert kind_and_groups(path) == ("clip", 30, ["rock/a.wav", "rock/a.wav", "rock/b.wav"])
+    # The same if the table has grown since: then the counts of the extraction tell nothing.
+    describe(tmp_path, {path.name: 2}, clips=2)
+    assert kind_and_groups(path) == ("clip", 30, ["rock/a.wav", "rock/a.wav", "rock/b.wav"])
+
+
+def test_segments_of_an_extraction_are_segments_whatever_they_are_called(tmp_path: Path) -> None:
+    path = write(tmp_path / "features_3_sec.csv", rows_of(["rock.0.wav", "rock.1.wav"], 66149))
+    describe(tmp_path, {path.name: 2}, clips=1)
+    assert kind_and_groups(path) == ("segment", 3, ["rock/rock.wav"] * 2)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [{"other.csv": 7}, {}, [], None, {"features_30_sec.csv": "7"}, {"features_30_sec.csv": None}],
+)
+def test_a_side_car_that_does_not_list_the_table_decides_nothing_more(tmp_path: Path, tables: object) -> None:
+    path = write(tmp_path / "features_30_sec.csv", rows_of(["a.wav", "b.wav"], 661794))
+    describe(tmp_path, tables, clips=7)  # type: ignore[arg-type]
+    assert kind_and_groups(path) == ("clip", 30, ["rock/a.wav", "rock/b.wav"])
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "kind", "seconds"),
+    [
+        ("features_30_sec.csv", 66149, "clip", 30),
+        ("features_3_sec.csv", 66149, "segment", 3),
+        ("features_3_sec.csv", "", "segment", 3),
+        ("features_10_sec.parquet.csv", 220500, "segment", 10),
+        ("features_10_sec.csv", 220500, "segment", 10),
+        # The lengths contradict the name.
+        ("features_3_sec.csv", 220500, "segment", 10),
+        ("features_60_sec.csv", 220500, "segment", 10),
+        ("features_3_sec.csv", 661500, "clip", 30),
+    ],
+)
+def test_the_name_of_the_table_is_a_hint(tmp_path: Path, name: str, length: object, kind: str, seconds: float) -> None:
+    names = [f"{track}.{k}.wav" for track in "ab" for k in range(4)]
+    found = kind_and_groups(write(tmp_path / name, rows_of(names, length)))
+    # Whatever it is taken for: nothing is torn apart.
+    assert found == (kind, seconds, ["rock/a.wav"] * 4 + ["rock/b.wav"] * 4)
+
+
+def test_an_empty_length_is_no_fault(tmp_path: Path) -> None:
+    cells = rows_of([f"{track}.{k}.wav" for track in "ab" for k in range(3)], 66149)
+    cells[1]["length"] = ""
+    cells[2]["length"] = " "
+    table = load_table(write(tmp_path / "a.csv", cells))
+    assert table.window is not None
+    assert (table.window.kind, table.window.seconds) == ("segment", 3)
+
+
+@pytest.mark.parametrize("cell", ["long", "nan", "inf", "0", "-1"])
+def test_a_length_that_is_none_is_refused(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(TableError, match=rf"has '{cell}' in the column 'length' of line 2 .*above 0, or empty"):
+        load_table(write(tmp_path / "a.csv", rows_of(["a.wav"], cell)))
+
+
+def as_parquet(path: Path, **columns: list[object]) -> Path:
+    """Copy a CSV table, with some columns replaced."""
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import csv as pa_csv
+    from pyarrow import parquet
+
+    table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types={"label": pa.string()}))
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    parquet.write_table(table, path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ""])
+def test_parquet_gives_what_csv_gives(tmp_path: Path, suffix: str) -> None:
+    names = [f"{track}.{k}.wav" for track in "ab" for k in range(3)]
+    path = write(
+        tmp_path / "table.csv",
+        [row | {"tempo": 1 / 3, "mood": 2} for row in rows_of(names, 66149)],
+        [*COLUMNS[::-1], "mood"],
+    )
+    expected = load_table(path)
+    found = load_table(as_parquet(path).rename(tmp_path / f"other{suffix}"))
+    np.testing.assert_array_equal(found.X, expected.X)
+    for name in ("items", "labels", "groups"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert (found.window, found.ignored) == (expected.window, expected.ignored)
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+
+
+def test_the_parquet_table_of_an_extraction(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    tables = {}
+    for suffix in ("csv", "parquet"):
+        (tmp_path / suffix).mkdir()
+        path = tmp_path / suffix / f"features_3_sec.{suffix}"
+        numbers = np.random.default_rng(0).normal(size=(4, 57)).tolist()
+        lines = [(f"pop.{k}.wav", 66149, *row, "pop") for k, row in enumerate(numbers)]
+        write_table(path, path.parent, GTZAN57, lines)
+        describe(path.parent, {path.name: 4}, clips=1)
+        tables[suffix] = load_table(path)
+    np.testing.assert_array_equal(tables["csv"].X, tables["parquet"].X)
+    assert tables["parquet"].groups.tolist() == tables["csv"].groups.tolist() == ["pop/pop.wav"] * 4
+    assert tables["parquet"].window == tables["csv"].window == Window("segment", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"tempo": [1.0, None, 3.0]}, r"an empty cell in the column 'tempo' of row 2 \(rock\.00001\.wav\)"),
+        ({"tempo": [1.0, 2.0, float("inf")]}, "'inf' in the column 'tempo' of row 3"),
+        ({"tempo": [True, False, True]}, "'True' in the column 'tempo' of row 1"),
+        ({"tempo": ["1", "2", "fast"]}, "'fast' in the column 'tempo' of row 3"),
+        ({"tempo": [[1], [2], [3]]}, r"'\[1\]' in the column 'tempo' of row 1"),
+        ({"tempo": [1.0, 2.0, 1e39]}, "1e\\+39 in the column 'tempo' of row 3"),
+        ({"length": [1, 0, None]}, "'0' in the column 'length' of row 2"),
+    ],
+)
+def test_cells_of_parquet_are_checked(tmp_path: Path, columns: dict[str, list[object]], message: str) -> None:
+    path = as_parquet(write(tmp_path / "a.csv", rows(3)), **columns)
+    with pytest.raises(TableError, match=message):
+        load_table(path)
+
+
+def test_parquet_cells_of_other_types_that_mean_the_same(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", rows(3))
+    changed = as_parquet(
+        path, tempo=["0", " 1 ", "2"], filename=[row["filename"].encode() for row in rows(3)], length=[None] * 3
+    )  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(load_table(changed).X, load_table(path).X)
+    assert load_table(changed).items.tolist() == load_table(path).items.tolist()
+
+
+def test_what_is_no_parquet_table_is_refused(tmp_path: Path) -> None:
+    whole = as_parquet(write(tmp_path / "a.csv", rows(3))).read_bytes()
+    path = tmp_path / "b.parquet"
+    middle = len(whole) // 2
+    for content in (
+        b"PAR1",
+        whole[:middle],
+        whole[:-1],
+        b"filename,label",
+        whole[:4] + bytes(middle) + whole[4 + middle :],
+    ):
+        path.write_bytes(content)
+        with pytest.raises(TableError, match="damaged or not a Parquet table") as caught:
+            load_table(path)
+        assert "\n" not in str(caught.value)
+    path.write_bytes(b"")
+    with pytest.raises(TableError, match="is empty"):
+        load_table(path)
+
+
+def test_parquet_without_pyarrow_tells_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(TableError, match=r'needs pyarrow; install it with: pip install "audio-genre\[parquet\]"'):
+        load_table(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,23 @@ def test_models_that_take_no_audio_features_are_refused(bundles, tmp_path: Path)
         (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
         with pytest.raises(BundleError, match="so it cannot classify audio"):
             Classifier(folder)
+
+
+def test_sound_in_the_dropped_remainder_only_is_told(bundles, write) -> None:
+    y = np.zeros(5 * SR)
+    y[-SR:] = make("hum", 0, 1)
+    with pytest.raises(AudioError, match="is silent but for its last seconds, and no 3s of it can be used"):
+        Classifier(bundles["segment"]).classify(write(y))
+    assert Classifier(bundles["clip"]).classify(write(y)).genre in STYLES
+
+
+def test_a_window_shorter_than_a_frame_is_refused(bundles, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundles["segment"], tmp_path / "copy"))
+    card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
+    card["window"]["seconds"] = 0.05
+    (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"takes windows of 0\.05s, which are shorter than a frame"):
+        Classifier(copy)
 
 
 def test_classification_is_quiet_and_loads_no_tensorflow(bundles, write) -> None:

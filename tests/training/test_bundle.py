@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from audio_genre.datasets import Table, Window
 from audio_genre.dsp import GTZAN57
 from audio_genre.errors import BundleError, ParameterError
+from audio_genre.inference import Classifier
 from audio_genre.training import bundle as bundle_module
 from audio_genre.training import load_bundle, train_tabular
 
@@ -159,26 +164,46 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no model": (put("model.tflite", None), "model.tflite cannot be read"),
     "card of zeros": (put("card.json", b"\xff\xfe\x00"), "is malformed: it is not JSON"),
     "half a card": (put("card.json", b'{"format_version": 1, "na'), "is malformed: it is not JSON"),
-    "a list": (put("card.json", b"[]"), "tells no format_version"),
-    "nothing": (put("card.json", b"{}"), "tells no format_version"),
+    "a list": (put("card.json", b"[]"), "must be an object with named fields"),
+    "nothing": (put("card.json", b"{}"), "the field 'format_version' must be a whole number from 1"),
+    "nothing but depth": (put("card.json", b"[" * 100_000), "is malformed: it is not JSON"),
+    "no version": (change(format_version=True), "the field 'format_version' must be a whole number from 1"),
     "the future": (change(format_version=2), "has format version 2 and this version of audio-genre reads up to 1"),
-    "classes of another type": (change(classes="rock"), "the field 'classes' is missing or of another type"),
-    "no metrics": (change(metrics=None), "the field 'metrics' is missing"),
+    "classes of another type": (change(classes="rock"), "the field 'classes' must be a list of two or more texts"),
+    "no metrics": (change(metrics=None), "the field 'metrics' must be an object"),
     "one class too many": (
         change(classes=["a", "b", "c", "d"]),
         r"the output .* has the shape \(4\), and in fact it has \(3\)",
     ),
-    "classes that are numbers": (change(classes=[1, 2, 3]), "classes and features must be texts"),
-    "one class twice": (change(classes=["a", "b", "b"]), "two or more classes, each once"),
-    "no class": (change(classes=[]), "two or more classes, each once"),
+    "classes that are numbers": (change(classes=[1, 2, 3]), "the field 'classes' must be a list of two or more texts"),
+    "one class twice": (change(classes=["a", "b", "b"]), "two or more texts, each once"),
+    "no class": (change(classes=[]), "two or more texts, each once"),
     "another input": (change(input_shape=[56]), r"the input .* has the shape \(56\), and in fact it has \(57\)"),
-    "unknown recipe": (change(recipe={"name": "gtzan57-v9"}), "made for the recipe 'gtzan57-v9'"),
+    "unknown recipe": (change(recipe={"name": "gtzan57-v9", "parameters": {}}), "made for the recipe 'gtzan57-v9'"),
     "recipe with other numbers": (
         change(recipe={"name": "gtzan57-v1", "parameters": GTZAN57.parameters() | {"hop_length": 256}}),
         "made with other parameters of the recipe 'gtzan57-v1'",
     ),
-    "no window": (change(window=None), "the field 'window' tells no kind and seconds"),
-    "a window of another kind": (change(window={"kind": "bar", "seconds": 2}), "the field 'window' tells no kind"),
+    "no window": (change(window=None), "the field 'window' must be an object with a kind and at most 30 seconds"),
+    "a window of another kind": (
+        change(window={"kind": "bar", "seconds": 2}),
+        "the field 'window' must be null or an object",
+    ),
+    **{
+        f"window {seconds!r}": (
+            change(window={"kind": "clip", "seconds": seconds}),
+            "the field 'window' must be null or an object with a kind .* and seconds above 0",
+        )
+        for seconds in (0, -3, float("nan"), float("inf"), True, "3", None, 10**400)
+    },
+    "a window of 31 s": (change(window={"kind": "segment", "seconds": 31}), "kind and at most 30 seconds"),
+    "a window with more": (change(window={"kind": "clip", "seconds": 30, "hop": 1}), "the field 'window' must be"),
+    "a recipe with a list for a name": (change(recipe={"name": ["x"]}), "the field 'recipe' must be null or"),
+    "a recipe without numbers": (change(recipe={"name": "gtzan57-v1"}), "the field 'recipe' must be null or"),
+    "a recipe that is a text": (change(recipe="gtzan57-v1"), "the field 'recipe' must be null or"),
+    "one feature twice": (change(features=["a", "a"]), "the field 'features' must be a list of one or more texts"),
+    "half a character": (change(name="\ud800"), "the field 'name' must be a text"),
+    "a shape of fractions": (change(input_shape=[57.0]), "the field 'input_shape' must be a list of whole"),
     "empty model": (put("model.tflite", b""), "is damaged"),
     "text for a model": (put("model.tflite", b"not a model at all" * 10), "is damaged"),
 }
@@ -192,6 +217,112 @@ def test_damage_is_told_in_one_sentence(copy: Path, name: str) -> None:
         load_bundle(copy)
     assert "\n" not in str(caught.value)
     assert str(copy) in str(caught.value)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["clip", "gtzan57-v1"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["name", "parameters", "kind", "seconds"]) | st.text(max_size=5), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def bundle_or_none(read: Callable[[Path], Any], folder: Path) -> Any:
+    sentences = []
+    try:
+        return read(folder)
+    except BundleError as error:
+        sentences = str(error).splitlines()
+    assert len(sentences) == 1
+    return None
+
+
+CARD_FIELDS = ("format_version", "name", "kind", "classes", "recipe", "features", "window", "input_shape", "protocol")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(
+    st.dictionaries(st.sampled_from(CARD_FIELDS), JSON, min_size=1, max_size=3),
+    st.sets(st.sampled_from(CARD_FIELDS), max_size=1),
+)
+def test_any_card_gives_a_bundle_or_one_sentence(
+    trained: Path, copy: Path, fields: dict[str, Any], removed: set[str]
+) -> None:
+    card = json.loads((trained / "card.json").read_text(encoding="utf-8")) | fields
+    (copy / "card.json").write_text(json.dumps({k: v for k, v in card.items() if k not in removed}), encoding="utf-8")
+    loaded = bundle_or_none(load_bundle, copy)
+    if loaded is None:
+        return
+    assert loaded.predict(np.zeros((2, *loaded.input_shape))).shape == (2, len(loaded.classes))
+    assert loaded.window is None or loaded.window.label
+    assert (loaded.recipe is None) or loaded.window is not None
+    assert all(text.encode() for text in (loaded.name, loaded.kind, *loaded.classes, *loaded.features))
+    bundle_or_none(Classifier, copy)
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from audio_genre.errors import BundleError
+from audio_genre.training import VARIANTS, EpochReport, bundle
+
+folder = Path(sys.argv[1])
+X = np.random.default_rng(0).normal(size=(9, 57)).astype("float32")
+model = VARIANTS["adam-4"].build(X, 3)
+report = EpochReport(1, 1, 1, 1, 1, 1)
+
+def write(most_bytes_in_a_file):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes_in_a_file, resource.RLIM_INFINITY))
+    check = X, model.predict(X, verbose=0)
+    try:
+        bundle.write_bundle(folder, model, {"name": "a"}, check=check, history=[report], predictions=[["item"]])
+    except BundleError as error:
+        print(error)
+    assert not list(folder.parent.iterdir())
+
+write(1000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+compact = bundle._export(model, folder)
+bundle._export = lambda *_: compact
+for size in (0, 1000, 100_000):
+    write(size)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a file")
+def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path / "models/a")], stdout=subprocess.PIPE, text=True, check=True
+    )
+    first, *others = done.stdout.splitlines()
+    assert first.startswith(f"{tmp_path / 'models/a'} cannot be written, because ")
+    assert "cannot be used to export its model: File too large; make room or set TMPDIR" in first
+    assert others == [f"{tmp_path / 'models/a'} cannot be written: File too large; choose another folder."] * 3
+
+
+def test_an_export_that_fails_for_another_reason_is_no_fault_of_the_disk(
+    clips: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tensorflow import lite
+
+    def fail(model: Any) -> Any:
+        raise NotImplementedError("a layer")
+
+    monkeypatch.setattr(lite.TFLiteConverter, "from_keras_model", fail)
+    with pytest.raises(NotImplementedError, match="a layer"):
+        train_tabular(clips, tmp_path, variant="adam-4", epochs=1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_truncated_model_is_refused(copy: Path) -> None:
@@ -222,3 +353,12 @@ def test_a_bundle_stays_when_its_successor_cannot_be_written(
         train_tabular(clips, tmp_path, variant="adam-4", epochs=1)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_another_model_of_the_same_shape_is_not_taken_for_its_own(copy: Path) -> None:
+    model = copy / "model.tflite"
+    changed = bytearray(model.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    model.write_bytes(bytes(changed))
+    with pytest.raises(BundleError, match="not the file that its card was written for"):
+        load_bundle(copy)

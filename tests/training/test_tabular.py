@@ -5,13 +5,25 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from audio_genre.datasets import PROTOCOLS, Table, TableSchema, get_protocol, load_table
 from audio_genre.errors import BundleError, ParameterError, ProtocolError, TableError
-from audio_genre.training import VARIANTS, EpochReport, TrainedModel, load_bundle, train_tabular
+from audio_genre.training import (
+    VARIANTS,
+    EpochReport,
+    TabularPlan,
+    TrainedModel,
+    load_bundle,
+    plan_tabular,
+    train_tabular,
+)
+from audio_genre.training import bundle as bundle_module
+from audio_genre.training import fit as fit_module
+from audio_genre.training.fit import Progress
 from audio_genre.training.tabular import _Run
 
 
@@ -75,7 +87,11 @@ def test_names_tell_what_is_not_the_default(clips: Table, segments: Table, tmp_p
     def name(table: Table, protocol: str = "track", seed: int = 0, fold: str = "") -> str:
         (split,) = get_protocol(protocol).splits(table, seed=seed)
         split = dataclasses.replace(split, fold=fold)
-        return _Run(table, VARIANTS["sgd-5"], get_protocol(protocol), split, seed)._folder(tmp_path).name
+        return (
+            _Run(table, VARIANTS["sgd-5"], get_protocol(protocol), split, seed)
+            ._folder(tmp_path, interrupted=False)
+            .name
+        )
 
     assert name(clips) == "sgd-5"
     assert name(clips, seed=7) == "sgd-5-seed7"
@@ -102,6 +118,22 @@ def test_nothing_is_overwritten_but_the_same_training(clips: Table, tmp_path: Pa
     assert (tmp_path / "adam-4/thesis.txt").read_text() == "mine"
 
 
+def test_a_shorter_or_interrupted_training_never_replaces_a_longer_one(clips: Table, tmp_path: Path) -> None:
+    def stop(name: str, epochs: int, report: EpochReport) -> None:
+        raise KeyboardInterrupt
+
+    def train(epochs: int, progress: Progress | None = None) -> str:
+        (model,) = train_tabular(clips, tmp_path, variant="adam-4", epochs=epochs, progress=progress)
+        return model.name
+
+    assert train(2) == "adam-4"
+    assert train(1) == "adam-4-2"
+    assert train(2, stop) == "adam-4-3"
+    assert train(2) == "adam-4"
+    # What was interrupted gives way.
+    assert train(2, stop) == "adam-4-3"
+
+
 def test_an_interrupt_finishes_the_model_at_hand_and_ends_there(clips: Table, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
 
@@ -118,6 +150,50 @@ def test_an_interrupt_finishes_the_model_at_hand_and_ends_there(clips: Table, tm
     assert seen == [("adam-4-seed4", 3, k) for k in (1, 2, 3)] + [("adam-5-seed4", 3, k) for k in (1, 2)]
     assert load_bundle(tmp_path / "adam-5-seed4").card["training"]["interrupted"] is True
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adam-4-seed4", "adam-5-seed4"]
+
+
+@pytest.mark.parametrize("stage", ["before the first pass", "while the bundle is written"])
+def test_an_interrupt_between_keeps_the_models_before(
+    clips: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    calls: list[str] = []
+    module, name = (fit_module, "_evaluate") if stage.startswith("before") else (bundle_module, "_export")
+    original = getattr(module, name)
+
+    def interrupt(model: Any, *rest: Any) -> Any:
+        calls.append(model.name)
+        if model.name == "adam-5":
+            raise KeyboardInterrupt
+        return original(model, *rest)
+
+    monkeypatch.setattr(module, name, interrupt)
+    plan = plan_tabular(clips, tmp_path, epochs=1)
+    trained = plan.train()
+    assert calls == ["adam-4", "adam-5"]
+    assert [(model.variant, model.interrupted) for model in trained] == [("adam-4", False)]
+    assert plan.variants[len(trained) :] == ("adam-5", "sgd-5", "rmsprop-6")
+    assert [path.name for path in tmp_path.iterdir()] == ["adam-4"]
+    with pytest.raises(KeyboardInterrupt):
+        # Nothing is finished, so nothing is returned.
+        TabularPlan(plan.table, tmp_path, plan.variants[1:], plan._runs[1:]).train()
+
+
+def test_a_plan_checks_without_tensorflow(clips: Table, tmp_path: Path) -> None:
+    code = (
+        "import sys; from audio_genre.training import plan_tabular;"
+        f"plan = plan_tabular({str(clips.path)!r}, {str(tmp_path / 'models')!r}, epochs=3);"
+        "print(len(plan), *plan.variants);"
+        "assert not {'tensorflow', 'keras', 'sklearn', 'pandas', 'pyarrow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["4", *VARIANTS], "")
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which even root can make no file")
+def test_a_folder_that_cannot_be_written_to_is_refused_before_training(clips: Table) -> None:
+    with pytest.raises(BundleError, match=r"/proc/self cannot be made a folder for models: .*; choose another\."):
+        plan_tabular(clips, "/proc/self")
 
 
 def test_a_table_of_another_schema(tmp_path: Path) -> None:

@@ -1,0 +1,150 @@
+"""The card of a bundle: JSON that anyone may have edited, checked field by field before anything uses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from audio_genre.dsp import RECIPES
+from audio_genre.errors import BundleError
+
+CARD = "card.json"
+"""Name of the card's file."""
+
+FORMAT_VERSION = 1
+"""Version of the layout of a bundle; a later one is refused."""
+
+_MOST_SECONDS = 86400
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read the card of a bundle.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the bundle.
+
+    Returns
+    -------
+    dict
+        The card; every field that the package uses has the type and range that it should have.
+
+    Raises
+    ------
+    BundleError
+        If the card is missing or malformed, or made for a recipe or in a format that this version does not know.
+    """
+    file = folder / CARD
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(f"{folder} is no model bundle: {CARD} cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError):
+        raise BundleError(f"{file} is malformed: it is not JSON; train the model again.") from None
+    if not isinstance(card, dict):
+        raise BundleError(f"{file} is malformed: it must be an object with named fields; train the model again.")
+    _require(file, card, "format_version", *_FIELDS["format_version"])
+    if card["format_version"] > FORMAT_VERSION:
+        raise BundleError(
+            f"{folder} has format version {card['format_version']} and this version of audio-genre reads up to "
+            f"{FORMAT_VERSION}; upgrade audio-genre."
+        )
+    for field, (is_valid, rule) in _FIELDS.items():
+        _require(file, card, field, is_valid, rule)
+    if card["recipe"] is not None:
+        _refuse_other_recipe(folder, card["recipe"])
+        longest = RECIPES[card["recipe"]["name"]].clip_seconds
+        _require(
+            file,
+            card,
+            "window",
+            lambda window: window is not None and window["seconds"] <= longest,
+            f"an object with a kind and at most {longest} seconds, because there is a recipe",
+        )
+    return card
+
+
+def _require(file: Path, card: dict[str, Any], field: str, is_valid: Callable[[Any], bool], rule: str) -> None:
+    if field not in card or not is_valid(card[field]):
+        raise BundleError(f"{file} is malformed: the field {field!r} must be {rule}; train the model again.")
+
+
+def _refuse_other_recipe(folder: Path, recipe: dict[str, Any]) -> None:
+    name = recipe["name"]
+    if name not in RECIPES:
+        raise BundleError(
+            f"{folder} was made for the recipe {name!r}, and this version of audio-genre knows {', '.join(RECIPES)}; "
+            "upgrade audio-genre or train the model again."
+        )
+    if recipe["parameters"] != json.loads(json.dumps(RECIPES[name].parameters())):
+        raise BundleError(
+            f"{folder} was made with other parameters of the recipe {name!r} than this version of audio-genre has; "
+            "train the model again."
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether a value can be shown: JSON can hold halves of characters, which no terminal takes."""
+    return isinstance(value, str) and value != "" and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _are_names(value: Any, least: int) -> bool:
+    return (
+        isinstance(value, list) and len(value) >= least and all(map(_is_text, value)) and len(set(value)) == len(value)
+    )
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_recipe(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and _is_text(value.get("name")) and "parameters" in value)
+
+
+def _is_window(value: Any) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, dict) or set(value) != {"kind", "seconds"}:
+        return False
+    seconds = value["seconds"]
+    return (
+        value["kind"] in ("clip", "segment")
+        and isinstance(seconds, int | float)
+        and not isinstance(seconds, bool)
+        and 0 < seconds <= _MOST_SECONDS
+    )
+
+
+_OBJECT = (_is_object, "an object with named fields")
+_FIELDS = MappingProxyType(
+    {
+        "format_version": (_is_whole, "a whole number from 1"),
+        "name": (_is_text, "a text"),
+        "kind": (_is_text, "a text"),
+        "compact_sha256": (_is_text, "a text"),
+        "classes": (lambda value: _are_names(value, 2), "a list of two or more texts, each once"),
+        "recipe": (_is_recipe, "null or an object with a name and parameters"),
+        "features": (lambda value: _are_names(value, 1), "a list of one or more texts, each once"),
+        "window": (
+            _is_window,
+            f"null or an object with a kind (clip or segment) and seconds above 0 and up to {_MOST_SECONDS}",
+        ),
+        "input_shape": (
+            lambda value: isinstance(value, list) and value != [] and all(map(_is_whole, value)),
+            "a list of whole numbers from 1",
+        ),
+        "training_data": _OBJECT,
+        "protocol": _OBJECT,
+        "metrics": _OBJECT,
+        "versions": _OBJECT,
+    }
+)
