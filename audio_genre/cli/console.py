@@ -268,7 +268,8 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
             return
         self._last_line = now
         left = ""
-        if total and done:
+        # Too early, an estimate says nothing.
+        if total and done and now - self._started > 1:
             minutes, seconds = divmod(round((now - self._started) / done * (total - done)), 60)
             left = f", about {minutes}:{seconds:02d} left"
         tell(f"{self._what}: {done}/{'?' if total is None else total} {self._unit}{left}{remark and ', ' + remark}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,19 @@ TEXT_KEY = "audio_genre"
 REPRESENTATION = "mel-v1"
 """Name and version of what the pixels mean."""
 
-_COLORMAP = "magma"
+# Matplotlib's magma, written out: importing matplotlib takes longer than making a dozen pictures.
+_PALETTE = base64.b64decode(
+    "AAADAAAEAAAGAQAHAQEJAQELAgINAgIPAwMRBAMTBAQVBQQXBgUZBwUbCAYdCQcfCgciCwgkDAkmDQooDgoqDwssEAwvEQwxEg0zFA01FQ44"
+    "Fg46Fw88GA8/GhBBGxBEHBBGHhBJHxFLIBFNIhFQIxFSJRFVJhFXKBFZKhFcKxFeLRBgLxBiMBBlMhBnNBBoNQ9qNw9sOQ9uOw9vPA9xPg9y"
+    "QA9zQg90Qw91RQ92Rw93SBB4ShB5SxB5TRF6TxF7UBJ7UhJ8UxN8VRN9VxR9WBV+WhV+WxZ+XRd+Xhd/YBh/YRh/Yxl/ZRqAZhqAaBuAaRyA"
+    "axyAbB2Abh6Bbx6BcR+Bcx+BdCCBdiGBdyGBeSKBeiKBfCOBfiSBfySBgSWBgiWBhCaBhSaBhyeBiSiBiiiBjCmAjSmAjyqAkSqAkiuAlCuA"
+    "lSyAlyx/mS1/mi1/nC5/ni5+ny9+oS9+ozB+pDB9pjF9pzF9qTJ8qzN8rDN7rjR7sDR7sTV6szV6tTZ5tjZ5uDd4uTd4uzh3vTl3vjl2wDp1"
+    "wjp1wzt0xTx0xjxzyD1yyj5yyz5xzT9wzkBw0EFv0UJu00Jt1ENt1kRs10Vr2UZq2kdp3Ehp3Ulo3kpn4Etm4Uxm4k1l5E5k5VBj5lFi51Ji"
+    "6FRh6lVg61Zg7Fhf7Vlf7lte7l1d715d8GBd8WFc8mNc82Vc82db9Ghb9Wpb9Wxb9m5b9nBb93Fb93Nc+HVc+Hdc+Xlc+Xtd+X1d+n9e+oBe"
+    "+oJf+4Rg+4Zg+4hh+4pi/Ixj/I5j/JBk/JJl/JNm/ZVn/Zdo/Zlp/Ztq/Z1r/Z9s/aFu/aJv/aRw/qZx/qhz/qp0/qx1/q52/q94/rF5/rN7"
+    "/rV8/rd9/rl//ruA/ryC/r6D/sCF/sKG/sSI/saJ/seL/smN/suO/c2Q/c+S/dGT/dKV/dSX/daY/dia/dqc/dyd/d2f/d+h/eGj/OOl/OWm"
+    "/Oao/Oiq/Oqs/Oyu/O6w/PCx/PGz/PO1/PW3+/e5+/m7+/q9+/y/"
+)
 _LEVELS = 255
 # Spectrograms hardly compress: higher levels were measured slower and no smaller.
 _COMPRESS_LEVEL = 1
@@ -69,7 +81,7 @@ def encode_picture(mel_db: NDArray[np.float32], *, recipe: Recipe, size: tuple[i
     image = Image.fromarray(np.clip(levels, 0, _LEVELS).astype(np.uint8))
     if size is not None:
         image = image.resize(size, Image.Resampling.BILINEAR)
-    image.putpalette(_palette())
+    image.putpalette(_PALETTE)
     text = PngImagePlugin.PngInfo()
     text.add_text(TEXT_KEY, json.dumps(_parameters(mel_db, recipe, db_min, db_max), sort_keys=True))
     file = io.BytesIO()
@@ -124,10 +136,3 @@ def _parameters(mel_db: NDArray[np.float32], recipe: Recipe, db_min: float, db_m
         "db_max": db_max,
         **{name: parameters[name] for name in names},
     }
-
-
-@lru_cache(maxsize=1)
-def _palette() -> bytes:
-    import matplotlib
-
-    return matplotlib.colormaps[_COLORMAP](np.arange(256), bytes=True)[:, :3].tobytes()
