@@ -1,25 +1,38 @@
 """Evaluation protocols: which rows a model learns from, is tuned on, and is tested on.
 
 Every protocol is a small object in `PROTOCOLS`. It deals rows to the sides, and what it deals is checked here, once,
-for all of them.
+for all of them. `track` and `segment` deal any rows; `artist` and `fault-filtered` are published splits of GTZAN.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from audio_genre.datasets.gtzan import CITATIONS, GENRES, Clip, find_clip, same_artist
 from audio_genre.errors import ParameterError, ProtocolError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SIDES = ("train", "validation", "test")
+_TRAIN, _VALIDATION, _TEST = range(3)
+_LEFT_OUT = -1
 _HELD_OUT_SHARE = 0.2
+_SHARES = "60/20/20"
+# One part to test on, one to tune on, and one or more to learn from.
+_FEWEST_FOLDS = 3
+
+
+def _no_rows() -> NDArray[np.intp]:
+    return np.empty(0, dtype=np.intp)
 
 
 class Rows(Protocol):
@@ -54,12 +67,15 @@ class Split:
         Row numbers.
     fold : str
         Name of the fold, such as ``"fold-1"``; empty where the protocol makes one split.
+    left_out : np.ndarray of int, shape (n_left_out,)
+        Numbers of the rows that are on no side, because the protocol's published list excludes them; usually none.
     """
 
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
     test: NDArray[np.intp]
     fold: str = ""
+    left_out: NDArray[np.intp] = field(default_factory=_no_rows)
 
     def sides(self) -> dict[str, NDArray[np.intp]]:
         """Return the row numbers by the name of the side.
@@ -83,17 +99,47 @@ class SplitProtocol(ABC):
         One sentence for people who choose, or read a result.
     leaky : bool
         Whether segments of one track may sit on two sides, so that scores flatter the model.
+    citation : str
+        Who published the split; empty where the protocol makes its own.
     """
 
     name: str
     description: str
     leaky: bool = False
+    citation: str = ""
+
+    @property
+    def published(self) -> bool:
+        """Whether the test rows are those of a published split, so that scores compare with published ones."""
+        return bool(self.citation)
+
+    def describe(self, folds: int | None = None) -> str:
+        """Tell in one sentence what is dealt to where, for a number of folds.
+
+        Parameters
+        ----------
+        folds : int, optional
+            Number of folds that `splits` was asked for.
+
+        Returns
+        -------
+        str
+            The description; with a number of folds it names them in place of the shares of the single split.
+
+        Examples
+        --------
+        >>> get_protocol("track").describe(5)
+        'random tracks of each class, 5-fold cross-validation; all segments of a track stay on one side'
+        """
+        return (
+            self.description if folds is None else self.description.replace(_SHARES, f"{folds}-fold cross-validation")
+        )
 
     @abstractmethod
-    def _deal(self, rows: Rows, seed: int) -> tuple[Split, ...]:
-        """Deal every row to one side of each split."""
+    def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
+        """Deal every row to one side of each split, or leave it out."""
 
-    def splits(self, rows: Rows, *, seed: int = 0) -> tuple[Split, ...]:
+    def splits(self, rows: Rows, *, seed: int = 0, folds: int | None = None) -> tuple[Split, ...]:
         """Split rows in train, validation and test.
 
         The result depends on the names of the rows and on the seed, not on the order in which they stand.
@@ -104,6 +150,10 @@ class SplitProtocol(ABC):
             Labels, names and groups of the rows.
         seed : int
             Non-negative seed of the random choice.
+        folds : int, optional
+            Number of folds, 3 or more, for cross-validation: what the protocol deals is dealt in so many parts, and
+            fold i tests on part i, tunes on the next one and learns from the rest, so that everything is tested once.
+            By default what the protocol does by itself: one split, or the published ones.
 
         Returns
         -------
@@ -113,29 +163,38 @@ class SplitProtocol(ABC):
         Raises
         ------
         ParameterError
-            If the seed is negative.
+            If the seed is negative, there are too few folds, or the protocol has published folds of another number.
         ProtocolError
             If the rows cannot be split in this way.
         """
         if seed < 0:
             raise ParameterError(f"The seed must be 0 or more; got {seed}.")
-        splits = self._deal(rows, seed)
+        if not len(rows.labels):
+            raise ProtocolError(
+                f"The protocol {self.name!r} was given no rows to split; give it at least three tracks."
+            )
+        splits = self._deal(rows, seed, folds)
         for split in splits:
             self._check(split, rows)
+        tested = np.concatenate([split.test for split in splits])
+        if len(np.unique(tested)) != len(tested):
+            raise ProtocolError(f"The protocol {self.name!r} tested a row in two folds.")
         return splits
 
     def _check(self, split: Split, rows: Rows) -> None:
-        everything = np.concatenate(list(split.sides().values()))
+        sides = split.sides()
+        everything = np.concatenate([*sides.values(), split.left_out])
         if not np.array_equal(np.sort(everything), np.arange(len(rows.labels))):
             raise ProtocolError(f"The protocol {self.name!r} did not deal every row to exactly one side.")
+        if len(split.left_out) and not self.published:
+            raise ProtocolError(f"The protocol {self.name!r} left out rows, and only a published list may.")
         classes = set(rows.labels.tolist())
-        for side, indices in split.sides().items():
+        for side, indices in sides.items():
             absent = sorted(classes - set(rows.labels[indices].tolist()))
             if absent:
                 raise ProtocolError(f"The protocol {self.name!r} left no row of class {absent[0]!r} for {side}.")
-        if not self.leaky and sum(len(set(rows.groups[i].tolist())) for i in split.sides().values()) != len(
-            set(rows.groups.tolist())
-        ):
+        owners = [set(rows.groups[indices].tolist()) for indices in sides.values()]
+        if not self.leaky and sum(map(len, owners)) != len(set().union(*owners)):
             raise ProtocolError(f"The protocol {self.name!r} put rows of one track on two sides.")
 
 
@@ -144,27 +203,62 @@ class _Stratified(SplitProtocol):
 
     unit: str
 
-    def _deal(self, rows: Rows, seed: int) -> tuple[Split, ...]:
-        units = self._units(rows)
+    def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
+        if folds is not None and folds < _FEWEST_FOLDS:
+            raise ParameterError(
+                f"The number of folds must be {_FEWEST_FOLDS} or more, one part to test on, one to tune on and the "
+                f"rest to learn from; got {folds}."
+            )
         rng = np.random.default_rng(seed)
+        return self._deal_once(rows, rng) if folds is None else self._deal_folds(rows, rng, folds)
+
+    def _deal_once(self, rows: Rows, rng: np.random.Generator) -> tuple[Split, ...]:
         side = np.empty(len(rows.labels), dtype=np.intp)
+        for label, mine, count, unit_of_row in self._classes(rows):
+            if count < len(_SIDES):
+                raise ProtocolError(
+                    f"The class {label!r} has {_counted(count, self.unit)}, and the protocol {self.name!r} needs at "
+                    f"least {len(_SIDES)} in each class: one to learn from, one to tune on and one to test on; add "
+                    "more or leave the class out."
+                )
+            held_out = max(1, round(_HELD_OUT_SHARE * count))
+            dealt = np.full(count, _TRAIN, dtype=np.intp)
+            order = rng.permutation(count)
+            dealt[order[:held_out]] = _TEST
+            dealt[order[held_out : 2 * held_out]] = _VALIDATION
+            side[mine] = dealt[unit_of_row]
+        return (_split(side),)
+
+    def _deal_folds(self, rows: Rows, rng: np.random.Generator, folds: int) -> tuple[Split, ...]:
+        part = np.empty(len(rows.labels), dtype=np.intp)
+        # Each class goes on where the one before it ended, so that the parts are of one size over all classes too.
+        first = 0
+        for label, mine, count, unit_of_row in self._classes(rows):
+            if count < folds:
+                raise ProtocolError(
+                    f"The class {label!r} has {_counted(count, self.unit)}, and {folds} folds of the protocol "
+                    f"{self.name!r} need at least {folds} in each class, one for each fold; "
+                    f"{'ask for fewer folds, ' if count >= _FEWEST_FOLDS else ''}add more or leave the class out."
+                )
+            dealt = np.empty(count, dtype=np.intp)
+            dealt[rng.permutation(count)] = (first + np.arange(count)) % folds
+            first += count
+            part[mine] = dealt[unit_of_row]
+        splits = []
+        for number in range(folds):
+            side = np.full(len(part), _TRAIN, dtype=np.intp)
+            side[part == number] = _TEST
+            side[part == (number + 1) % folds] = _VALIDATION
+            splits.append(_split(side, f"fold-{number + 1}"))
+        return tuple(splits)
+
+    def _classes(self, rows: Rows) -> Iterator[tuple[str, NDArray[np.intp], int, NDArray[np.intp]]]:
+        """Yield for each class its name, its rows, the number of its units, and the unit of each of its rows."""
+        units = self._units(rows)
         for label in np.unique(rows.labels):
             mine = np.flatnonzero(rows.labels == label)
             names, unit_of_row = np.unique(units[mine], return_inverse=True)
-            if len(names) < len(_SIDES):
-                raise ProtocolError(
-                    f"The class {str(label)!r} has {len(names)} {self.unit}{'s' if len(names) != 1 else ''}, and the "
-                    f"protocol {self.name!r} needs at least {len(_SIDES)} in each class: one to learn from, one to "
-                    "tune on and one to test on; add more or leave the class out."
-                )
-            held_out = max(1, round(_HELD_OUT_SHARE * len(names)))
-            dealt = np.zeros(len(names), dtype=np.intp)
-            order = rng.permutation(len(names))
-            dealt[order[:held_out]] = 2
-            dealt[order[held_out : 2 * held_out]] = 1
-            side[mine] = dealt[unit_of_row]
-        train, validation, test = (np.flatnonzero(side == number) for number in range(len(_SIDES)))
-        return (Split(train, validation, test),)
+            yield str(label), mine, len(names), unit_of_row
 
     @abstractmethod
     def _units(self, rows: Rows) -> NDArray[np.str_] | NDArray[np.intp]:
@@ -175,7 +269,7 @@ class TrackProtocol(_Stratified):
     """Random tracks of each class, 60/20/20: every segment of a track stays on one side."""
 
     name = "track"
-    description = "random tracks of each class, 60/20/20; all segments of a track stay on one side"
+    description = f"random tracks of each class, {_SHARES}; all segments of a track stay on one side"
     unit = "track"
 
     def _units(self, rows: Rows) -> NDArray[np.str_]:
@@ -187,8 +281,8 @@ class SegmentProtocol(_Stratified):
 
     name = "segment"
     description = (
-        "LEAKY: random rows of each class, 60/20/20; segments of one track are on several sides, so scores are far too "
-        "high for new music"
+        f"LEAKY: random rows of each class, {_SHARES}; segments of one track are on several sides, so scores are far "
+        "too high for new music"
     )
     leaky = True
     unit = "row"
@@ -199,7 +293,190 @@ class SegmentProtocol(_Stratified):
         return rank
 
 
-PROTOCOLS = MappingProxyType({protocol.name: protocol for protocol in (TrackProtocol(), SegmentProtocol())})
+class _Published(SplitProtocol):
+    """A published split of GTZAN: rows are recognised by the names of their tracks, and excluded clips are left out."""
+
+    own_folds: int
+
+    def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
+        if folds not in (None, self.own_folds):
+            own = f"{self.own_folds} published folds" if self.own_folds > 1 else "one published split and no folds"
+            raise ParameterError(
+                f"The protocol {self.name!r} has {own}; got {folds} folds, so leave the number out or use the protocol "
+                f"{DEFAULT_PROTOCOL!r}."
+            )
+        clips = self._recognise(rows)
+        names = np.array([clip.name for clip in clips])
+        present, clip_of_row = np.unique(names, return_inverse=True)
+        by_name = {clip.name: clip for clip in clips}
+        splits = []
+        for fold, sides in self._deal_clips([by_name[name] for name in present.tolist()], seed):
+            side = np.array([sides.get(name, _LEFT_OUT) for name in present.tolist()], dtype=np.intp)[clip_of_row]
+            self._require_classes(rows, side, fold)
+            splits.append(_split(side, fold))
+        return tuple(splits)
+
+    @abstractmethod
+    def _deal_clips(self, clips: list[Clip], seed: int) -> Iterator[tuple[str, dict[str, int]]]:
+        """Yield for each fold its name and the sides of the clips, of which some may be missing; clips are sorted."""
+
+    def _recognise(self, rows: Rows) -> list[Clip]:
+        """Return the clip of each row; complain unless every row is one of GTZAN's, under its own genre."""
+        groups, group_of_row = np.unique(rows.groups, return_inverse=True)
+        found = [find_clip(name) for name in groups.tolist()]
+        clips = [found[group] for group in group_of_row.tolist()]
+        unknown = [row for row, clip in enumerate(clips) if clip is None]
+        if len(unknown) == len(clips):
+            raise ProtocolError(
+                f"The protocol {self.name!r} needs the clips of GTZAN, and of {_counted(len(clips), 'row')} none is "
+                f"named like one, such as blues.00029.wav; use the protocol {DEFAULT_PROTOCOL!r}."
+            )
+        strangers = [label for label in np.unique(rows.labels).tolist() if _genre(label) not in GENRES]
+        if strangers:
+            raise ProtocolError(
+                f"The protocol {self.name!r} knows the ten genres of GTZAN, and the class {strangers[0]!r} is none of "
+                f"them; leave the class out or use the protocol {DEFAULT_PROTOCOL!r}."
+            )
+        if unknown:
+            raise ProtocolError(
+                f"The protocol {self.name!r} deals the clips of GTZAN only, and {len(unknown)} of {len(clips)} rows "
+                f"{'is' if len(unknown) == 1 else 'are'} named like none of them, such as "
+                f"{min(rows.groups[unknown].tolist())!r}; take these out or use the protocol {DEFAULT_PROTOCOL!r}."
+            )
+        known = [clip for clip in clips if clip is not None]
+        genre_of_label = {label: _genre(label) for label in np.unique(rows.labels).tolist()}
+        wrong = [
+            row
+            for row, (label, clip) in enumerate(zip(rows.labels.tolist(), known, strict=True))
+            if genre_of_label[label] != clip.genre
+        ]
+        if wrong:
+            first = min(wrong, key=lambda row: (known[row].name, str(rows.labels[row])))
+            raise ProtocolError(
+                f"The protocol {self.name!r} found {_counted(len(wrong), 'row')} whose class contradicts the name, "
+                f"such as {known[first].name} in the class {str(rows.labels[first])!r}; correct the labels, or use the "
+                f"protocol {DEFAULT_PROTOCOL!r} if these are no clips of GTZAN."
+            )
+        return known
+
+    def _require_classes(self, rows: Rows, side: NDArray[np.intp], fold: str) -> None:
+        classes = np.unique(rows.labels)
+        for number, task in ((_TEST, "to test on"), (_VALIDATION, "to tune on"), (_TRAIN, "to learn from")):
+            absent = sorted(set(classes.tolist()) - set(rows.labels[side == number].tolist()))
+            if absent:
+                raise ProtocolError(
+                    f"The protocol {self.name!r} has no clip of the class {absent[0]!r} {task}"
+                    f"{f' in {fold}' if fold else ''}, because too many of GTZAN's clips are missing; add them, leave "
+                    f"the class out, or use the protocol {DEFAULT_PROTOCOL!r}."
+                )
+
+
+class FaultFilteredProtocol(_Published):
+    """The published split of GTZAN without its faulty clips: 443 to learn from, 197 to tune on, 290 to test on.
+
+    No artist that is known is on two sides [1]_, so that scores are far lower than on random tracks, and nearer to what
+    new music gets. The seed changes nothing.
+
+    References
+    ----------
+    .. [1] Kereliuk, C., Sturm, B. L. and Larsen, J. (2015): Deep learning and music adversaries. IEEE Transactions on
+       Multimedia 17(11).
+    """
+
+    name = "fault-filtered"
+    description = (
+        "GTZAN only: the published split of 443/197/290 clips without faulty ones, with no known artist on two sides "
+        "(Kereliuk, Sturm and Larsen 2015)"
+    )
+    citation = CITATIONS["fault-filtered"]
+    own_folds = 1
+
+    def _deal_clips(self, clips: list[Clip], seed: int) -> Iterator[tuple[str, dict[str, int]]]:  # noqa: ARG002
+        yield "", {clip.name: _SIDES.index(clip.side) for clip in clips if clip.side is not None}
+
+
+class ArtistProtocol(_Published):
+    """The three published artist-filtered folds of 948 clips of GTZAN: each tests on one fold and learns from two.
+
+    About 20 % of the clips of each class in the other two folds, drawn with the seed, are for validation, and no artist
+    that is known is there and in train. The folds are as they were published [1]_: by the index of artists [2]_, which
+    they do not follow everywhere, 147 of the 948 clips have their artist in another fold too.
+
+    References
+    ----------
+    .. [1] Foleis, J. H. and Tavares, T. F. (2020): Texture selection for automatic music genre classification. Applied
+       Soft Computing 89.
+    .. [2] Sturm, B. L. (2012): An analysis of the GTZAN music genre dataset. Proc. ACM Workshop MIRUM.
+    """
+
+    name = "artist"
+    description = (
+        "GTZAN only: the three published folds of 948 clips, filtered by artist (Foleis and Tavares 2020), though 147 "
+        "clips still have their artist in another fold; validation by artist from the other two folds"
+    )
+    citation = CITATIONS["artist"]
+    own_folds = 3
+
+    def _deal_clips(self, clips: list[Clip], seed: int) -> Iterator[tuple[str, dict[str, int]]]:
+        for fold in range(1, self.own_folds + 1):
+            pool = [clip for clip in clips if clip.fold not in (None, fold)]
+            sides = {clip.name: _TEST for clip in clips if clip.fold == fold}
+            sides.update((clip.name, _TRAIN) for clip in pool)
+            sides.update((name, _VALIDATION) for name in _draw_by_artist(pool, np.random.default_rng([seed, fold])))
+            yield f"fold-{fold}", sides
+
+
+def _draw_by_artist(clips: list[Clip], rng: np.random.Generator) -> list[str]:
+    """Draw about 20 % of the clips of each genre, artist by artist; an artist of two genres is never drawn."""
+    artist_of = same_artist()
+    names: dict[int, list[str]] = defaultdict(list)
+    genres: dict[int, set[str]] = defaultdict(set)
+    for clip in clips:
+        names[artist_of[clip.name]].append(clip.name)
+        genres[artist_of[clip.name]].add(clip.genre)
+    drawn: list[str] = []
+    for genre, count in sorted(Counter(clip.genre for clip in clips).items()):
+        artists = sorted(artist for artist in names if genre in genres[artist])
+        if len(artists) == 1:
+            # One artist cannot be on two sides, and there is nothing without train.
+            continue
+        order = rng.permutation([artist for artist in artists if len(genres[artist]) == 1]).tolist()
+        target = _HELD_OUT_SHARE * count
+        taken: list[int] = []
+        total = 0
+        for artist in order:
+            if total + len(names[artist]) <= target:
+                taken.append(artist)
+                total += len(names[artist])
+        # One more if that comes nearer, and one at any rate; the smallest of the rest overshoots least.
+        rest = sorted((artist for artist in order if artist not in taken), key=lambda artist: len(names[artist]))
+        if rest and (not taken or total + len(names[rest[0]]) - target < target - total):
+            taken.append(rest[0])
+        drawn += [name for artist in taken for name in names[artist]]
+    return drawn
+
+
+def _split(side: NDArray[np.intp], fold: str = "") -> Split:
+    """Turn the side of each row into a split."""
+    train, validation, test, left_out = (np.flatnonzero(side == n) for n in (_TRAIN, _VALIDATION, _TEST, _LEFT_OUT))
+    return Split(train, validation, test, fold, left_out)
+
+
+def _genre(label: str) -> str:
+    """Write a label as GTZAN does: Hip-Hop as hiphop."""
+    return re.sub(r"[\s_-]", "", label.lower())
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+PROTOCOLS = MappingProxyType(
+    {
+        protocol.name: protocol
+        for protocol in (TrackProtocol(), SegmentProtocol(), ArtistProtocol(), FaultFilteredProtocol())
+    }
+)
 """Every protocol by its name."""
 
 DEFAULT_PROTOCOL = TrackProtocol.name
@@ -233,3 +510,36 @@ def get_protocol(name: str) -> SplitProtocol:
         return PROTOCOLS[name]
     except KeyError:
         raise ParameterError(f"The protocol {name!r} is unknown; choose one of {', '.join(PROTOCOLS)}.") from None
+
+
+def applicable(rows: Rows, *, folds: int | None = None) -> dict[str, str | None]:
+    """Tell which protocols can split rows, and why the others cannot.
+
+    Parameters
+    ----------
+    rows : Rows
+        Labels, names and groups of the rows.
+    folds : int, optional
+        Number of folds that every protocol is asked for; by default what each does by itself.
+
+    Returns
+    -------
+    dict of str to str or None
+        For each protocol by its name None, or one sentence why it cannot be used.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> names = np.array(["a", "b", "c"])
+    >>> reasons = applicable(SimpleNamespace(labels=np.array(["rock"] * 3), items=names, groups=names))
+    >>> [name for name, reason in reasons.items() if reason is None]
+    ['track', 'segment']
+    """
+    reasons: dict[str, str | None] = {}
+    for name, protocol in PROTOCOLS.items():
+        try:
+            protocol.splits(rows, folds=folds)
+            reasons[name] = None
+        except (ParameterError, ProtocolError) as error:
+            reasons[name] = str(error)
+    return reasons
