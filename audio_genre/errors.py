@@ -42,9 +42,17 @@ class TableError(AudioGenreError):
     """A feature table cannot be read, or lacks what its schema asks for."""
 
 
+class PictureError(AudioGenreError):
+    """A folder of pictures cannot be read, or holds nothing that a network can be trained on."""
+
+
 class ProtocolError(AudioGenreError):
     """An evaluation protocol does not apply to the data it was given."""
 
 
 class BundleError(AudioGenreError):
     """A model bundle is incomplete, malformed, or made for another recipe."""
+
+
+class ReportError(AudioGenreError):
+    """A report cannot be made from what it is asked to compare, or cannot be written."""

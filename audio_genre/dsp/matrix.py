@@ -171,6 +171,37 @@ def window_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> WindowF
     return WindowFeatures(rows[0], segment_rows, M[0].T)
 
 
+@np.errstate(all="ignore")
+def mel_spectrogram(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDArray[np.float32]:
+    """Compute the mel spectrogram of a window of audio, the same as `window_features` gives, and nothing else.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,), float32
+        Mono signal at ``recipe.sr``.
+    recipe : Recipe
+        Every parameter.
+
+    Returns
+    -------
+    np.ndarray, shape (n_mels, n_frames), float32
+        In dB (power 1 is 0 dB), cut at ``top_db`` below its maximum.
+
+    Raises
+    ------
+    ParameterError
+        If `y` is shorter than ``recipe.n_fft`` or holds NaN or infinite samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mel_spectrogram(np.sin(np.arange(66149, dtype=np.float32))).shape
+    (128, 130)
+    """
+    padded, workspace = _prepare(y[np.newaxis], recipe)
+    return _mel_db(_spectra(padded, recipe, workspace).P, recipe)[0].T
+
+
 class _Spectra(NamedTuple):
     D: NDArray[np.complex64]
     S: NDArray[np.float32]
@@ -182,14 +213,7 @@ class _Spectra(NamedTuple):
 
 @np.errstate(all="ignore")
 def _rows_and_mel(signals: NDArray[np.float32], recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    n_samples = signals.shape[1]
-    if n_samples < recipe.n_fft:
-        raise ParameterError(f"A signal needs at least {recipe.n_fft} samples at {recipe.sr} Hz, got {n_samples}.")
-    if not np.isfinite(signals).all():
-        raise ParameterError("The signal holds NaN or infinite samples; repair or leave out what gave them.")
-    # Buffers for a signal of many minutes would be held for good.
-    workspace = thread_workspace() if signals.size <= _KEPT_SAMPLES else Workspace()
-    padded = np.pad(signals, ((0, 0), (recipe.n_fft // 2,) * 2), mode="reflect")
+    padded, workspace = _prepare(signals, recipe)
     spectra = _spectra(padded, recipe, workspace)
     M = _mel_db(spectra.P, recipe)
     rows: dict[str, NDArray[np.float64]] = {}
@@ -212,6 +236,18 @@ def _rows_and_mel(signals: NDArray[np.float32], recipe: Recipe) -> tuple[NDArray
     for i, (mean, variance) in enumerate(zip(mfcc.mean(axis=1).T, mfcc.var(axis=1).T, strict=True), start=1):
         rows[f"mfcc{i}_mean"], rows[f"mfcc{i}_var"] = mean, variance
     return np.stack([rows[name] for name in recipe.feature_names], axis=1).astype(np.float64), M
+
+
+def _prepare(signals: NDArray[np.float32], recipe: Recipe) -> tuple[NDArray[np.float32], Workspace]:
+    """Check signals, and return them padded, with buffers for their spectra."""
+    n_samples = signals.shape[1]
+    if n_samples < recipe.n_fft:
+        raise ParameterError(f"A signal needs at least {recipe.n_fft} samples at {recipe.sr} Hz, got {n_samples}.")
+    if not np.isfinite(signals).all():
+        raise ParameterError("The signal holds NaN or infinite samples; repair or leave out what gave them.")
+    # Buffers for a signal of many minutes would be held for good.
+    workspace = thread_workspace() if signals.size <= _KEPT_SAMPLES else Workspace()
+    return np.pad(signals, ((0, 0), (recipe.n_fft // 2,) * 2), mode="reflect"), workspace
 
 
 def _spectra(padded: NDArray[np.float32], recipe: Recipe, workspace: Workspace) -> _Spectra:

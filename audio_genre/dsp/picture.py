@@ -22,6 +22,9 @@ TEXT_KEY = "audio_genre"
 REPRESENTATION = "mel-v1"
 """Name and version of what the pixels mean."""
 
+OWN_PARAMETERS = ("n_frames", "db_min", "db_max")
+"""Keys of the text chunk that belong to one picture; all others are the same in every picture of a recipe."""
+
 # Matplotlib's magma, written out: importing matplotlib takes longer than making a dozen pictures.
 _PALETTE = base64.b64decode(
     "AAADAAAEAAAGAQAHAQEJAQELAgINAgIPAwMRBAMTBAQVBQQXBgUZBwUbCAYdCQcfCgciCwgkDAkmDQooDgoqDwssEAwvEQwxEg0zFA01FQ44"
@@ -75,18 +78,44 @@ def encode_picture(mel_db: NDArray[np.float32], *, recipe: Recipe, size: tuple[i
 
     if size is not None and min(size) < 1:
         raise ParameterError(f"A picture must be at least 1x1 pixels, got {size[0]}x{size[1]}.")
-    db_max = float(mel_db.max())
-    db_min = db_max - recipe.top_db
-    levels = np.rint((mel_db[::-1] - np.float32(db_min)) * np.float32(_LEVELS / recipe.top_db))
-    image = Image.fromarray(np.clip(levels, 0, _LEVELS).astype(np.uint8))
+    image = Image.fromarray(np.ascontiguousarray(quantise(mel_db, recipe)[::-1]))
     if size is not None:
         image = image.resize(size, Image.Resampling.BILINEAR)
     image.putpalette(_PALETTE)
     text = PngImagePlugin.PngInfo()
-    text.add_text(TEXT_KEY, json.dumps(_parameters(mel_db, recipe, db_min, db_max), sort_keys=True))
+    text.add_text(TEXT_KEY, json.dumps(_parameters(mel_db, recipe), sort_keys=True))
     file = io.BytesIO()
     image.save(file, format="PNG", pnginfo=text, compress_level=_COMPRESS_LEVEL)
     return file.getvalue()
+
+
+def quantise(mel_db: NDArray[np.float32], recipe: Recipe) -> NDArray[np.uint8]:
+    """Return the palette indices that a picture of a mel spectrogram holds.
+
+    Parameters
+    ----------
+    mel_db : np.ndarray, shape (n_mels, n_frames), float32
+        Mel spectrogram in dB, the lowest band first.
+    recipe : Recipe
+        The recipe it was computed by.
+
+    Returns
+    -------
+    np.ndarray, shape (n_mels, n_frames), uint8
+        ``rint(255 (mel_db - db_min) / top_db)``, where ``db_min`` is `top_db` below the maximum; the lowest band first,
+        which is upside down from the picture's rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from audio_genre.dsp import GTZAN57
+    >>> quantise(np.array([[-90, -80, -40, 0]], dtype=np.float32), GTZAN57)
+    array([[  0,   0, 128, 255]], dtype=uint8)
+    """
+    db_min, _ = _range(mel_db, recipe)
+    levels = np.rint((mel_db - np.float32(db_min)) * np.float32(_LEVELS / recipe.top_db))
+    indices: NDArray[np.uint8] = np.clip(levels, 0, _LEVELS).astype(np.uint8)
+    return indices
 
 
 def decode_picture(png: bytes) -> tuple[NDArray[np.float32], dict[str, Any]]:
@@ -125,14 +154,46 @@ def decode_picture(png: bytes) -> tuple[NDArray[np.float32], dict[str, Any]]:
     return levels * np.float32((db_max - db_min) / _LEVELS) + np.float32(db_min), parameters
 
 
-def _parameters(mel_db: NDArray[np.float32], recipe: Recipe, db_min: float, db_max: float) -> dict[str, Any]:
+def shared_parameters(recipe: Recipe) -> dict[str, Any]:
+    """Return what the text chunk says of every picture of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        A recipe.
+
+    Returns
+    -------
+    dict
+        The text chunk's content without what belongs to one picture, see `OWN_PARAMETERS`.
+    """
     names = ("sr", "n_fft", "hop_length", "window", "pad_mode", "n_mels", "mel_fmin", "mel_fmax", "top_db", "amin")
     parameters = recipe.parameters()
-    return {
-        "representation": REPRESENTATION,
-        "recipe": recipe.name,
-        "n_frames": mel_db.shape[1],
-        "db_min": db_min,
-        "db_max": db_max,
-        **{name: parameters[name] for name in names},
-    }
+    return {"representation": REPRESENTATION, "recipe": recipe.name, **{name: parameters[name] for name in names}}
+
+
+def has_palette(palette: list[int] | None) -> bool:
+    """Tell whether a picture's indices still mean what `encode_picture` wrote.
+
+    Parameters
+    ----------
+    palette : list of int, or None
+        Red, green, blue of every index, as Pillow's ``getpalette`` returns them.
+
+    Returns
+    -------
+    bool
+        False if another program wrote the picture again with a palette of its own.
+    """
+    return palette is not None and bytes(palette) == _PALETTE
+
+
+def _parameters(mel_db: NDArray[np.float32], recipe: Recipe) -> dict[str, Any]:
+    db_min, db_max = _range(mel_db, recipe)
+    own = dict(zip(OWN_PARAMETERS, (mel_db.shape[1], db_min, db_max), strict=True))
+    return shared_parameters(recipe) | own
+
+
+def _range(mel_db: NDArray[np.float32], recipe: Recipe) -> tuple[float, float]:
+    db_max = float(mel_db.max())
+    return db_max - recipe.top_db, db_max

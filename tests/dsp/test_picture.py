@@ -9,7 +9,15 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from audio_genre.dsp import GTZAN57
-from audio_genre.dsp.picture import TEXT_KEY, decode_picture, encode_picture
+from audio_genre.dsp.picture import (
+    OWN_PARAMETERS,
+    TEXT_KEY,
+    decode_picture,
+    encode_picture,
+    has_palette,
+    quantise,
+    shared_parameters,
+)
 from audio_genre.errors import ParameterError
 
 MEL_DB = np.maximum(np.random.default_rng(0).normal(-40, 25, (128, 130)), -70).astype(np.float32)
@@ -77,3 +85,24 @@ def foreign(mode: str, text: str | None = None) -> bytes:
 def test_foreign_pictures_have_no_values(png: bytes) -> None:
     with pytest.raises(ParameterError, match="carries no values"):
         decode_picture(png)
+
+
+def test_quantise_gives_the_indices_that_a_picture_holds() -> None:
+    pixels = np.asarray(opened(encode_picture(MEL_DB, recipe=GTZAN57)))
+    levels = quantise(MEL_DB, GTZAN57)
+    assert levels.dtype == np.uint8
+    assert np.array_equal(levels, pixels[::-1])
+
+
+def test_what_pictures_of_a_recipe_share() -> None:
+    own = json.loads(opened(encode_picture(MEL_DB, recipe=GTZAN57)).text[TEXT_KEY])
+    assert shared_parameters(GTZAN57) == {key: value for key, value in own.items() if key not in OWN_PARAMETERS}
+    assert set(OWN_PARAMETERS) < set(own)
+
+
+def test_a_changed_palette_is_noticed() -> None:
+    image = opened(encode_picture(MEL_DB, recipe=GTZAN57))
+    palette = image.getpalette()
+    assert has_palette(palette)
+    assert not has_palette(palette[3:])
+    assert not has_palette(None)
