@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from audio_genre.dsp.matrix import features
     from audio_genre.extraction.run import extract
     from audio_genre.inference.classifier import Classifier
+    from audio_genre.training.cnn import train_cnn
     from audio_genre.training.tabular import train_tabular
 
 __version__ = "0.1.0"
 
-__all__ = ["AudioGenreError", "Classifier", "extract", "features", "load_table", "train_tabular"]
+__all__ = ["AudioGenreError", "Classifier", "extract", "features", "load_table", "train_cnn", "train_tabular"]
 
 _LOCATIONS = {
     "Classifier": "audio_genre.inference.classifier",
     "extract": "audio_genre.extraction.run",
     "features": "audio_genre.dsp.matrix",
     "load_table": "audio_genre.datasets.tables",
+    "train_cnn": "audio_genre.training.cnn",
     "train_tabular": "audio_genre.training.tabular",
 }
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audio_genre.cli.classify import describe
 from audio_genre.cli.console import ProgressLine, guarded
 from audio_genre.cli.extract import extract_with_progress, report_lines
-from audio_genre.cli.train import fit_with_progress, summary_lines, tell_if_stopped
+from audio_genre.cli.train import fit_with_progress, load_with_progress, summary_lines, tell_if_stopped
 from audio_genre.errors import AudioGenreError
+
+if TYPE_CHECKING:
+    from audio_genre.training.run import TrainedModel, TrainingPlan
 
 _TRACKS_PER_STYLE = 12
 _SECONDS = 30.0
 # Enough for the small data set to settle.
 _EPOCHS = 60
+_CNN_EPOCHS = 30
 _UNSEEN_STYLE = 3
 
 
@@ -30,6 +34,8 @@ def demo(
     """Make synthetic music in ten styles, extract features, train, and classify an unseen clip: about two minutes."""
     from audio_genre import synthesis
     from audio_genre.datasets import load_table
+    from audio_genre.training.cnn import plan_cnn
+    from audio_genre.training.tabular import plan_tabular
 
     audio, features, models, unseen = (folder / name for name in ("audio", "features", "models", "unseen"))
 
@@ -53,12 +59,16 @@ def demo(
     _step(3, "Train four dense networks, no track on two sides")
     table = features / "features_3_sec.csv"
     _command("train", "tabular", table, models)
-    trained = fit_with_progress(load_table(table), models, variant="all", protocol="track", epochs=_EPOCHS, seed=seed)
-    for text in summary_lines(trained):
-        typer.echo(f"  {text}")
-    tell_if_stopped(trained, "all")
+    plan = plan_tabular(load_table(table), models, epochs=_EPOCHS, seed=seed)
+    trained = _train(plan)
 
-    _step(4, "Classify a clip that no model has heard")
+    _step(4, "Train a convolutional network on the pictures")
+    pictures = report.pictures
+    _command("train", "cnn", pictures, models)
+    with load_with_progress(pictures) as loaded:
+        trained += _train(plan_cnn(loaded, models, epochs=_CNN_EPOCHS, seed=seed))
+
+    _step(5, "Classify a clip that no model has heard")
     best = max(trained, key=lambda model: model.validation.tracks.accuracy.value)
     style = synthesis.STYLES[_UNSEEN_STYLE]
     (clip,) = synthesis.write_dataset(unseen, tracks_per_style=1, seconds=_SECONDS, seed=seed + 1, styles=[style])
@@ -68,6 +78,14 @@ def demo(
     answer = Classifier(best.path).classify(clip)
     typer.echo(f"  {describe(answer.top(3))}; it is {style}")
     typer.echo(f"\nEverything is in {folder}: the tables and pictures in features/, the models in models/.")
+
+
+def _train(plan: TrainingPlan) -> list[TrainedModel]:
+    models = fit_with_progress(plan)
+    for text in summary_lines(models):
+        typer.echo(f"  {text}")
+    tell_if_stopped(models, plan)
+    return models
 
 
 def _step(number: int, title: str) -> None:

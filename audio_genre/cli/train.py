@@ -13,6 +13,7 @@ from audio_genre.cli.console import (
     INTERRUPTED,
     ProgressLine,
     complain,
+    counted,
     guarded,
     print_json,
     printable,
@@ -22,12 +23,13 @@ from audio_genre.cli.console import (
 from audio_genre.errors import AudioGenreError
 
 if TYPE_CHECKING:
-    from audio_genre.datasets import Table
+    from audio_genre.datasets.pictures import Pictures
     from audio_genre.training.fit import EpochReport
+    from audio_genre.training.run import TrainedModel, TrainingPlan
     from audio_genre.training.scores import Interval
-    from audio_genre.training.tabular import TrainedModel
 
 _CURVES = "learning_curves.html"
+_MOST_SENTENCES = 10
 
 train = typer.Typer(name="train", help="Train genre models.", no_args_is_help=True)
 
@@ -37,60 +39,125 @@ def _train() -> None:
     """Train genre models."""
 
 
+_Models = Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder that receives a folder a model.")]
+_Protocol = Annotated[
+    str,
+    typer.Option(
+        help="How rows are split: track (no track on two sides), segment (leaky), artist or fault-filtered (published "
+        "splits of GTZAN), or all that apply."
+    ),
+]
+_Seed = Annotated[int, typer.Option(help="Seed of the split and of the training.")]
+_Seeds = Annotated[int, typer.Option(help="Repeat with so many seeds, one after the other.")]
+_Folds = Annotated[
+    int | None, typer.Option(help="Cross-validate: every track is tested once.", show_default="one split")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a model, each on its own line.")]
+
+
 @train.command()
 @guarded("stopped; no model was finished.")
 def tabular(
     table: Annotated[
         Path, typer.Argument(metavar="TABLE", help="A feature table, such as features_30_sec.csv; CSV or Parquet.")
     ],
-    models_dir: Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder that receives a folder a model.")],
+    models_dir: _Models,
     variant: Annotated[
         str, typer.Option(help="adam-4, adam-5, sgd-5, rmsprop-6, or all of these dense networks.")
     ] = "all",
-    protocol: Annotated[
-        str, typer.Option(help="How rows are split: track (no track on two sides) or segment (leaky).")
-    ] = "track",
+    protocol: _Protocol = "track",
     epochs: Annotated[
         int | None, typer.Option(help="Most passes over the training rows.", show_default="by variant")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the split and of the training.")] = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a model, each on its own line.")
-    ] = False,
+    seed: _Seed = 0,
+    seeds: _Seeds = 1,
+    folds: _Folds = None,
+    as_json: _Json = False,
 ) -> None:
     """Train dense networks on a table of features; each becomes a folder with its model, card and history."""
     from audio_genre.datasets import load_table
+    from audio_genre.training.tabular import plan_tabular
 
     loaded = load_table(table)
     if loaded.ignored:
         tell(f"Not features, so ignored: {', '.join(loaded.ignored)}.")
-    models = fit_with_progress(loaded, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed)
-    if as_json:
-        for model in models:
-            print_json(json.loads((model.path / "card.json").read_text(encoding="utf-8")))
-    else:
-        for line in summary_lines(models):
-            typer.echo(line)
-    tell_if_stopped(models, variant)
+    plan = plan_tabular(
+        loaded, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed, seeds=seeds, folds=folds
+    )
+    _report(fit_with_progress(plan), plan, as_json=as_json)
+
+
+@train.command()
+@guarded("stopped before the first pass was complete; nothing is left behind.")
+def cnn(
+    pictures: Annotated[
+        Path,
+        typer.Argument(metavar="IMAGES_DIR", help="A folder of mel-spectrogram pictures, one sub-folder a genre."),
+    ],
+    models_dir: _Models,
+    protocol: _Protocol = "track",
+    epochs: Annotated[
+        int | None, typer.Option(help="Most passes over the training pictures.", show_default="100")
+    ] = None,
+    seed: _Seed = 0,
+    seeds: _Seeds = 1,
+    folds: _Folds = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted training of the same settings.")
+    ] = False,
+    tensorboard: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a log for TensorBoard there.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Train a convolutional network on pictures; it becomes a folder with its model, card and history."""
+    from audio_genre.training.cnn import plan_cnn
+
+    with load_with_progress(pictures) as loaded:
+        plan = plan_cnn(loaded, models_dir, protocol=protocol, epochs=epochs, seed=seed, seeds=seeds, folds=folds)
+        for name, passes in plan.resumable().items():
+            if resume:
+                tell(f"{name}: going on after {counted(passes, 'pass')}.")
+            else:
+                tell(f"{name}: begins anew; --resume would go on after {counted(passes, 'pass')}.")
+        _report(fit_with_progress(plan, resume=resume, tensorboard=tensorboard), plan, as_json=as_json)
+
+
+def load_with_progress(folder: Path) -> Pictures:
+    """Read a folder of pictures under a progress line, and tell what is left out.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    Pictures
+        The pictures.
+    """
+    from audio_genre.datasets.pictures import load_pictures
+
+    with ProgressLine("reading", "pictures") as line:
+        loaded = load_pictures(folder, progress=line.update)
+    for sentence in loaded.left_out[:_MOST_SENTENCES]:
+        tell(sentence)
+    if len(loaded.left_out) > _MOST_SENTENCES:
+        tell(f"... and {counted(len(loaded.left_out) - _MOST_SENTENCES, 'more picture')} left out.")
+    return loaded
 
 
 def fit_with_progress(
-    table: Table, models_dir: Path, *, variant: str, protocol: str, epochs: int | None, seed: int
+    plan: TrainingPlan, *, resume: bool = False, tensorboard: Path | None = None
 ) -> list[TrainedModel]:
     """Train under a progress line, and write the learning curves beside the models.
 
     Parameters
     ----------
-    table : Table
-        The table.
-    models_dir : Path
-        Folder that receives the models.
-    variant, protocol : str
-        What to train and how to split.
-    epochs : int, optional
-        Most passes over the training rows.
-    seed : int
-        Seed of the split and of the training.
+    plan : TrainingPlan
+        What to train.
+    resume : bool
+        Whether to go on with an interrupted training.
+    tensorboard : Path, optional
+        Folder of a log.
 
     Returns
     -------
@@ -99,9 +166,10 @@ def fit_with_progress(
     """
     from audio_genre.evaluation.plots import write_learning_curves
     from audio_genre.training.backend import import_keras
-    from audio_genre.training.tabular import plan_tabular
 
-    plan = plan_tabular(table, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed)
+    left_out = plan.left_out()
+    for name, number in left_out.items():
+        tell(f"The protocol {name} leaves {counted(number, 'row')} of {len(plan.dataset)} out.")
     tell("Loading TensorFlow ...")
     import_keras()
     with ProgressLine("training", "epochs") as line:
@@ -110,23 +178,33 @@ def fit_with_progress(
             remark = f"{name} loss {report.loss:.2f}/{report.val_loss:.2f} acc {report.val_accuracy:.2f}"
             line.update(report.epoch, most, remark)
 
-        models = plan.train(show)
+        models = plan.train(show, resume=resume, tensorboard=tensorboard)
     try:
-        write_learning_curves([model.path for model in models], models_dir / _CURVES)
+        write_learning_curves([model.path for model in models], plan.models_dir / _CURVES)
     except AudioGenreError as error:
         # The models are what was asked for, and they are complete.
         complain(str(error))
     return models
 
 
-def tell_if_stopped(models: Sequence[TrainedModel], variant: str) -> None:
+def _report(models: Sequence[TrainedModel], plan: TrainingPlan, *, as_json: bool) -> None:
+    if as_json:
+        for model in models:
+            print_json(json.loads((model.path / "card.json").read_text(encoding="utf-8")))
+    else:
+        for line in summary_lines(models):
+            typer.echo(line)
+    tell_if_stopped(models, plan)
+
+
+def tell_if_stopped(models: Sequence[TrainedModel], plan: TrainingPlan) -> None:
     """Leave with 130 if Ctrl-C ended the training, saying what is missing.
 
     Parameters
     ----------
     models : sequence of TrainedModel
         What was trained.
-    variant : str
+    plan : TrainingPlan
         What was to be trained.
 
     Raises
@@ -134,21 +212,20 @@ def tell_if_stopped(models: Sequence[TrainedModel], variant: str) -> None:
     typer.Exit
         If a model is missing or was ended early.
     """
-    from audio_genre.training.variants import get_variants
-
-    trained = {model.variant for model in models}
-    missing = [each.name for each in get_variants(variant) if each.name not in trained]
+    missing = plan.names[len(models) :]
     early = [model.name for model in models if model.interrupted]
     if not missing and not early:
         return
     parts = [f"{name} has its best weights so far" for name in early]
     parts += [f"{', '.join(missing)} not trained"] if missing else []
+    if plan.resumable():
+        parts.append("the same command with --resume goes on")
     complain(f"stopped; {'; '.join(parts)}.")
     raise typer.Exit(INTERRUPTED)
 
 
 def summary_lines(models: Sequence[TrainedModel]) -> list[str]:
-    """Put the figures of trained models into a table.
+    """Put the figures of trained models into tables, one for each protocol.
 
     Parameters
     ----------
@@ -160,6 +237,21 @@ def summary_lines(models: Sequence[TrainedModel]) -> list[str]:
     list of str
         Lines to print.
     """
+    lines: list[str] = []
+    for protocol in dict.fromkeys(model.protocol for model in models):
+        lines += _protocol_lines([model for model in models if model.protocol == protocol])
+    where = [str(model.path) for model in models[:_MOST_SENTENCES]]
+    more = f" and {len(models) - len(where)} more" if len(models) > len(where) else ""
+    return [
+        *lines,
+        printable(f"models: {', '.join(where)}{more}"),
+        printable(f"learning curves: {models[0].path.parent / _CURVES}"),
+    ]
+
+
+def _protocol_lines(models: Sequence[TrainedModel]) -> list[str]:
+    from audio_genre.training.scores import repeated
+
     by_track = any(model.test.rows.count != model.test.tracks.count for model in models)
     header = ["model", "train", "validation", "test, 95 % interval", "macro-F1"]
     if by_track:
@@ -176,15 +268,22 @@ def summary_lines(models: Sequence[TrainedModel]) -> list[str]:
         if by_track:
             row.insert(3, _figure(model.test.rows.accuracy))
         rows.append(row)
+    remarks = []
+    for variant in dict.fromkeys(model.variant for model in models):
+        runs = [model for model in models if model.variant == variant]
+        if len(runs) > 1:
+            summary = repeated([run.tracks for run in runs], [run.right for run in runs])
+            remarks.append(f"{variant}, mean of {summary.runs} runs: {summary.accuracy}, spread {summary.spread:.3f}")
     first = models[0]
     leaky = " (leaky: segments of one track sit on both sides; these figures are not those of unheard music)"
-    unit = "tracks, each the vote of its segments" if by_track else "tracks"
+    counts = sorted({model.test.tracks.count for model in models})
+    number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    unit = "tracks, each the vote of its rows" if by_track else "tracks"
     return [
         f"protocol: {first.protocol}{leaky if first.leaky else ''}",
-        f"accuracy over {first.test.tracks.count} test {unit}",
+        f"accuracy over {number} test {unit}",
         *table_lines(header, rows),
-        printable(f"models: {', '.join(str(model.path) for model in models)}"),
-        printable(f"learning curves: {first.path.parent / _CURVES}"),
+        *remarks,
     ]
 
 

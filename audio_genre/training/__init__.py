@@ -1,14 +1,19 @@
-"""Arrays to model bundles: the dense variants, one fit loop, the bundle."""
+"""Arrays to model bundles: the dense variants, the network on pictures, one fit loop, the bundle."""
 
 from audio_genre.training.bundle import Bundle, load_bundle
+from audio_genre.training.cnn import CnnSettings, plan_cnn, train_cnn
+from audio_genre.training.crops import Augmentation
 from audio_genre.training.fit import EpochReport, FitSettings, Progress
+from audio_genre.training.run import TrainedModel, TrainingPlan
 from audio_genre.training.scores import Interval, Score, Scores
-from audio_genre.training.tabular import TabularPlan, TrainedModel, plan_tabular, train_tabular
+from audio_genre.training.tabular import plan_tabular, train_tabular
 from audio_genre.training.variants import VARIANTS, DenseVariant
 
 __all__ = [
     "VARIANTS",
+    "Augmentation",
     "Bundle",
+    "CnnSettings",
     "DenseVariant",
     "EpochReport",
     "FitSettings",
@@ -16,9 +21,11 @@ __all__ = [
     "Progress",
     "Score",
     "Scores",
-    "TabularPlan",
     "TrainedModel",
+    "TrainingPlan",
     "load_bundle",
+    "plan_cnn",
     "plan_tabular",
+    "train_cnn",
     "train_tabular",
 ]

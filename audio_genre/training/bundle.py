@@ -89,7 +89,7 @@ class Bundle:
 
     @property
     def kind(self) -> str:
-        """What the model takes: ``"tabular"`` for rows of features."""
+        """What the model takes: ``"tabular"`` for rows of features, ``"cnn"`` for crops of pictures."""
         return str(self.card["kind"])
 
     @property
@@ -104,8 +104,8 @@ class Bundle:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features, in the order in which the model takes them."""
-        return tuple(self.card["features"])
+        """Names of the features, in the order in which the model takes them; none if it takes pictures."""
+        return tuple(self.card.get("features", ()))
 
     @property
     def window(self) -> Window | None:

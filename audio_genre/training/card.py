@@ -55,6 +55,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         )
     for field, (is_valid, rule) in _FIELDS.items():
         _require(file, card, field, is_valid, rule)
+    for field, (is_valid, rule) in _FIELDS_OF_KIND.get(card["kind"], {}).items():
+        _require(file, card, field, is_valid, rule)
     if card["recipe"] is not None:
         _refuse_other_recipe(folder, card["recipe"])
         longest = RECIPES[card["recipe"]["name"]].clip_seconds
@@ -124,6 +126,13 @@ def _is_window(value: Any) -> bool:
     )
 
 
+def _is_representation(value: Any) -> bool:
+    if not isinstance(value, dict) or not _is_text(value.get("name")):
+        return False
+    frames = value.get("frames_per_column")
+    return frames is None or _is_whole(frames)
+
+
 _OBJECT = (_is_object, "an object with named fields")
 _FIELDS = MappingProxyType(
     {
@@ -133,7 +142,6 @@ _FIELDS = MappingProxyType(
         "compact_sha256": (_is_text, "a text"),
         "classes": (lambda value: _are_names(value, 2), "a list of two or more texts, each once"),
         "recipe": (_is_recipe, "null or an object with a name and parameters"),
-        "features": (lambda value: _are_names(value, 1), "a list of one or more texts, each once"),
         "window": (
             _is_window,
             f"null or an object with a kind (clip or segment) and seconds above 0 and up to {_MOST_SECONDS}",
@@ -146,5 +154,12 @@ _FIELDS = MappingProxyType(
         "protocol": _OBJECT,
         "metrics": _OBJECT,
         "versions": _OBJECT,
+    }
+)
+
+_FIELDS_OF_KIND = MappingProxyType(
+    {
+        "tabular": {"features": (lambda value: _are_names(value, 1), "a list of one or more texts, each once")},
+        "cnn": {"pictures": (_is_representation, "an object with a name and frames_per_column")},
     }
 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from audio_genre.errors import ParameterError
 from audio_genre.training.backend import import_keras
+from audio_genre.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,6 +112,88 @@ class FitResult:
     interrupted: bool
 
 
+class Examples(Protocol):
+    """Where `fit` takes examples from; they need not fit into memory."""
+
+    def __len__(self) -> int:
+        """Return the number of examples in one pass."""
+
+    def batches(
+        self, size: int, rng: np.random.Generator | None
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield inputs and target probabilities, `size` examples at a time at most.
+
+        Parameters
+        ----------
+        size : int
+            Most examples in a batch.
+        rng : numpy.random.Generator or None
+            Shuffles, and augments where there is something to; without it the examples come in order and untouched.
+
+        Yields
+        ------
+        inputs : np.ndarray, shape (n, ...), float32
+            What the model takes.
+        targets : np.ndarray, shape (n, classes), float32
+            Target probabilities.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayExamples:
+    """Examples in memory.
+
+    Attributes
+    ----------
+    X : np.ndarray, shape (n, ...), float32
+        Inputs.
+    y : np.ndarray of int, shape (n,)
+        Class numbers.
+    classes : int
+        Number of classes.
+
+    Examples
+    --------
+    >>> examples = ArrayExamples(np.eye(3, dtype=np.float32), np.array([0, 1, 1]), classes=2)
+    >>> [targets.tolist() for _, targets in examples.batches(2, None)]
+    [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0]]]
+    """
+
+    X: NDArray[np.float32]
+    y: NDArray[np.intp]
+    classes: int
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batches(
+        self, size: int, rng: np.random.Generator | None
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield inputs and targets; in batches of nearly equal size where they are shuffled.
+
+        Parameters
+        ----------
+        size : int
+            Most rows in a batch.
+        rng : numpy.random.Generator or None
+            Shuffles the rows; without it they come in order.
+
+        Yields
+        ------
+        inputs : np.ndarray, shape (n, ...), float32
+            Rows of `X`.
+        targets : np.ndarray, shape (n, classes), float32
+            One-hot vectors.
+        """
+        targets = np.eye(self.classes, dtype=np.float32)
+        if rng is None:
+            for start in range(0, len(self), size):
+                yield self.X[start : start + size], targets[self.y[start : start + size]]
+            return
+        for rows in np.array_split(rng.permutation(len(self)), -(-len(self) // size)):
+            yield self.X[rows], targets[self.y[rows]]
+
+
 def set_seed(seed: int) -> None:
     """Seed Python, NumPy and TensorFlow, whose global generators Keras draws from.
 
@@ -126,12 +211,14 @@ def set_seed(seed: int) -> None:
 
 def fit(
     model: Any,
-    train: tuple[NDArray[Any], NDArray[np.intp]],
-    validation: tuple[NDArray[Any], NDArray[np.intp]],
+    train: Examples,
+    validation: Examples,
     settings: FitSettings,
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+    tensorboard: Path | None = None,
 ) -> FitResult:
     """Train a Keras classifier in place.
 
@@ -139,14 +226,19 @@ def fit(
     ----------
     model : keras.Model
         Maps inputs (n, ...) to probabilities (n, classes).
-    train, validation : tuple of np.ndarray, shapes (n, ...) and (n,)
-        Inputs and class numbers.
+    train, validation : Examples
+        What to learn from, and what early stopping looks at.
     settings : FitSettings
         Optimiser, batches, stopping rule.
     seed : int
-        Seed of the order of the mini-batches; initial weights, dropout and noise follow `set_seed`.
+        Seed of the order of the mini-batches and of augmentation; initial weights, dropout and noise follow `set_seed`.
     progress : callable, optional
         Called after each pass, see `Progress`.
+    checkpoint : Checkpoint, optional
+        Where the state after each pass is kept. A fit of the same identity goes on from there, and gives what it would
+        have given without a break.
+    tensorboard : Path, optional
+        Folder that receives a log for TensorBoard.
 
     Returns
     -------
@@ -157,34 +249,42 @@ def fit(
     ------
     KeyboardInterrupt
         If it comes before the first pass is complete: then there is nothing to keep.
+    ParameterError
+        If a log is asked for and the package tensorboard is missing.
     """
     keras = import_keras()
-    X, y = train
-    classes = model.output_shape[-1]
-    targets = keras.utils.to_categorical(y, classes)
-    X_validation, validation_targets = validation[0], keras.utils.to_categorical(validation[1], classes)
-    batches = -(-len(X) // settings.batch_size)
+    steps = -(-len(train) // settings.batch_size)
     model.compile(
-        optimizer=_optimizer(keras, settings, steps=batches * settings.epochs),
+        optimizer=_optimizer(keras, settings, steps=steps * settings.epochs),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         # Compiling with XLA takes longer than training these models does.
         jit_compile=False,
     )
+    model.optimizer.build(model.trainable_variables)
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss", mode="min", patience=settings.patience, restore_best_weights=True
+    )
+    callbacks = keras.callbacks.CallbackList([stopping, *_tensorboard(keras, tensorboard)], model=model)
     rng = np.random.default_rng(seed)
     history: list[EpochReport] = []
-    best: EpochReport | None = None
-    best_weights: list[NDArray[np.float32]] = []
     interrupted = False
+    model.stop_training = False
+    callbacks.on_train_begin()
+    if checkpoint is not None:
+        history += [EpochReport(**report) for report in checkpoint.restore(model, stopping, rng)]
+    before = sum(report.seconds for report in history)
     started = time.perf_counter()
     try:
-        for epoch in range(1, settings.epochs + 1):
+        while len(history) < settings.epochs and not model.stop_training:
+            epoch = len(history) + 1
             epoch_started = time.perf_counter()
+            callbacks.on_epoch_begin(epoch - 1)
             fitted = _Means()
             # Not model.fit: it builds an input pipeline for each pass, which costs five times these small steps.
-            for rows in np.array_split(rng.permutation(len(X)), batches):
-                fitted.add(model.train_on_batch(X[rows], targets[rows], return_dict=True), len(rows))
-            measured = _evaluate(model, X_validation, validation_targets, settings.batch_size)
+            for X, targets in train.batches(settings.batch_size, rng):
+                fitted.add(model.train_on_batch(X, targets, return_dict=True), len(targets))
+            measured = _evaluate(model, validation, settings.batch_size)
             report = EpochReport(
                 epoch=epoch,
                 loss=fitted["loss"],
@@ -193,30 +293,41 @@ def fit(
                 val_accuracy=measured["accuracy"],
                 seconds=time.perf_counter() - epoch_started,
             )
-            if best is None or report.val_loss < best.val_loss:
-                best, best_weights = report, model.get_weights()
+            figures = asdict(report)
+            callbacks.on_epoch_end(
+                epoch - 1, {name: figures[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+            )
             history.append(report)
+            if checkpoint is not None:
+                checkpoint.save(model, stopping, rng, [asdict(each) for each in history])
             if progress is not None:
                 progress(model.name, settings.epochs, report)
-            if epoch - best.epoch >= settings.patience:
-                break
     except KeyboardInterrupt:
-        if best is None:
+        if not history:
             raise
         interrupted = True
-    assert best is not None
-    model.set_weights(best_weights)
-    return FitResult(tuple(history), best.epoch, time.perf_counter() - started, interrupted)
+    # Early stopping puts the best weights back here.
+    callbacks.on_train_end()
+    return FitResult(tuple(history), stopping.best_epoch + 1, before + time.perf_counter() - started, interrupted)
 
 
-def _evaluate(model: Any, X: NDArray[Any], targets: NDArray[Any], batch_size: int) -> _Means:
+def _evaluate(model: Any, examples: Examples, batch_size: int) -> _Means:
     means = _Means()
     # Larger batches than in training, because nothing is kept for gradients.
-    size = 8 * batch_size
-    for start in range(0, len(X), size):
-        batch = X[start : start + size]
-        means.add(model.test_on_batch(batch, targets[start : start + size], return_dict=True), len(batch))
+    for X, targets in examples.batches(8 * batch_size, None):
+        means.add(model.test_on_batch(X, targets, return_dict=True), len(targets))
     return means
+
+
+def _tensorboard(keras: Any, folder: Path | None) -> list[Any]:
+    if folder is None:
+        return []
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ParameterError(
+            "A log for TensorBoard needs the package tensorboard, which is not installed; run "
+            '`pip install "audio-genre[tensorboard]"`.'
+        )
+    return [keras.callbacks.TensorBoard(log_dir=str(folder), write_graph=False)]
 
 
 class _Means:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -110,12 +111,100 @@ def score(probabilities: NDArray[Any], y: NDArray[np.intp], groups: NDArray[np.s
     (0.667, 1.0)
     """
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    voted = np.zeros((len(first), probabilities.shape[1]))
-    np.add.at(voted, group, probabilities)
+    voted = _vote(probabilities, group, len(first))
     return Scores(
         rows=_score(probabilities.argmax(axis=1), y, group, probabilities.shape[1], seed),
-        tracks=_score(voted.argmax(axis=1), y[first], np.arange(len(first)), probabilities.shape[1], seed),
+        tracks=_score(voted, y[first], np.arange(len(first)), probabilities.shape[1], seed),
     )
+
+
+def votes(
+    probabilities: NDArray[Any], y: NDArray[np.intp], groups: NDArray[np.str_]
+) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
+    """Tell for each track whether the vote of its rows is right.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray, shape (n, classes)
+        Probabilities of the classes.
+    y : np.ndarray of int, shape (n,)
+        True class numbers; equal for all rows of a group.
+    groups : np.ndarray of str, shape (n,)
+        Track of each row.
+
+    Returns
+    -------
+    tracks : np.ndarray of str, shape (n_tracks,)
+        The tracks, sorted.
+    right : np.ndarray of bool, shape (n_tracks,)
+        Whether the class with the highest mean probability is the true one.
+    """
+    tracks, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    return tracks, _vote(probabilities, group, len(first)) == y[first]
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Accuracy by track over several trainings of one variant: other seeds, other folds.
+
+    Attributes
+    ----------
+    runs : int
+        Number of trainings.
+    accuracy : Interval
+        Over all runs, with an interval from resampling tracks: it tells how much other tracks would change the figure.
+    spread : float
+        Standard deviation over the runs, which tells how much another seed or fold does.
+    """
+
+    runs: int
+    accuracy: Interval
+    spread: float
+
+
+def repeated(tracks: Sequence[NDArray[np.str_]], right: Sequence[NDArray[np.bool_]], *, seed: int = 0) -> Repeated:
+    """Summarise which test tracks several trainings got right.
+
+    Parameters
+    ----------
+    tracks : sequence of np.ndarray of str, shape (n_k,)
+        Test tracks of each training, each track once.
+    right : sequence of np.ndarray of bool, shape (n_k,)
+        Whether the training classified them correctly.
+    seed : int
+        Seed of the resampling.
+
+    Returns
+    -------
+    Repeated
+        Mean, interval and spread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> folds = [np.array(["a", "b"]), np.array(["c", "d"])]
+    >>> repeated(folds, [np.array([True, True]), np.array([True, False])]).accuracy.value
+    0.75
+    """
+    _, track = np.unique(np.concatenate(list(tracks)), return_inverse=True)
+    hits = np.concatenate(list(right)).astype(np.float64)
+    # A track that was tested several times is drawn with all its answers.
+    per_track = np.stack([np.bincount(track, weights=hits), np.bincount(track)], axis=1)
+    rng = np.random.default_rng(seed)
+    drawn = (per_track[rng.integers(0, len(per_track), len(per_track))].sum(axis=0) for _ in range(_RESAMPLES))
+    shares = [got / asked for got, asked in drawn]
+    low, high = np.quantile(shares, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    of_run = [float(np.mean(hit)) for hit in right]
+    spread = float(np.std(of_run, ddof=1)) if len(of_run) > 1 else 0.0
+    return Repeated(len(of_run), Interval(float(hits.mean()), float(low), float(high)), spread)
+
+
+def _vote(probabilities: NDArray[Any], group: NDArray[np.intp], tracks: int) -> NDArray[np.intp]:
+    """Return the class number of each track."""
+    voted = np.zeros((tracks, probabilities.shape[1]))
+    np.add.at(voted, group, probabilities)
+    numbers: NDArray[np.intp] = voted.argmax(axis=1)
+    return numbers
 
 
 def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.intp], classes: int, seed: int) -> Score:

@@ -1,0 +1,393 @@
+"""The convolutional network on mel-spectrogram pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audio_genre.datasets import DEFAULT_PROTOCOL, Split
+from audio_genre.datasets.pictures import BANDS, Pictures, load_pictures
+from audio_genre.dsp import get_recipe
+from audio_genre.errors import ParameterError
+from audio_genre.training.crops import Augmentation, CropExamples, crops_of
+from audio_genre.training.fit import FitResult, FitSettings, Progress, fit
+from audio_genre.training.run import FitOptions, Learner, TrainedModel, TrainingPlan, Trials, plan
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Crops that are predicted at a time: 32 MB of them.
+_BLOCK = 512
+
+
+_AUGMENTATION = Augmentation(
+    band_shift=4, level=6.0, time_masks=2, time_mask_columns=16, band_masks=2, band_mask_bands=16
+)
+_FIT = FitSettings("adam", 2e-3, weight_decay=1e-4, label_smoothing=0.1, epochs=100, patience=30)
+
+
+@dataclass(frozen=True)
+class CnnSettings:
+    """The network on pictures and how it is trained.
+
+    Blocks of convolution (3 x 3), batch normalisation, ReLU and max pooling (2 x 2, but not after the last) are
+    followed by mean and maximum over time of each filter in each of the bands that are left, so that the network knows
+    at which pitch something sounds and not when; then dropout and the output layer.
+
+    Attributes
+    ----------
+    filters : tuple of int
+        Filters of each block.
+    dropout : float
+        Share of the pooled values that is dropped in training.
+    crop_seconds : float
+        Width of a crop in seconds.
+    crop_columns : int
+        Width of a crop in columns, where it is not known how long a column lasts.
+    crops_per_pass : int
+        Crops of each picture in one pass of training.
+    augmentation : Augmentation
+        How crops are varied in training.
+    fit : FitSettings
+        Optimiser, batches and stopping rule.
+    """
+
+    filters: tuple[int, ...] = (16, 32, 64, 128)
+    dropout: float = 0.4
+    crop_seconds: float = 6.0
+    crop_columns: int = 64
+    crops_per_pass: int = 1
+    augmentation: Augmentation = _AUGMENTATION
+    fit: FitSettings = _FIT
+
+    def build(self, columns: int, mean: NDArray[np.float64], variance: NDArray[np.float64], classes: int) -> Any:
+        """Build the network, with the normalisation fitted.
+
+        Parameters
+        ----------
+        columns : int
+            Width of a crop.
+        mean, variance : np.ndarray, shape (bands,), float64
+            Of each band over the training pictures.
+        classes : int
+            Width of the output.
+
+        Returns
+        -------
+        keras.Model
+            Crops (n, bands, columns) of levels 0 .. 255 to probabilities (n, classes); not yet compiled.
+        """
+        from audio_genre.training.backend import import_keras
+
+        keras = import_keras()
+        layers = keras.layers
+        inputs = keras.Input((len(mean), columns), name="levels")
+        x = layers.Normalization(axis=1, mean=mean, variance=variance, name="normalisation")(inputs)
+        x = layers.Reshape((len(mean), columns, 1), name="channel")(x)
+        for number, filters in enumerate(self.filters, start=1):
+            x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolution_{number}")(x)
+            x = layers.BatchNormalization(name=f"batch_normalisation_{number}")(x)
+            x = layers.Activation("relu", name=f"activation_{number}")(x)
+            if number < len(self.filters):
+                x = layers.MaxPooling2D(2, padding="same", name=f"pooling_{number}")(x)
+        x = layers.Concatenate(name="over_time")([keras.ops.mean(x, axis=2), keras.ops.max(x, axis=2)])
+        x = layers.Flatten(name="bands_and_filters")(x)
+        x = layers.Dropout(self.dropout, name="dropout")(x)
+        outputs = layers.Dense(classes, activation="softmax", name="genre")(x)
+        return keras.Model(inputs, outputs, name=CnnLearner.name)
+
+
+# The variance of a band that is nearly always empty would blow its noise up.
+_LEAST_VARIANCE = 16.0
+
+NORMALISATION = "inside the model: each band minus its mean, by its standard deviation, over the training pictures"
+"""What the network does to its input first, for model cards."""
+
+
+class CnnLearner(Learner):
+    """The network on pictures.
+
+    Parameters
+    ----------
+    pictures : Pictures
+        The pictures.
+    cnn : CnnSettings
+        The network and how it is trained.
+    """
+
+    kind = "cnn"
+    name = "cnn"
+    dataset: Pictures
+
+    def __init__(self, pictures: Pictures, cnn: CnnSettings) -> None:
+        self.dataset = pictures
+        self.cnn = cnn
+        seconds = pictures.representation.seconds_per_column
+        # Whole after every pooling, so that no column is padded.
+        multiple = 2 ** (len(cnn.filters) - 1)
+        self._columns = cnn.crop_columns
+        if seconds is not None:
+            self._columns = max(round(cnn.crop_seconds / seconds / multiple), 1) * multiple
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Everything that decides how the network learns."""
+        return {"name": self.name, **asdict(self.cnn)}
+
+    def build(self, split: Split) -> Any:
+        """Build the network; its normalisation is that of the training pictures.
+
+        Parameters
+        ----------
+        split : Split
+            The rows.
+
+        Returns
+        -------
+        keras.Model
+            Not yet compiled.
+        """
+        sums, squares, columns = np.zeros(BANDS), np.zeros(BANDS), 0
+        for row in split.train:
+            pixels = self.dataset.pixels(row).astype(np.float64)
+            sums += pixels.sum(axis=1)
+            squares += (pixels**2).sum(axis=1)
+            columns += pixels.shape[1]
+        mean = sums / columns
+        variance = np.maximum(squares / columns - mean**2, _LEAST_VARIANCE)
+        return self.cnn.build(self._columns, mean, variance, len(self.dataset.classes))
+
+    def fit(self, model: Any, split: Split, y: NDArray[np.intp], seed: int, options: FitOptions) -> FitResult:
+        """Train the network.
+
+        Parameters
+        ----------
+        model : keras.Model
+            What `build` gave.
+        split : Split
+            The rows.
+        y : np.ndarray of int, shape (n,)
+            Class number of every row.
+        seed : int
+            Seed of the order of the pictures and of augmentation.
+        options : FitOptions
+            Progress, state and log.
+
+        Returns
+        -------
+        FitResult
+            History and best pass.
+        """
+        train, validation = (
+            CropExamples(
+                self.dataset,
+                rows,
+                y[rows],
+                self._columns,
+                self.cnn.augmentation,
+                self.cnn.crops_per_pass,
+            )
+            for rows in (split.train, split.validation)
+        )
+        return fit(
+            model,
+            train,
+            validation,
+            self.cnn.fit,
+            seed=seed,
+            progress=options.progress,
+            checkpoint=options.checkpoint,
+            tensorboard=options.tensorboard,
+        )
+
+    def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Predict pictures: the mean over their crops.
+
+        Parameters
+        ----------
+        model : keras.Model
+            The trained network.
+        rows : np.ndarray of int, shape (n,)
+            Row numbers.
+
+        Returns
+        -------
+        np.ndarray, shape (n, classes), float32
+            Probabilities.
+        """
+        voted = np.zeros((len(rows), len(self.dataset.classes)), dtype=np.float64)
+        for crops, owners in crops_of(self.dataset, rows, self._columns, _BLOCK):
+            np.add.at(voted, owners, model.predict(crops, batch_size=128, verbose=0))
+        probabilities: NDArray[np.float32] = (voted / voted.sum(axis=1, keepdims=True)).astype(np.float32)
+        return probabilities
+
+    def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the first crop of pictures.
+
+        Parameters
+        ----------
+        rows : np.ndarray of int, shape (n,)
+            Row numbers.
+
+        Returns
+        -------
+        np.ndarray, shape (n, bands, columns), float32
+            Crops.
+        """
+        first: list[NDArray[np.float32]] = []
+        for row in rows:
+            crops, _ = next(crops_of(self.dataset, np.array([row]), self._columns, _BLOCK))
+            first.append(crops[0])
+        inputs: NDArray[np.float32] = np.stack(first)
+        return inputs
+
+    def card(self) -> dict[str, Any]:
+        """Describe the pictures and how a clip is voted on.
+
+        Returns
+        -------
+        dict
+            Fields of the card.
+        """
+        representation = self.dataset.representation
+        recipe = None
+        if representation.recipe is not None and representation.frames_per_column is not None:
+            recipe = get_recipe(representation.recipe)
+        return {
+            "recipe": None if recipe is None else {"name": recipe.name, "parameters": recipe.parameters()},
+            "window": None if recipe is None else {"kind": "clip", "seconds": float(recipe.clip_seconds)},
+            "pictures": representation.as_json(),
+            "input_shape": [BANDS, self._columns],
+            "normalisation": NORMALISATION,
+            "vote": "mean of the probabilities of evenly spaced crops, each overlapping the next by half or more",
+            "training_data": {"left_out": list(self.dataset.left_out)},
+        }
+
+
+def plan_cnn(
+    pictures: str | os.PathLike[str] | Pictures,
+    models_dir: str | os.PathLike[str],
+    *,
+    protocol: str = DEFAULT_PROTOCOL,
+    epochs: int | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    folds: int | None = None,
+) -> TrainingPlan:
+    """Check everything that a training needs, without TensorFlow.
+
+    Parameters
+    ----------
+    pictures : str, os.PathLike or Pictures
+        A folder of pictures, one sub-folder a genre, or what `load_pictures` gave.
+    models_dir : str or os.PathLike
+        Folder that receives the bundles; it is made if need be.
+    protocol : str
+        Name of the evaluation protocol that splits the pictures, or ``"all"`` for every one that applies.
+    epochs : int, optional
+        Most passes over the training pictures. Early stopping may end sooner.
+    seed : int
+        Seed of the split and of the training, 0 or more.
+    seeds : int
+        Number of seeds; each repeats everything with the next one.
+    folds : int, optional
+        Number of folds of a cross-validation; by default what the protocol does by itself.
+
+    Returns
+    -------
+    TrainingPlan
+        What is to be trained; its method `train` does it.
+
+    Raises
+    ------
+    ParameterError
+        If protocol, epochs, a seed or the number of folds is out of range.
+    PictureError
+        If the pictures cannot be read or used together.
+    ProtocolError
+        If the pictures cannot be split under the protocol.
+    BundleError
+        If the folder cannot be made or written to.
+    """
+    cnn = CnnSettings()
+    if epochs is not None:
+        if epochs < 1:
+            raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
+        cnn = dataclasses.replace(cnn, fit=dataclasses.replace(cnn.fit, epochs=epochs))
+    trials = Trials(protocol, seed, seeds, folds)
+    if not isinstance(pictures, Pictures):
+        pictures = load_pictures(pictures)
+    pictures.require_labels()
+    return plan([CnnLearner(pictures, cnn)], models_dir, trials)
+
+
+def train_cnn(
+    pictures: str | os.PathLike[str] | Pictures,
+    models_dir: str | os.PathLike[str],
+    *,
+    protocol: str = DEFAULT_PROTOCOL,
+    epochs: int | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    folds: int | None = None,
+    progress: Progress | None = None,
+    resume: bool = False,
+) -> list[TrainedModel]:
+    """Train the convolutional network on a folder of pictures and write a bundle for each split.
+
+    The same as ``plan_cnn(...).train(progress, resume=resume)``: whatever can be checked is, before TensorFlow is
+    loaded.
+
+    Parameters
+    ----------
+    pictures : str, os.PathLike or Pictures
+        A folder of pictures, one sub-folder a genre, or what `load_pictures` gave. Those that `extract` writes are read
+        exactly; others by inverting their colormap.
+    models_dir : str or os.PathLike
+        Folder that receives the bundles; it is made if need be.
+    protocol : str
+        Name of the evaluation protocol that splits the pictures, or ``"all"`` for every one that applies.
+    epochs : int, optional
+        Most passes over the training pictures. Early stopping may end sooner.
+    seed : int
+        Seed of the split and of the training, 0 or more.
+    seeds : int
+        Number of seeds; each repeats everything with the next one.
+    folds : int, optional
+        Number of folds of a cross-validation; by default what the protocol does by itself.
+    progress : callable, optional
+        Called after each pass with the model's name, the most passes, and an `EpochReport`.
+    resume : bool
+        Whether to go on with what an interrupted training of the same settings has left.
+
+    Returns
+    -------
+    list of TrainedModel
+        One for each bundle written: for each protocol, seed and fold.
+
+    Raises
+    ------
+    ParameterError
+        If protocol, epochs, a seed or the number of folds is out of range.
+    PictureError
+        If the pictures cannot be read or used together.
+    ProtocolError
+        If the pictures cannot be split under the protocol.
+    BundleError
+        If a bundle cannot be written; the bundles before it stay.
+    KeyboardInterrupt
+        If it comes before any model is complete.
+
+    Notes
+    -----
+    A keyboard interrupt ends the training early, as in `train_tabular`. The state after each complete pass stands in
+    ``.<model>.checkpoint.npz`` in `models_dir` until the training is complete.
+    """
+    return plan_cnn(pictures, models_dir, protocol=protocol, epochs=epochs, seed=seed, seeds=seeds, folds=folds).train(
+        progress, resume=resume
+    )

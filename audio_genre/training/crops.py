@@ -1,0 +1,238 @@
+"""What the picture network sees: crops of a few seconds, augmented in training, side by side for a vote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from audio_genre.datasets import Pictures
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How a crop is varied in training; one place for all of it, recorded in the model's card.
+
+    Time shift is part of it always: a crop begins anywhere in its picture, which is taken as a loop. Masks are those of
+    Park et al., "SpecAugment" (Interspeech 2019), filled with the crop's mean; mixup is that of Zhang et al., "mixup:
+    beyond empirical risk minimization" (ICLR 2018).
+
+    Attributes
+    ----------
+    band_shift : int
+        Most bands by which a crop is moved up or down; what comes in repeats the outermost band.
+    level : float
+        Standard deviation of a change of level, in quantisation steps (255 make the whole range).
+    time_masks, time_mask_columns : int
+        Number of masked stretches of time, and most columns in one.
+    band_masks, band_mask_bands : int
+        Number of masked ranges of bands, and most bands in one.
+    mixup : float
+        Parameter of the Beta distribution of the share of a second crop; 0 for none.
+    """
+
+    band_shift: int = 0
+    level: float = 0.0
+    time_masks: int = 0
+    time_mask_columns: int = 0
+    band_masks: int = 0
+    band_mask_bands: int = 0
+    mixup: float = 0.0
+
+    def crop(self, pixels: NDArray[np.uint8], columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Cut a crop at random and vary it.
+
+        Parameters
+        ----------
+        pixels : np.ndarray, shape (bands, n), uint8
+            A picture.
+        columns : int
+            Width of the crop.
+        rng : numpy.random.Generator
+            Source of chance.
+
+        Returns
+        -------
+        np.ndarray, shape (bands, columns), float32
+            The crop.
+        """
+        bands, width = pixels.shape
+        start = rng.integers(width)
+        crop = pixels[:, np.arange(start, start + columns) % width].astype(np.float32)
+        if self.band_shift:
+            shift = int(rng.integers(-self.band_shift, self.band_shift + 1))
+            crop = crop[np.clip(np.arange(bands) - shift, 0, bands - 1)]
+        if self.level:
+            crop += np.float32(self.level * rng.standard_normal())
+        mean = crop.mean()
+        for _ in range(self.time_masks):
+            length = rng.integers(min(self.time_mask_columns, columns) + 1)
+            first = rng.integers(columns - length + 1)
+            crop[:, first : first + length] = mean
+        for _ in range(self.band_masks):
+            length = rng.integers(min(self.band_mask_bands, bands) + 1)
+            first = rng.integers(bands - length + 1)
+            crop[first : first + length] = mean
+        return crop
+
+    def mix(
+        self, X: NDArray[np.float32], targets: NDArray[np.float32], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mix every crop of a batch with another one of it.
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n, bands, columns), float32
+            Crops.
+        targets : np.ndarray, shape (n, classes), float32
+            Their target probabilities.
+        rng : numpy.random.Generator
+            Source of chance.
+
+        Returns
+        -------
+        X, targets : np.ndarray
+            Mixed, of the same shapes.
+        """
+        if not self.mixup:
+            return X, targets
+        share = rng.beta(self.mixup, self.mixup, len(X)).astype(np.float32)
+        share = np.minimum(share, 1 - share)
+        other = rng.permutation(len(X))
+        return (
+            X + share[:, np.newaxis, np.newaxis] * (X[other] - X),
+            targets + share[:, np.newaxis] * (targets[other] - targets),
+        )
+
+
+def cut_crops(pixels: NDArray[np.uint8], columns: int, *, overlap: bool = True) -> NDArray[np.uint8]:
+    """Cut a picture into crops that are evenly spaced and cover all of it: those that vote on it.
+
+    Parameters
+    ----------
+    pixels : np.ndarray, shape (bands, n), uint8
+        A picture; one narrower than a crop is repeated until it is wide enough.
+    columns : int
+        Width of a crop.
+    overlap : bool
+        Whether each crop overlaps the next by half or more, instead of as little as possible.
+
+    Returns
+    -------
+    np.ndarray, shape (n_crops, bands, columns), uint8
+        Crops, from the first column to the last.
+
+    Examples
+    --------
+    >>> cut_crops(np.arange(8, dtype=np.uint8)[np.newaxis], 4)[:, 0].tolist()
+    [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
+    """
+    width = pixels.shape[1]
+    if width < columns:
+        return pixels[np.newaxis, :, np.arange(columns) % width]
+    hop = max(columns // 2, 1) if overlap else columns
+    crops = 1 + -(-(width - columns) // hop)
+    starts = np.rint(np.linspace(0, width - columns, crops)).astype(np.intp)
+    return np.stack([pixels[:, start : start + columns] for start in starts])
+
+
+@dataclass(frozen=True, eq=False)
+class CropExamples:
+    """Crops of pictures as examples for `fit`; pictures are read as they are needed.
+
+    Attributes
+    ----------
+    pictures : Pictures
+        The pictures.
+    rows : np.ndarray of int, shape (n,)
+        Which of them.
+    y : np.ndarray of int, shape (n,)
+        Their class numbers.
+    columns : int
+        Width of a crop.
+    augmentation : Augmentation
+        How crops are varied where they are shuffled.
+    passes : int
+        Crops of each picture in one pass of training.
+    """
+
+    pictures: Pictures
+    rows: NDArray[np.intp]
+    y: NDArray[np.intp]
+    columns: int
+    augmentation: Augmentation
+    passes: int = 1
+
+    def __len__(self) -> int:
+        return self.passes * len(self.rows)
+
+    def batches(
+        self, size: int, rng: np.random.Generator | None
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield crops and targets.
+
+        Parameters
+        ----------
+        size : int
+            Most crops in a batch.
+        rng : numpy.random.Generator or None
+            Shuffles the pictures, cuts a crop of each at random and varies it. Without it every picture is cut into
+            crops that overlap as little as possible.
+
+        Yields
+        ------
+        inputs : np.ndarray, shape (n, bands, columns), float32
+            Crops.
+        targets : np.ndarray, shape (n, classes), float32
+            Target probabilities.
+        """
+        targets = np.eye(len(self.pictures.classes), dtype=np.float32)
+        if rng is not None:
+            order = np.concatenate([rng.permutation(len(self.rows)) for _ in range(self.passes)])
+            for chosen in np.array_split(order, -(-len(order) // size)):
+                varied = [self.augmentation.crop(self.pictures.pixels(self.rows[k]), self.columns, rng) for k in chosen]
+                yield self.augmentation.mix(np.stack(varied), targets[self.y[chosen]], rng)
+            return
+        for crops, owners in crops_of(self.pictures, self.rows, self.columns, size, overlap=False):
+            yield crops, targets[self.y[owners]]
+
+
+def crops_of(
+    pictures: Pictures, rows: NDArray[np.intp], columns: int, size: int, *, overlap: bool = True
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.intp]]]:
+    """Yield the crops of pictures, see `cut_crops`, a bounded number at a time.
+
+    Parameters
+    ----------
+    pictures : Pictures
+        The pictures.
+    rows : np.ndarray of int, shape (n,)
+        Which of them.
+    columns : int
+        Width of a crop.
+    size : int
+        Crops in a block, except that no picture is divided.
+    overlap : bool
+        Whether each crop overlaps the next by half or more.
+
+    Yields
+    ------
+    crops : np.ndarray, shape (n_crops, bands, columns), float32
+        Crops.
+    owners : np.ndarray of int, shape (n_crops,)
+        For each crop the place of its picture in `rows`.
+    """
+    crops: list[NDArray[np.uint8]] = []
+    owners: list[int] = []
+    for place, row in enumerate(rows):
+        cut = cut_crops(pictures.pixels(row), columns, overlap=overlap)
+        crops.append(cut)
+        owners += [place] * len(cut)
+        if len(owners) >= size or place == len(rows) - 1:
+            yield np.concatenate(crops).astype(np.float32), np.array(owners, dtype=np.intp)
+            crops, owners = [], []

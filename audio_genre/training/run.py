@@ -1,0 +1,582 @@
+"""What every training shares: splits, seeds, folders, cards, scores. What is trained, and on what, is a `Learner`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
+from audio_genre.errors import BundleError, ParameterError, ProtocolError
+from audio_genre.training.bundle import write_bundle
+from audio_genre.training.card import CARD
+from audio_genre.training.checkpoint import Checkpoint
+from audio_genre.training.fit import FitResult, Progress, set_seed
+from audio_genre.training.scores import Scores, score, votes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SEEDS = 2**32
+"""Seeds are below this."""
+
+_ALL = "all"
+# Rows of each class on which the compact export is compared with Keras.
+_CHECKED_ROWS = 20
+
+
+class Dataset(Protocol):
+    """Rows that a model learns from: `Table` and `Pictures` are such."""
+
+    @property
+    def path(self) -> Path:
+        """Where they were read from."""
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """Class of each row."""
+
+    @property
+    def items(self) -> NDArray[np.str_]:
+        """Name of each row."""
+
+    @property
+    def groups(self) -> NDArray[np.str_]:
+        """Track of each row."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every class, sorted."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that was read."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def require_labels(self) -> None:
+        """Refuse rows that nothing can be learned from."""
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a fit is run, which changes nothing of what it gives.
+
+    Attributes
+    ----------
+    progress : callable, optional
+        Called after each pass.
+    checkpoint : Checkpoint, optional
+        Where the state is kept after each pass.
+    tensorboard : Path, optional
+        Folder that receives a log for TensorBoard.
+    """
+
+    progress: Progress | None = None
+    checkpoint: Checkpoint | None = None
+    tensorboard: Path | None = None
+
+
+class Learner(ABC):
+    """A kind of model with its settings, on a dataset.
+
+    Attributes
+    ----------
+    kind : str
+        Kind of model, for cards.
+    name : str
+        Name of the variant.
+    name_suffixes : tuple of str
+        What else of the settings belongs into the name of a bundle.
+    dataset : Dataset
+        The rows.
+    """
+
+    kind: str
+    name: str
+    name_suffixes: tuple[str, ...] = ()
+    dataset: Dataset
+
+    @property
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """Everything that decides how the model learns, as plain data."""
+
+    @abstractmethod
+    def build(self, split: Split) -> Any:
+        """Build the model, with what it takes from the training rows."""
+
+    @abstractmethod
+    def fit(self, model: Any, split: Split, y: NDArray[np.intp], seed: int, options: FitOptions) -> FitResult:
+        """Train it; `y` has the class number of every row."""
+
+    @abstractmethod
+    def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return probabilities of all classes for rows, shape (n, classes)."""
+
+    @abstractmethod
+    def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return inputs of the model, one or more a row, on which its compact export is checked."""
+
+    @abstractmethod
+    def card(self) -> dict[str, Any]:
+        """Return what the card of this kind of model holds besides what every card does."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """What training one model gave.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model and of its folder.
+    path : Path
+        Folder of the bundle.
+    variant : str
+        The variant.
+    protocol : str
+        The protocol.
+    leaky : bool
+        Whether that protocol lets segments of one track sit on two sides.
+    fold : str
+        Name of the fold; empty where the protocol makes one split.
+    seed : int
+        Seed of split and training.
+    train, validation, test : Scores
+        Scores of the three sides, by row and by track.
+    tracks : np.ndarray of str, shape (n_tracks,)
+        The test tracks.
+    right : np.ndarray of bool, shape (n_tracks,)
+        Whether the vote of its rows was right, for each of them.
+    epochs : int
+        Passes over the training rows.
+    best_epoch : int
+        The pass whose weights the model has.
+    seconds : float
+        Time of the fit.
+    interrupted : bool
+        Whether a keyboard interrupt ended the fit early.
+    """
+
+    name: str
+    path: Path
+    variant: str
+    protocol: str
+    leaky: bool
+    fold: str
+    seed: int
+    train: Scores = field(repr=False)
+    validation: Scores = field(repr=False)
+    test: Scores
+    tracks: NDArray[np.str_] = field(repr=False)
+    right: NDArray[np.bool_] = field(repr=False)
+    epochs: int
+    best_epoch: int
+    seconds: float
+    interrupted: bool
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPlan:
+    """Trainings that were checked and have not begun; get one from `plan_tabular` or `plan_cnn`.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The rows.
+    models_dir : Path
+        Folder that receives the bundles.
+    runs : tuple of Run
+        What is to be trained, in this order: every variant on every fold of every protocol with every seed.
+    """
+
+    dataset: Dataset
+    models_dir: Path
+    runs: tuple[Run, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the models, before any number that keeps them apart from others."""
+        return tuple(run.name for run in self.runs)
+
+    def left_out(self) -> dict[str, int]:
+        """Tell which protocols leave rows out: published lists do.
+
+        Returns
+        -------
+        dict of str to int
+            Name of the protocol, and the number of rows.
+        """
+        return {run.protocol.name: len(run.split.left_out) for run in self.runs if len(run.split.left_out)}
+
+    def resumable(self) -> dict[str, int]:
+        """Tell which models have an interrupted training behind them.
+
+        Returns
+        -------
+        dict of str to int
+            Name of the model, and the passes that it has behind it.
+        """
+        passes = {run.name: run.checkpoint(self.models_dir, resume=True).epochs() for run in self.runs}
+        return {name: number for name, number in passes.items() if number}
+
+    def train(
+        self, progress: Progress | None = None, *, resume: bool = False, tensorboard: Path | None = None
+    ) -> list[TrainedModel]:
+        """Load TensorFlow, train the models and write their bundles.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called after each pass with the model's name, the most passes, and an `EpochReport`.
+        resume : bool
+            Whether to go on with what an interrupted training of the same settings has left.
+        tensorboard : Path, optional
+            Folder that receives a log for TensorBoard, in a sub-folder a model.
+
+        Returns
+        -------
+        list of TrainedModel
+            One for each bundle written, in the order of the plan. After a keyboard interrupt it is shorter than the
+            plan, or its last model is marked as interrupted, or both.
+
+        Raises
+        ------
+        BundleError
+            If a bundle cannot be written; the bundles before it stay.
+        KeyboardInterrupt
+            If it comes before any model is complete.
+        """
+        trained: list[TrainedModel] = []
+        try:
+            for run in self.runs:
+                options = FitOptions(
+                    progress,
+                    run.checkpoint(self.models_dir, resume=resume),
+                    None if tensorboard is None else tensorboard / run.name,
+                )
+                trained.append(run.train(self.models_dir, options))
+                if trained[-1].interrupted:
+                    break
+        except KeyboardInterrupt:
+            if not trained:
+                raise
+        return trained
+
+
+@dataclass(frozen=True)
+class Trials:
+    """How often a model is trained, and on which splits; checked when it is made.
+
+    Attributes
+    ----------
+    protocol : str
+        Name of a protocol, or ``"all"`` for every one that applies to the rows.
+    seed, seeds : int
+        The first seed, and the number of seeds that follow each other.
+    folds : int, optional
+        Number of folds of a cross-validation; by default what each protocol does by itself.
+
+    Raises
+    ------
+    ParameterError
+        If the protocol is unknown, or a seed or their number is out of range.
+    """
+
+    protocol: str = DEFAULT_PROTOCOL
+    seed: int = 0
+    seeds: int = 1
+    folds: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.protocol != _ALL:
+            get_protocol(self.protocol)
+        if self.seeds < 1:
+            raise ParameterError(f"The number of seeds must be 1 or more; got {self.seeds}.")
+        if not 0 <= self.seed <= SEEDS - self.seeds:
+            raise ParameterError(f"The seed must be in the range 0 to {SEEDS - self.seeds}; got {self.seed}.")
+
+    def splits(self, dataset: Dataset) -> list[tuple[SplitProtocol, int, Split]]:
+        """Split rows for every trial.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The rows.
+
+        Returns
+        -------
+        list of tuple of SplitProtocol, int and Split
+            Protocol, seed and split of each trial.
+
+        Raises
+        ------
+        ParameterError
+            If the protocol cannot make so many folds.
+        ProtocolError
+            If the rows cannot be split under the protocol; with ``"all"``, if no protocol applies.
+        """
+        names = tuple(PROTOCOLS) if self.protocol == _ALL else (self.protocol,)
+        trials: list[tuple[SplitProtocol, int, Split]] = []
+        refused: list[ProtocolError] = []
+        for protocol in map(get_protocol, names):
+            # Published lists have their own folds; under "all" a number is meant for those that can choose.
+            folds = None if self.protocol == _ALL and protocol.published else self.folds
+            try:
+                for seed in range(self.seed, self.seed + self.seeds):
+                    trials += [(protocol, seed, split) for split in protocol.splits(dataset, seed=seed, folds=folds)]
+            except ProtocolError as error:
+                refused.append(error)
+        if not trials:
+            raise refused[0]
+        return trials
+
+
+def plan(learners: Sequence[Learner], models_dir: str | os.PathLike[str], trials: Trials) -> TrainingPlan:
+    """Split the rows for every training and make the folder of the models.
+
+    Parameters
+    ----------
+    learners : sequence of Learner
+        What is to be trained, all on the same dataset.
+    models_dir : str or os.PathLike
+        Folder that receives the bundles; it is made if need be.
+    trials : Trials
+        Protocols, seeds and folds.
+
+    Returns
+    -------
+    TrainingPlan
+        What is to be trained.
+
+    Raises
+    ------
+    ParameterError
+        If a protocol cannot make so many folds.
+    ProtocolError
+        If the rows cannot be split under the protocol.
+    BundleError
+        If the folder cannot be made or written to.
+    """
+    dataset = learners[0].dataset
+    runs = tuple(
+        Run(learner, protocol, split, seed, trials.folds)
+        for protocol, seed, split in trials.splits(dataset)
+        for learner in learners
+    )
+    models = Path(models_dir)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        # Better now than after the training.
+        with tempfile.TemporaryFile(dir=models):
+            pass
+    except OSError as error:
+        raise BundleError(f"{models} cannot be made a folder for models: {error.strerror}; choose another.") from None
+    return TrainingPlan(dataset, models, runs)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One learner on one split with one seed.
+
+    Attributes
+    ----------
+    learner : Learner
+        What is trained.
+    protocol : SplitProtocol
+        How the rows were split.
+    split : Split
+        The rows of each side.
+    seed : int
+        Seed of the split and of the training.
+    folds : int or None
+        Number of folds that were asked for.
+    """
+
+    learner: Learner
+    protocol: SplitProtocol
+    split: Split
+    seed: int
+    folds: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the model: its variant and whatever is not the default."""
+        parts = [self.learner.name, *self.learner.name_suffixes]
+        if self.protocol.name != DEFAULT_PROTOCOL:
+            parts.append(self.protocol.name)
+        if self.split.fold:
+            parts.append(self.split.fold)
+        if self.seed:
+            parts.append(f"seed{self.seed}")
+        return "-".join(parts)
+
+    def checkpoint(self, models: Path, *, resume: bool) -> Checkpoint:
+        """Return where the state of the fit is kept while it goes on.
+
+        Parameters
+        ----------
+        models : Path
+            Folder of the bundles.
+        resume : bool
+            Whether to go on from there.
+
+        Returns
+        -------
+        Checkpoint
+            The file.
+        """
+        return Checkpoint(models / f".{self.name}.checkpoint.npz", self._identity(), resume=resume)
+
+    def train(self, models: Path, options: FitOptions) -> TrainedModel:
+        """Fit, score and write the bundle.
+
+        Parameters
+        ----------
+        models : Path
+            Folder of the bundles.
+        options : FitOptions
+            How the fit is run.
+
+        Returns
+        -------
+        TrainedModel
+            What it gave.
+        """
+        learner, split, dataset = self.learner, self.split, self.learner.dataset
+        y = np.searchsorted(dataset.classes, dataset.labels)
+
+        set_seed(self.seed)
+        model = learner.build(split)
+        model.name = self._folder(models, interrupted=False).name
+        result = learner.fit(model, split, y, self.seed, options)
+        # What was ended early never takes the place of what was trained to the end.
+        folder = self._folder(models, interrupted=result.interrupted)
+        model.name = folder.name
+        sides = split.sides()
+        predicted = {side: learner.predict(model, rows) for side, rows in sides.items()}
+        scores = {
+            side: score(predicted[side], y[rows], dataset.groups[rows], seed=self.seed) for side, rows in sides.items()
+        }
+        used = np.concatenate(list(sides.values()))
+        checked = np.concatenate([used[y[used] == number][:_CHECKED_ROWS] for number in range(len(dataset.classes))])
+        X = learner.inputs(checked)
+        write_bundle(
+            folder,
+            model,
+            self._card(folder.name, result, scores),
+            check=(X, model.predict(X, batch_size=len(X), verbose=0)),
+            history=result.history,
+            predictions=_predictions(dataset, split.test, predicted["test"]),
+        )
+        if options.checkpoint is not None and not result.interrupted:
+            options.checkpoint.remove()
+        tracks, right = votes(predicted["test"], y[split.test], dataset.groups[split.test])
+        return TrainedModel(
+            name=folder.name,
+            path=folder,
+            variant=learner.name,
+            protocol=self.protocol.name,
+            leaky=self.protocol.leaky,
+            fold=split.fold,
+            seed=self.seed,
+            train=scores["train"],
+            validation=scores["validation"],
+            test=scores["test"],
+            tracks=tracks,
+            right=right,
+            epochs=len(result.history),
+            best_epoch=result.best_epoch,
+            seconds=result.seconds,
+            interrupted=result.interrupted,
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what makes this run the same as another."""
+        settings = json.dumps(self.learner.settings, sort_keys=True)
+        return {
+            "variant": self.learner.name,
+            "protocol": self.protocol.name,
+            "fold": self.split.fold,
+            "seed": self.seed,
+            "settings": hashlib.sha256(settings.encode()).hexdigest(),
+            "sha256": self.learner.dataset.sha256,
+        }
+
+    def _folder(self, models: Path, *, interrupted: bool) -> Path:
+        """Return the first folder of the model's name that is free, or holds the same run and is to be replaced."""
+        folder, number = models / self.name, 1
+        while folder.exists() and not self._may_replace(folder, interrupted=interrupted):
+            number += 1
+            folder = models / f"{self.name}-{number}"
+        return folder
+
+    def _may_replace(self, folder: Path, *, interrupted: bool) -> bool:
+        try:
+            card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            return bool(card["identity"] == self._identity() and (card["training"]["interrupted"] or not interrupted))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def _card(self, name: str, result: FitResult, scores: dict[str, Scores]) -> dict[str, Any]:
+        dataset, card = self.learner.dataset, self.learner.card()
+        training_data = {
+            "file": dataset.path.name,
+            "sha256": dataset.sha256,
+            "rows": len(dataset),
+            "tracks": len(np.unique(dataset.groups)),
+            **card.pop("training_data", {}),
+        }
+        return {
+            "name": name,
+            "kind": self.learner.kind,
+            "classes": list(dataset.classes),
+            **card,
+            "training_data": training_data,
+            "protocol": {
+                "name": self.protocol.name,
+                "leaky": self.protocol.leaky,
+                "description": self.protocol.describe(self.folds),
+                "citation": self.protocol.citation,
+                "fold": self.split.fold,
+                "left_out": len(self.split.left_out),
+                "sizes": {
+                    side: {"rows": len(rows), "tracks": len(np.unique(dataset.groups[rows]))}
+                    for side, rows in self.split.sides().items()
+                },
+            },
+            "metrics": {side: measured.as_json() for side, measured in scores.items()},
+            "variant": dict(self.learner.settings),
+            "seed": self.seed,
+            "training": {
+                "epochs": len(result.history),
+                "best_epoch": result.best_epoch,
+                "seconds": round(result.seconds, 2),
+                "interrupted": result.interrupted,
+            },
+            "identity": self._identity(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def _predictions(dataset: Dataset, rows: NDArray[np.intp], probabilities: NDArray[np.float32]) -> list[list[Any]]:
+    lines: list[list[Any]] = [["item", "track", "label", "predicted", *(f"p({name})" for name in dataset.classes)]]
+    for row, p in zip(rows, probabilities, strict=True):
+        predicted = dataset.classes[int(p.argmax())]
+        names = [str(dataset.items[row]), str(dataset.groups[row]), str(dataset.labels[row]), predicted]
+        lines.append(names + [f"{value:.6g}" for value in p])
+    return lines

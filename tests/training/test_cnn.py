@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio_genre.datasets import Pictures, get_protocol, load_pictures
+from audio_genre.dsp import GTZAN57
+from audio_genre.dsp.matrix import mel_spectrogram
+from audio_genre.dsp.picture import encode_picture
+from audio_genre.errors import BundleError, ParameterError, PictureError, ProtocolError
+from audio_genre.inference import Classifier
+from audio_genre.training import (
+    Augmentation,
+    CnnSettings,
+    EpochReport,
+    FitSettings,
+    TrainedModel,
+    cnn,
+    load_bundle,
+    plan_cnn,
+    train_cnn,
+)
+from audio_genre.training.cnn import CnnLearner
+from audio_genre.training.crops import crops_of, cut_crops
+
+SR = GTZAN57.sr
+STYLES = ("hiss", "hum")
+TRACKS = 6
+SMALL = CnnSettings(
+    filters=(4, 8), fit=FitSettings("adam", 1e-2, epochs=6, patience=6, batch_size=4), augmentation=Augmentation(2, 4.0)
+)
+
+
+def signal(style: str, track: int, seconds: float = 7.0) -> np.ndarray:
+    """A hiss of noise, or a hum of a few partials."""
+    rng = np.random.default_rng([STYLES.index(style), track])
+    t = np.arange(round(seconds * SR)) / SR
+    if style == "hiss":
+        return (0.1 * rng.normal(size=len(t))).astype(np.float32)
+    f = rng.uniform(80, 120)
+    return (0.2 * sum(np.sin(2 * np.pi * f * k * t) / k for k in range(1, 5))).astype(np.float32)
+
+
+def write_pictures(folder: Path, *, foreign: bool = False) -> Path:
+    from matplotlib import colormaps
+    from PIL import Image
+
+    for style in STYLES:
+        (folder / style).mkdir(parents=True)
+        for track in range(TRACKS):
+            path = folder / style / f"{style}{track:05d}.png"
+            M = mel_spectrogram(signal(style, track))
+            if foreign:
+                shown = colormaps["viridis"]((M[::-1] - M.max() + 80) / 80, bytes=True)
+                Image.fromarray(shown).resize((120, 90), Image.Resampling.BOX).save(path)
+            else:
+                path.write_bytes(encode_picture(M, recipe=GTZAN57))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("own") / "images_original")
+
+
+@pytest.fixture(scope="module")
+def pictures(folder: Path) -> Iterator[Pictures]:
+    with load_pictures(folder) as loaded:
+        yield loaded
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cnn, "CnnSettings", lambda: SMALL)
+
+
+@pytest.fixture(scope="module")
+def trained(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cnn, "CnnSettings", lambda: SMALL)
+        (model,) = train_cnn(pictures, tmp_path_factory.mktemp("models"), seed=1)
+    return model
+
+
+def test_what_differs_plainly_is_learned(trained: TrainedModel) -> None:
+    assert trained.name == "cnn-seed1"
+    assert trained.test.tracks.accuracy.value == 1.0
+    assert trained.validation.tracks.accuracy.value == 1.0
+
+
+def test_the_card_tells_how_pictures_were_made_varied_and_voted_on(trained: TrainedModel, pictures: Pictures) -> None:
+    card = load_bundle(trained.path).card
+    assert card["kind"] == "cnn"
+    assert card["classes"] == list(STYLES)
+    assert card["recipe"]["name"] == "gtzan57-v1"
+    assert card["pictures"] == json.loads(json.dumps(pictures.representation.as_json()))
+    # Six seconds are 129.2 columns of two frames; whole after one pooling is 130.
+    assert card["input_shape"] == [128, 130]
+    assert card["variant"]["augmentation"]["band_shift"] == 2
+    assert "crops" in card["vote"]
+    assert card["training_data"]["sha256"] == pictures.sha256
+    assert card["training_data"]["rows"] == 12
+    assert "normalisation" in card
+
+
+def test_the_bundle_votes_as_the_predictions_file_says(trained: TrainedModel, pictures: Pictures) -> None:
+    bundle = load_bundle(trained.path)
+    lines = (trained.path / "predictions.csv").read_text().splitlines()[1:]
+    assert len(lines) == trained.test.rows.count
+    for line in lines:
+        item, *_, first, second = line.split(",")
+        row = int(np.flatnonzero(pictures.items == item)[0])
+        voted = bundle.predict(cut_crops(pictures.pixels(row), 130)).mean(axis=0)
+        np.testing.assert_allclose(voted, [float(first), float(second)], atol=2e-5)
+
+
+def test_the_normalisation_sees_training_pictures_only(pictures: Pictures) -> None:
+    (split,) = get_protocol("track").splits(pictures, seed=1)
+    model = CnnLearner(pictures, SMALL).build(split)
+    layer = model.get_layer("normalisation")
+    together = np.concatenate([pictures.pixels(row) for row in split.train], axis=1).astype(np.float64)
+    np.testing.assert_allclose(np.asarray(layer.mean).ravel(), together.mean(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(np.asarray(layer.variance).ravel(), np.maximum(together.var(axis=1), 16), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("style", "seconds"), [("hiss", 7.0), ("hum", 7.0), ("hum", 3.0), ("hiss", 65.0)])
+def test_audio_is_classified_as_its_picture_is(
+    trained: TrainedModel, tmp_path: Path, style: str, seconds: float
+) -> None:
+    path = tmp_path / "x.wav"
+    y = signal(style, 50, seconds)
+    soundfile.write(path, y, SR, subtype="FLOAT")
+    answer = Classifier(trained.path).classify(path)
+    assert answer.genre == style
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    if seconds < 60:
+        # The same through a picture file.
+        (tmp_path / "pictures" / style).mkdir(parents=True)
+        (tmp_path / "pictures" / "z").mkdir()
+        for name in (style, "z"):
+            (tmp_path / "pictures" / name / "x.png").write_bytes(encode_picture(mel_spectrogram(y), recipe=GTZAN57))
+        with load_pictures(tmp_path / "pictures") as loaded:
+            crops, _ = next(crops_of(loaded, np.array([0]), 130, 999))
+        expected = load_bundle(trained.path).predict(crops).mean(axis=0)
+        np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_model(pictures: Pictures, tmp_path: Path) -> None:
+    first, second = (train_cnn(pictures, tmp_path / name, epochs=2)[0].path for name in "ab")
+    assert (first / "predictions.csv").read_bytes() == (second / "predictions.csv").read_bytes()
+
+
+def stop_at(number: int) -> Any:
+    def stop(name: str, epochs: int, report: EpochReport) -> None:
+        if report.epoch == number:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_an_interrupted_training_is_resumed_to_the_same_end(pictures: Pictures, tmp_path: Path) -> None:
+    (whole,) = train_cnn(pictures, tmp_path / "whole")
+    plan = plan_cnn(pictures, tmp_path)
+    (broken,) = plan.train(stop_at(3))
+    assert broken.interrupted
+    assert load_bundle(broken.path).card["training"]["epochs"] == 3
+    assert plan.resumable() == {"cnn": 3}
+    (resumed,) = plan.train(resume=True)
+    assert resumed.path == broken.path
+    assert not resumed.interrupted
+    assert (resumed.path / "predictions.csv").read_bytes() == (whole.path / "predictions.csv").read_bytes()
+    assert plan.resumable() == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cnn", "whole"]
+
+
+def test_folds_and_seeds_are_trained_one_by_one(pictures: Pictures, tmp_path: Path) -> None:
+    models = train_cnn(pictures, tmp_path, epochs=1, folds=3, seeds=2)
+    assert [model.name for model in models] == [
+        f"cnn-fold-{fold}{suffix}" for suffix in ("", "-seed1") for fold in (1, 2, 3)
+    ]
+    for seed in (0, 1):
+        tested = np.concatenate([model.tracks for model in models if model.seed == seed])
+        assert sorted(tested.tolist()) == sorted(set(pictures.groups.tolist()))
+
+
+def test_foreign_pictures_train_but_give_no_classifier_of_audio(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "foreign", foreign=True)
+    (model,) = train_cnn(folder, tmp_path / "models")
+    card = load_bundle(model.path).card
+    assert card["input_shape"] == [128, SMALL.crop_columns]
+    assert card["recipe"] is None
+    assert card["pictures"]["colormap"] == "viridis"
+    with pytest.raises(BundleError, match="cannot classify audio"):
+        Classifier(model.path)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"protocol": "tracks"}, ParameterError, "'tracks'"),
+        ({"epochs": 0}, ParameterError, "got 0"),
+        ({"seed": -1}, ParameterError, "got -1"),
+        ({"seeds": 0}, ParameterError, "got 0"),
+        ({"folds": 7}, ProtocolError, "6 tracks"),
+        ({"protocol": "fault-filtered"}, ProtocolError, "GTZAN"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_trained(
+    pictures: Pictures, tmp_path: Path, options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        plan_cnn(pictures, tmp_path, **options)
+
+
+def test_a_folder_without_pictures_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(PictureError):
+        plan_cnn(tmp_path, tmp_path / "models")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_with_one_track_is_a_sentence(folder: Path, tmp_path: Path) -> None:
+    for style in STYLES:
+        (tmp_path / "pictures" / style).mkdir(parents=True)
+        for path in sorted((folder / style).iterdir())[: 1 if style == "hum" else 5]:
+            (tmp_path / "pictures" / style / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ProtocolError, match="'hum' has 1 track"):
+        plan_cnn(tmp_path / "pictures", tmp_path / "models")
+
+
+@pytest.mark.parametrize("field", ["pictures", "input_shape"])
+def test_a_malformed_card_is_a_sentence(trained: TrainedModel, tmp_path: Path, field: str) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    card = json.loads((copy / "card.json").read_text())
+    card[field] = {"name": "mel-v1", "frames_per_column": "two"} if field == "pictures" else [64, 130]
+    (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BundleError, match=field if field == "pictures" else "contradicts itself"):
+        Classifier(copy)
+
+
+def test_the_default_network_is_small_and_its_settings_are_plain_data() -> None:
+    settings = CnnSettings()
+    model = settings.build(128, np.zeros(128), np.ones(128), 10)
+    assert 100_000 <= model.count_params() <= 400_000
+    assert json.loads(json.dumps(dataclasses.asdict(settings)))["augmentation"]
+    assert model.output_shape == (None, 10)
