@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from audio_genre.training.run import TrainedModel, TrainingPlan
     from audio_genre.training.scores import Interval
 
-_CURVES = "learning_curves.html"
+_CURVES = {"tabular": "learning_curves.html", "cnn": "learning_curves_cnn.html"}
 _MOST_SENTENCES = 10
 
 train = typer.Typer(name="train", help="Train genre models.", no_args_is_help=True)
@@ -180,7 +180,7 @@ def fit_with_progress(
 
         models = plan.train(show, resume=resume, tensorboard=tensorboard)
     try:
-        write_learning_curves([model.path for model in models], plan.models_dir / _CURVES)
+        write_learning_curves([model.path for model in models], curves_page(plan))
     except AudioGenreError as error:
         # The models are what was asked for, and they are complete.
         complain(str(error))
@@ -192,7 +192,7 @@ def _report(models: Sequence[TrainedModel], plan: TrainingPlan, *, as_json: bool
         for model in models:
             print_json(json.loads((model.path / "card.json").read_text(encoding="utf-8")))
     else:
-        for line in summary_lines(models):
+        for line in summary_lines(models, plan):
             typer.echo(line)
     tell_if_stopped(models, plan)
 
@@ -224,13 +224,31 @@ def tell_if_stopped(models: Sequence[TrainedModel], plan: TrainingPlan) -> None:
     raise typer.Exit(INTERRUPTED)
 
 
-def summary_lines(models: Sequence[TrainedModel]) -> list[str]:
+def curves_page(plan: TrainingPlan) -> Path:
+    """Return where the learning curves of a plan go.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        The plan.
+
+    Returns
+    -------
+    Path
+        An HTML file beside the models.
+    """
+    return plan.models_dir / _CURVES[plan.kind]
+
+
+def summary_lines(models: Sequence[TrainedModel], plan: TrainingPlan) -> list[str]:
     """Put the figures of trained models into tables, one for each protocol.
 
     Parameters
     ----------
     models : sequence of TrainedModel
         Models of one training.
+    plan : TrainingPlan
+        What was to be trained.
 
     Returns
     -------
@@ -245,7 +263,7 @@ def summary_lines(models: Sequence[TrainedModel]) -> list[str]:
     return [
         *lines,
         printable(f"models: {', '.join(where)}{more}"),
-        printable(f"learning curves: {models[0].path.parent / _CURVES}"),
+        printable(f"learning curves: {curves_page(plan)}"),
     ]
 
 

@@ -209,6 +209,11 @@ class TrainingPlan:
         return len(self.runs)
 
     @property
+    def kind(self) -> str:
+        """Kind of the models."""
+        return self.runs[0].learner.kind
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the models, before any number that keeps them apart from others."""
         return tuple(run.name for run in self.runs)

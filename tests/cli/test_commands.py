@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -196,9 +197,10 @@ def test_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("audio_genre.cli.demo._TRACKS_PER_STYLE", 3)
     monkeypatch.setattr("audio_genre.cli.demo._SECONDS", 4.0)
     monkeypatch.setattr("audio_genre.cli.demo._EPOCHS", 1)
+    monkeypatch.setattr("audio_genre.cli.demo._CNN_EPOCHS", 1)
     result = run("demo", tmp_path / "demo")
     assert result.exit_code == 0, result.output
-    for command in ("extract", "train tabular", "classify"):
+    for command in ("extract", "train tabular", "train cnn", "classify"):
         assert f"$ audio-genre {command}" in result.stdout
     assert "it is " in result.stdout
 
@@ -221,6 +223,81 @@ def test_a_stopped_training_says_what_is_missing(
     assert "stopped; adam-5 has its best weights so far; sgd-5, rmsprop-6 not trained." in result.stderr
     assert "adam-4 " in result.stdout
     assert json.loads((tmp_path / "adam-5" / "card.json").read_text())["training"]["interrupted"] is True
+
+
+@pytest.fixture(scope="module")
+def trained_cnn(extracted: tuple[Path, Result]) -> tuple[Path, Result]:
+    models = extracted[0].parent / "cnn"
+    return models, run("train", "cnn", extracted[0] / "images_original", models, "--epochs", 2)
+
+
+def test_a_network_on_pictures_is_trained_with_its_own_curves(trained_cnn: tuple[Path, Result]) -> None:
+    models, result = trained_cnn
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("protocol: track\n")
+    assert "95 % interval" in result.stdout
+    assert sorted(path.name for path in models.iterdir()) == ["cnn", "learning_curves_cnn.html"]
+
+
+def test_seeds_are_summed_up(extracted: tuple[Path, Result], tmp_path: Path) -> None:
+    options = ["--variant", "adam-4", "--epochs", 1, "--seeds", 2, "--folds", 5]
+    result = run("train", "tabular", extracted[0] / "features_30_sec.csv", tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    assert "adam-4, mean of 10 runs: 0." in result.stdout
+    assert "and 0 more" not in result.stdout
+    assert len(list(tmp_path.glob("adam-4-fold-*"))) == 10
+
+
+def test_every_protocol_that_applies_has_a_heading(extracted: tuple[Path, Result], tmp_path: Path) -> None:
+    options = ["--variant", "adam-4", "--epochs", 1, "--protocol", "all"]
+    result = run("train", "tabular", extracted[0] / "features_3_sec.csv", tmp_path, *options)
+    headings = [line for line in result.stdout.splitlines() if line.startswith("protocol: ")]
+    assert [heading.split()[1] for heading in headings] == ["track", "segment"]
+
+
+def test_an_interrupted_network_is_resumed(
+    extracted: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audio_genre.cli import train
+
+    update = train.ProgressLine.update
+
+    def stop(self: ProgressLine, done: int, total: int | None, remark: str = "") -> None:
+        update(self, done, total, remark)
+        if "loss" in remark and done == 1:
+            raise KeyboardInterrupt
+
+    command = ["train", "cnn", extracted[0] / "images_original", tmp_path, "--epochs", 2]
+    with monkeypatch.context() as patch:
+        patch.setattr(train.ProgressLine, "update", stop)
+        result = run(*command)
+    assert result.exit_code == 130
+    assert "stopped; cnn has its best weights so far; the same command with --resume goes on." in result.stderr
+    result = run(*command, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "cnn: going on after 1 pass." in result.stderr
+    card = json.loads((tmp_path / "cnn" / "card.json").read_text())
+    assert (card["training"]["epochs"], card["training"]["interrupted"]) == (2, False)
+
+
+def test_tensorboard_is_asked_for_by_name(
+    extracted: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    options = ["--tensorboard", tmp_path / "log"]
+    result = run("train", "cnn", extracted[0] / "images_original", tmp_path / "models", *options)
+    assert result.exit_code == 2
+    assert 'pip install "audio-genre[tensorboard]"' in result.stderr
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_broken_pictures_are_named_and_left_out(extracted: tuple[Path, Result], tmp_path: Path) -> None:
+    shutil.copytree(extracted[0] / "images_original", tmp_path / "images")
+    bad = next((tmp_path / "images").glob("*/*.png"))
+    bad.write_bytes(bad.read_bytes()[:1000])
+    result = run("train", "cnn", tmp_path / "images", tmp_path / "models", "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert bad.name in result.stderr
 
 
 def test_curves_that_cannot_be_written_do_not_cost_the_results(extracted: tuple[Path, Result], tmp_path: Path) -> None:
