@@ -40,6 +40,8 @@ except SystemExit as end:
         run_cli("--version"),
         run_cli("extract", "--help"),
         run_cli("train", "tabular", "--help"),
+        run_cli("train", "cnn", "--help"),
+        run_cli("audit", "--help"),
         run_cli("classify", "--help"),
         run_cli("demo", "--help"),
     ],

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audio_genre import __version__
-from audio_genre.cli import classify, demo, extract, train
+from audio_genre.cli import audit, classify, demo, extract, train
 
 app = typer.Typer(
     name="audio-genre",
@@ -18,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(extract.extract)
+app.command()(audit.audit)
 app.add_typer(train.train)
 app.command()(classify.classify)
 app.command()(demo.demo)

@@ -1,0 +1,204 @@
+"""What an audit gives back: findings, each with its weight, what it is about and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+Severity = Literal["serious", "warning", "note"]
+
+SEVERITIES: tuple[Severity, ...] = ("serious", "warning", "note")
+"""From the worst: what makes results wrong, what may, and what is good to know."""
+
+KINDS = MappingProxyType(
+    {
+        "bad_length": "a length that is no number of samples above 0",
+        "clipped": "audio whose peaks are cut off",
+        "columns": "columns that the schema needs are missing or doubled",
+        "constant": "a column with one value",
+        "crowded": "so many rows with equal features that copies cannot be told",
+        "dc_offset": "audio whose mean is far from zero",
+        "doubled_name": "one name for several rows of a class",
+        "duplicate": "the same content more than once in a class",
+        "duplicate_across_classes": "the same content in two classes",
+        "empty_file": "a file without a sample",
+        "gtzan_fault": "a clip of GTZAN that the published fault-filtered split leaves out",
+        "gtzan_label": "a clip of GTZAN with another label than GTZAN gives it",
+        "imbalance": "classes of very different sizes",
+        "index": "a column that numbers or names the rows",
+        "infinite_values": "features that are infinite or beyond single precision",
+        "label_code": "a feature that is the label in other signs",
+        "label_variants": "labels that differ in case, spaces, hyphens or underscores alone",
+        "leak": "something beside the features that tells the label",
+        "missing_labels": "rows without a label",
+        "missing_values": "empty or NaN cells among the features",
+        "mono_in_stereo": "two channels that are equal",
+        "near_duplicate": "nearly the same content more than once in a class",
+        "near_duplicate_across_classes": "nearly the same content in two classes",
+        "not_a_number": "text among the features",
+        "not_audio": "files that are no audio",
+        "odd_length": "audio far shorter or longer than the rest",
+        "odd_sampling_rate": "audio at another sampling rate than the rest",
+        "overlap": "stretches of one recording in several files of a class",
+        "overlap_across_classes": "stretches of one recording in two classes",
+        "ragged_rows": "rows with more or fewer cells than the header",
+        "refused": "what else `load_table` refuses",
+        "repeated_segment": "equal features of several segments of one track",
+        "same_name": "one name in several classes",
+        "separating_feature": "a feature that alone tells nearly every label",
+        "silent": "audio of zeros alone",
+        "single_class": "one class, or none, where a classifier needs two",
+        "small_class": "a class with too few tracks to learn from, tune on and test on",
+        "split_track": "a track whose segments have several labels",
+        "too_short": "audio too short for features",
+        "truncated": "audio that ends before its header says",
+        "unread_format": "audio in a format that is not read",
+        "unreadable": "files or folders that cannot be read or decoded",
+    }
+)
+"""Every kind of finding, and what it means in a table or a folder."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an audit found.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    severity : {"serious", "warning", "note"}
+        How much it spoils.
+    message : str
+        One sentence: what was found and what to do.
+    items : tuple of str
+        All files, rows, columns or classes that it is about, the worst first where they can be ranked.
+    details : mapping
+        Plain data that tell more, for programs.
+    """
+
+    kind: str
+    severity: Severity
+    message: str
+    items: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding as plain data.
+
+        Returns
+        -------
+        dict
+            Its attributes by their names.
+        """
+        return {
+            "kind": self.kind,
+            "severity": self.severity,
+            "message": self.message,
+            "items": list(self.items),
+            "details": dict(self.details),
+        }
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was examined, and what was found.
+
+    Attributes
+    ----------
+    path : Path
+        The table or folder.
+    subject : {"table", "audio"}
+        Which of both it is.
+    size : int
+        Rows of the table, or audio files of the folder.
+    classes : mapping of str to int
+        Rows or files of each class, sorted by name; an empty name where there is no label.
+    findings : tuple of Finding
+        The worst first.
+    """
+
+    path: Path
+    subject: Literal["table", "audio"]
+    size: int
+    classes: Mapping[str, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def serious(self) -> tuple[Finding, ...]:
+        """The serious findings."""
+        return self.of("serious")
+
+    def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """Return the findings of one severity.
+
+        Parameters
+        ----------
+        severity : {"serious", "warning", "note"}
+            Which.
+
+        Returns
+        -------
+        tuple of Finding
+            In the order of `findings`.
+        """
+        return tuple(finding for finding in self.findings if finding.severity == severity)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the audit as plain data, complete.
+
+        Returns
+        -------
+        dict
+            Its attributes by their names, and the number of findings of each severity.
+        """
+        return {
+            "path": str(self.path),
+            "subject": self.subject,
+            "size": self.size,
+            "classes": dict(self.classes),
+            "counts": {severity: len(self.of(severity)) for severity in SEVERITIES},
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def ranked(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Order findings: the worst first, then by kind, else as they come.
+
+    Parameters
+    ----------
+    findings : list of Finding
+        The findings.
+
+    Returns
+    -------
+    tuple of Finding
+        The same, in order.
+    """
+    return tuple(sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), finding.kind)))
+
+
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """Put a number before a noun.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    noun, nouns : str
+        The noun in the singular and the plural; without the latter it ends in s.
+
+    Returns
+    -------
+    str
+        Both, the noun in the right number.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2, "class", "classes")
+    ('1 row', '2 classes')
+    """
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
