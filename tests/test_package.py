@@ -45,7 +45,7 @@ except SystemExit as end:
         run_cli("classify", "--help"),
         run_cli("demo", "--help"),
     ],
-    ids=["import", "--help", "--version", "extract", "train tabular", "classify", "demo"],
+    ids=["import", "--help", "--version", "extract", "train tabular", "train cnn", "audit", "classify", "demo"],
 )
 def test_import_and_help_load_nothing_heavy(code: str) -> None:
     assert loaded_by(code) == []
