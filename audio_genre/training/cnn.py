@@ -28,7 +28,7 @@ _BLOCK = 512
 _AUGMENTATION = Augmentation(
     band_shift=4, level=6.0, time_masks=2, time_mask_columns=16, band_masks=2, band_mask_bands=16
 )
-_FIT = FitSettings("adam", 2e-3, weight_decay=1e-4, label_smoothing=0.1, epochs=100, patience=30)
+_FIT = FitSettings("adam", 5e-3, weight_decay=1e-4, label_smoothing=0.1, epochs=80, patience=30)
 
 
 @dataclass(frozen=True)
