@@ -42,10 +42,11 @@ except SystemExit as end:
         run_cli("train", "tabular", "--help"),
         run_cli("train", "cnn", "--help"),
         run_cli("audit", "--help"),
+        run_cli("explore", "--help"),
         run_cli("classify", "--help"),
         run_cli("demo", "--help"),
     ],
-    ids=["import", "--help", "--version", "extract", "train tabular", "train cnn", "audit", "classify", "demo"],
+    ids=["import", "--help", "--version", "extract", "train tabular", "train cnn", "audit", "explore", "classify", "demo"],
 )
 def test_import_and_help_load_nothing_heavy(code: str) -> None:
     assert loaded_by(code) == []

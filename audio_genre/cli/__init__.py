@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audio_genre import __version__
-from audio_genre.cli import audit, classify, demo, extract, train
+from audio_genre.cli import audit, classify, demo, explore, extract, train
 
 app = typer.Typer(
     name="audio-genre",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(extract.extract)
 app.command()(audit.audit)
+app.command()(explore.explore)
 app.add_typer(train.train)
 app.command()(classify.classify)
 app.command()(demo.demo)

@@ -1,0 +1,77 @@
+"""``audio-genre explore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audio_genre.cli.console import ProgressLine, counted, guarded, print_json, printable, shown, table_lines
+
+if TYPE_CHECKING:
+    from audio_genre.evaluation.explore import Exploration
+
+_BEST = 5
+
+
+@guarded("stopped; the report is not complete.")
+def explore(
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A feature table, such as features_30_sec.csv; CSV or Parquet.")
+    ],
+    report_dir: Annotated[
+        Path, typer.Argument(metavar="REPORT_DIR", help="Folder that receives report.html, pictures and JSON.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Seed of the split and of random choices.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
+) -> None:
+    """Show how the genres of a table differ: balance, best features, tempo, correlations, a map of the rows."""
+    from audio_genre.evaluation.explore import REPORT
+    from audio_genre.evaluation.explore import explore as write_report
+
+    with ProgressLine("exploring", "steps") as line:
+        found = write_report(table, report_dir, seed=seed, progress=line.update)
+    report = report_dir / REPORT
+    if as_json:
+        print_json({**found.as_json(), "report": str(report)})
+        return
+    for text in summary_lines(found):
+        typer.echo(printable(text))
+    typer.echo(printable(f"report: {shown(report)}"))
+
+
+def summary_lines(found: Exploration) -> list[str]:
+    """Put what was found into a few lines.
+
+    Parameters
+    ----------
+    found : Exploration
+        What was found in a table.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
+    rows, tracks, classes = len(found.table), sum(found.tracks_of), len(found.table.classes)
+    of_tracks = "" if tracks == rows else f" of {counted(tracks, 'track')}"
+    fewest, most = min(found.rows_of), max(found.rows_of)
+    each = f"{fewest} in each" if fewest == most else f"{fewest} to {most} in each"
+    lines = [f"{counted(rows, 'row')}{of_tracks} in {counted(classes, 'genre')}, {each}", *found.missing]
+    importance, information = found.importance, found.information
+    if importance:
+        lines.append(
+            f"trees: accuracy {importance.accuracy} over {counted(importance.validation_tracks, 'validation track')} "
+            f"(95 % interval; protocol: {importance.protocol})"
+        )
+    rankings = {
+        name: {score.feature: f"{score.bits:.3f}" for score in each.ranking}
+        for name, each in (("importance, bits", importance), ("information, bits", information))
+        if each
+    }
+    best = found.best(_BEST) if rankings else ()
+    if best:
+        header = ["best features", *rankings]
+        lines += table_lines(header, [[name, *(values[name] for values in rankings.values())] for name in best])
+    return lines

@@ -1,0 +1,519 @@
+"""Reports as one HTML file: text, tables, pictures and Plotly figures, readable offline, on a phone, in light and dark.
+
+A report is a `Page` with sections, and a section is a heading with blocks. The functions `text`, `note`, `table`,
+`figure`, `picture` and `details` make blocks; whatever text they are given is escaped here, so callers pass it as it
+is. Only what stands inside a Plotly figure must go through `label` first, because Plotly reads markup of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio_genre import __version__
+from audio_genre.errors import ParameterError, ReportError
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+Cell = str | int | float | None
+"""What stands in a cell of a table: text as it is, floats with three decimals, a dash for None and NaN."""
+
+PALETTE = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+"""Ten colours that colour-blind readers tell apart (Petroff, "Accessible color sequences for data visualization",
+arXiv:2107.02270, 2021). It is also the colour cycle of every figure on a `Page`."""
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+"""Kinds of line, for more lines than `PALETTE` has colours."""
+
+SYMBOLS = (
+    "circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "hexagon", "pentagon",
+)  # fmt: skip
+"""Kinds of marker, to tell apart by shape what stands close by."""
+
+# Embeddings, overrides and isolates of the Unicode bidirectional algorithm.
+_DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
+_PICTURE_TYPES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a page; get one from `text`, `note`, `table`, `figure`, `picture` or `details`.
+
+    Attributes
+    ----------
+    html : str
+        Its HTML, escaped.
+    needs_plotly : bool
+        Whether there is a Plotly figure in it.
+    """
+
+    html: str
+    needs_plotly: bool = False
+
+
+def text(*paragraphs: str) -> Block:
+    """Make paragraphs of plain text.
+
+    Parameters
+    ----------
+    *paragraphs : str
+        One paragraph each.
+
+    Returns
+    -------
+    Block
+        The block.
+
+    Examples
+    --------
+    >>> text("5 < 6").html
+    '<p>5 &lt; 6</p>'
+    """
+    return Block("".join(f"<p>{_escaped(paragraph)}</p>" for paragraph in paragraphs))
+
+
+def note(sentence: str, *, warning: bool = False) -> Block:
+    """Make a remark that stands out.
+
+    Parameters
+    ----------
+    sentence : str
+        The remark.
+    warning : bool
+        Whether the reader would be misled without it.
+
+    Returns
+    -------
+    Block
+        The block.
+    """
+    return Block(f'<p class="note{" warning" if warning else ""}">{_escaped(sentence)}</p>')
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> Block:
+    """Make a table, in a box of its own that scrolls sideways where the screen is narrow.
+
+    The first column names the rows. Columns of numbers are set flush right.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Names of the columns.
+    rows : sequence of sequence of str, int, float or None
+        Cells, as many in each row as there are columns.
+    caption : str
+        What the table shows.
+
+    Returns
+    -------
+    Block
+        The block.
+
+    Raises
+    ------
+    ParameterError
+        If a row has another number of cells than the header.
+    """
+    for row in rows:
+        if len(row) != len(header):
+            raise ParameterError(f"A row of a table must have {len(header)} cells, as its header; got {len(row)}.")
+    numeric = [all(_is_numeric(row[k]) for row in rows) and bool(rows) for k in range(len(header))]
+    kinds = [' class="number"' if flag else "" for flag in numeric]
+    head = "".join(f'<th scope="col"{kind}>{_escaped(name)}</th>' for name, kind in zip(header, kinds, strict=True))
+    lines = []
+    for row in rows:
+        first, *others = (_cell(cell) for cell in row)
+        cells = "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(others, kinds[1:], strict=True))
+        lines.append(f'<tr><th scope="row"{kinds[0]}>{first}</th>{cells}</tr>')
+    shown = f"<caption>{_escaped(caption)}</caption>" if caption else ""
+    return Block(
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{_escaped(caption or "table")}">'
+        f"<table>{shown}<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def figure(plotly_figure: Figure, caption: str, *, height: int = 420, alt: str = "") -> Block:
+    """Make an interactive figure, which is drawn when the reader comes near it.
+
+    Colours of text, grid and background belong to the page, and so does the template: leave them alone and the figure
+    is right in light and in dark. Leave its title and width away: the caption says what it shows, and the width is
+    that of the screen. Names that may hold anything go through `label`.
+
+    Parameters
+    ----------
+    plotly_figure : plotly.graph_objects.Figure
+        The figure.
+    caption : str
+        What the figure shows and how to read it.
+    height : int
+        Height in CSS pixels.
+    alt : str
+        What is read to people who cannot see it; by default the caption.
+
+    Returns
+    -------
+    Block
+        The block.
+    """
+    from plotly.utils import PlotlyJSONEncoder
+
+    drawn = plotly_figure.to_plotly_json()
+    layout = {key: value for key, value in drawn["layout"].items() if key not in ("template", "width", "height")}
+    data = json.dumps({"data": drawn["data"], "layout": layout}, cls=PlotlyJSONEncoder).replace("<", "\\u003c")
+    return Block(
+        f'<figure><div class="plot" style="height:{int(height)}px" role="img" aria-label="{_escaped(alt or caption)}">'
+        f'</div><script type="application/json">{data}</script><figcaption>{_escaped(caption)}</figcaption></figure>',
+        needs_plotly=True,
+    )
+
+
+def picture(data: bytes, caption: str, *, alt: str = "") -> Block:
+    """Make a picture, stored in the page.
+
+    Parameters
+    ----------
+    data : bytes
+        A PNG or JPEG file.
+    caption : str
+        What it shows.
+    alt : str
+        What is read to people who cannot see it; by default the caption.
+
+    Returns
+    -------
+    Block
+        The block.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither PNG nor JPEG.
+    """
+    for signature, media_type in _PICTURE_TYPES:
+        if data.startswith(signature):
+            source = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+            return Block(
+                f'<figure><img src="{source}" alt="{_escaped(alt or caption)}">'
+                f"<figcaption>{_escaped(caption)}</figcaption></figure>"
+            )
+    raise ParameterError(f"A picture must be a PNG or JPEG file; got {data[:8]!r}.")
+
+
+def details(heading: str, *blocks: Block, opened: bool = False) -> Block:
+    """Put blocks under a sub-heading that unfolds them.
+
+    Parameters
+    ----------
+    heading : str
+        The sub-heading.
+    *blocks : Block
+        What is folded.
+    opened : bool
+        Whether it is unfolded at first.
+
+    Returns
+    -------
+    Block
+        The block.
+    """
+    inner = "".join(block.html for block in blocks)
+    return Block(
+        f"<details{' open' if opened else ''}><summary><h3>{_escaped(heading)}</h3></summary>{inner}</details>",
+        needs_plotly=any(block.needs_plotly for block in blocks),
+    )
+
+
+def label(name: str, most: int = 28) -> str:
+    """Put a name, whatever it holds, into the form that Plotly shows as it is.
+
+    Parameters
+    ----------
+    name : str
+        A genre, model or track.
+    most : int
+        Number of characters from which on the middle is left out; 0 keeps all.
+
+    Returns
+    -------
+    str
+        The name for axes, legends and hover texts of a Plotly figure.
+
+    Examples
+    --------
+    >>> label("<b>rock</b>"), label("progressive", most=6)
+    ('&lt;b&gt;rock&lt;/b&gt;', 'pro…ve')
+    """
+    return html.escape(shortened(name, most), quote=False)
+
+
+def shortened(name: str, most: int = 28) -> str:
+    """Leave out the middle of a long name.
+
+    Parameters
+    ----------
+    name : str
+        Any text.
+    most : int
+        Number of characters from which on the middle is left out; 0 keeps all.
+
+    Returns
+    -------
+    str
+        At most so many characters, on one line.
+
+    Examples
+    --------
+    >>> shortened("progressive", most=6)
+    'pro…ve'
+    """
+    name = " ".join(_storable(name).split())
+    if not most or len(name) <= most:
+        return name
+    return f"{name[: most // 2]}…{name[len(name) - (most - most // 2 - 1) :]}"
+
+
+class Page:
+    """A report in one HTML file that needs no network.
+
+    Parameters
+    ----------
+    title : str
+        Its title.
+    lead : str
+        What it is and what it says, in a sentence or two.
+
+    Examples
+    --------
+    >>> page = Page("Two models", "Which of them is better?")
+    >>> page.add_section("Accuracy", text("Both are right once."), table(["model", "right"], [["a", 1], ["b", 1]]))
+    >>> "<h2" in page.html()
+    True
+    """
+
+    def __init__(self, title: str, lead: str = "") -> None:
+        self._title, self._lead = title, lead
+        self._sections: list[tuple[str, tuple[Block, ...]]] = []
+
+    def add_section(self, heading: str, *blocks: Block) -> None:
+        """Append a section; the contents list at the top of the page links to it.
+
+        Parameters
+        ----------
+        heading : str
+            Its heading.
+        *blocks : Block
+            What stands in it.
+        """
+        self._sections.append((heading, blocks))
+
+    def html(self) -> str:
+        """Return the page.
+
+        Returns
+        -------
+        str
+            The HTML document.
+        """
+        entries = "".join(
+            f'<li><a href="#section-{k}">{_escaped(heading)}</a></li>' for k, (heading, _) in enumerate(self._sections)
+        )
+        contents = f'<nav aria-label="Contents"><ul>{entries}</ul></nav>' if len(self._sections) > 1 else ""
+        lead = f'<p class="lead">{_escaped(self._lead)}</p>' if self._lead else ""
+        sections = "".join(
+            f'<section id="section-{k}"><h2>{_escaped(heading)}</h2>{"".join(block.html for block in blocks)}</section>'
+            for k, (heading, blocks) in enumerate(self._sections)
+        )
+        scripts = ""
+        if any(block.needs_plotly for _, blocks in self._sections for block in blocks):
+            from plotly.offline import get_plotlyjs
+
+            # The page's own text must not end the script early.
+            library = get_plotlyjs().replace("</script", "<\\/script")
+            colours = json.dumps(PALETTE)
+            scripts = f"<script>{library}</script><script>const COLOURS = {colours};{_SCRIPT}</script>"
+        return (
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta name="color-scheme" content="light dark">'
+            f"<title>{_escaped(self._title)}</title><style>{_STYLE}</style></head>\n<body><header>"
+            f"<h1>{_escaped(self._title)}</h1>{lead}{contents}</header>\n<main>{sections}</main>\n"
+            f"<footer><p>Made with audio-genre {_escaped(__version__)}.</p></footer>{scripts}</body></html>\n"
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the page; the file appears complete or not at all, and replaces one that exists.
+
+        Parameters
+        ----------
+        path : Path
+            The HTML file, in a folder that exists.
+
+        Raises
+        ------
+        ReportError
+            If it cannot be written.
+        """
+        write_whole(path, self.html().encode("utf-8"))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file of a report that appears complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written or replaced, in a folder that exists.
+    data : bytes
+        Its content.
+
+    Raises
+    ------
+    ReportError
+        If it cannot be written.
+    """
+    # Names of files are limited, and so the part is not named after it.
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise ReportError(f"{path} cannot be written: {error.strerror}; choose another folder.") from None
+
+
+def _escaped(value: str) -> str:
+    return html.escape(_storable(value))
+
+
+def _storable(value: str) -> str:
+    """Write out what no page can hold, halves of characters and controls, and what turns the direction of a line."""
+    return "".join(
+        character.encode("unicode_escape").decode("ascii") if _is_control(character) else character
+        for character in value
+    )
+
+
+def _is_control(character: str) -> bool:
+    if character in "\n\t":
+        return False
+    return unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in _DIRECTIONS
+
+
+def _is_numeric(cell: Cell) -> bool:
+    return cell is None or isinstance(cell, int | float)
+
+
+def _cell(cell: Cell) -> str:
+    if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
+        return "–"
+    return f"{cell:.3f}" if isinstance(cell, float) else _escaped(str(cell))
+
+
+# Nothing may be loaded from anywhere; Plotly compiles the shaders of its WebGL traces.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; font-src data:; worker-src blob:"
+)
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d2329; --soft: #56606b; --paper: #ffffff; --box: #f3f5f7; --line: #d5dae0;
+  --link: #0b5cad; --warn: #a33b00; --warn-box: #fff1e6; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --soft: #a3adb8; --paper: #15191e; --box: #1e242b;
+  --line: #3a434d; --link: #7db8f5; --warn: #ffb27a; --warn-box: #33231a; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem clamp(.8rem, 3vw, 2rem) 3rem; max-width: 72rem; color: var(--ink);
+  background: var(--paper); font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  overflow-wrap: anywhere; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: .5rem 0; }
+h2 { font-size: 1.3rem; line-height: 1.25; margin: 2.2rem 0 .6rem; padding-top: .8rem;
+  border-top: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 0; display: inline; }
+p { margin: .5rem 0; max-width: 48rem; }
+.lead { font-size: 1.08rem; color: var(--soft); }
+a { color: var(--link); }
+nav ul { margin: .8rem 0; padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; }
+nav a { display: inline-block; padding: .25rem 0; }
+.note { background: var(--box); border-left: .25rem solid var(--soft); padding: .5rem .8rem; }
+.warning { background: var(--warn-box); border-color: var(--warn); }
+.scroll { overflow-x: auto; margin: .8rem 0; overflow-wrap: normal; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; color: var(--soft); padding: .2rem 0 .4rem; caption-side: top; }
+th, td { padding: .3rem .7rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
+  unicode-bidi: isolate; }
+td { white-space: nowrap; }
+thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
+tbody th { font-weight: 500; min-width: min(9rem, 40vw); max-width: 22rem; overflow-wrap: anywhere; }
+tbody th.number { min-width: 0; }
+.number { text-align: right; }
+figure { margin: 1rem 0; }
+figcaption { color: var(--soft); font-size: .92rem; max-width: 48rem; }
+.plot { width: 100%; }
+img { max-width: 100%; height: auto; }
+details { margin: .6rem 0; border: 1px solid var(--line); border-radius: .4rem; padding: 0 .8rem; }
+details[open] { padding-bottom: .6rem; }
+summary { cursor: pointer; padding: .6rem 0; }
+footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
+"""
+
+_SCRIPT = """
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const touch = matchMedia("(pointer: coarse)").matches;
+  const config = { responsive: true, displaylogo: false, showSendToCloud: false,
+    displayModeBar: touch ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+  const template = (narrow) => {
+    const style = getComputedStyle(document.documentElement);
+    const [ink, soft, paper, line] = ["ink", "soft", "paper", "line"].map((name) =>
+      style.getPropertyValue("--" + name).trim());
+    const axis = { gridcolor: line, linecolor: soft, zerolinecolor: line, tickcolor: soft, automargin: true };
+    const clear = "rgba(0,0,0,0)";
+    const radial = { gridcolor: line, linecolor: soft };
+    return { layout: {
+      font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 13 }, colorway: COLOURS,
+      paper_bgcolor: clear, plot_bgcolor: clear, xaxis: axis, yaxis: axis,
+      polar: { bgcolor: clear, angularaxis: radial, radialaxis: radial },
+      scene: { xaxis: { ...axis, backgroundcolor: clear }, yaxis: { ...axis, backgroundcolor: clear },
+        zaxis: { ...axis, backgroundcolor: clear } },
+      hoverlabel: { bgcolor: paper, bordercolor: soft, font: { color: ink } },
+      legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", bgcolor: clear },
+      modebar: { bgcolor: clear, color: soft, activecolor: ink }, margin: { l: 8, r: 8, t: 24, b: 8 },
+      annotationdefaults: { font: { color: ink }, arrowcolor: soft }, shapedefaults: { line: { color: soft } },
+      dragmode: touch ? false : "zoom", hovermode: "closest",
+    } };
+  };
+  const draw = (box) => {
+    const narrow = box.clientWidth < 480;
+    if (!box.drawn) {
+      box.drawn = JSON.parse(box.nextElementSibling.textContent);
+      // A narrow legend has an entry a line, which must not take the figure's own height.
+      const entries = box.drawn.data.filter((trace) => trace.name && trace.showlegend !== false).length;
+      if (narrow && entries > 2 && box.drawn.layout.showlegend !== false)
+        box.style.height = box.clientHeight + 16 * entries + "px";
+    }
+    Plotly.react(box, box.drawn.data, { ...box.drawn.layout, template: template(narrow) }, config);
+  };
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries.filter((each) => each.isIntersecting)) {
+      near.unobserve(entry.target);
+      draw(entry.target);
+    }
+  }, { rootMargin: "600px" });
+  document.querySelectorAll(".plot").forEach((box) => near.observe(box));
+  dark.addEventListener("change", () => document.querySelectorAll(".js-plotly-plot").forEach(draw));
+})();
+"""
