@@ -256,6 +256,37 @@ class _QuietStderr:
 _QUIET = _QuietStderr()
 
 
+def read_header(path: str | os.PathLike[str]) -> tuple[float, dict[str, str]]:
+    """Read how long an audio file is and what it says about itself, without decoding it.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    seconds : float
+        Length by its header.
+    texts : dict of str to str
+        Such as ``"artist"`` and ``"title"``; empty where the file has none.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read.
+    """
+    import soundfile
+
+    name = os.fspath(path)
+    _refuse_unreadable(name)
+    try:
+        with _QUIET, soundfile.SoundFile(_native(name)) as file:
+            return file.frames / file.samplerate, file.copy_metadata()
+    except soundfile.SoundFileError:
+        raise AudioError(name, "is no audio that can be decoded") from None
+
+
 def _decoded_blocks(name: str, sr: int, one_block_seconds: float) -> Iterator[NDArray[np.float32]]:
     import soundfile
 

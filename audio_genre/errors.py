@@ -56,3 +56,7 @@ class BundleError(AudioGenreError):
 
 class ReportError(AudioGenreError):
     """A report cannot be made from what it is asked to compare, or cannot be written."""
+
+
+class LibraryError(AudioGenreError):
+    """A library cannot be organized: no audio found, database in use or damaged, a file in the way."""

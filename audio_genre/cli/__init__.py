@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audio_genre import __version__
-from audio_genre.cli import audit, classify, demo, explore, extract, train
+from audio_genre.cli import audit, classify, compare, demo, explore, extract, organize, train
 
 app = typer.Typer(
     name="audio-genre",
@@ -21,7 +21,9 @@ app.command()(extract.extract)
 app.command()(audit.audit)
 app.command()(explore.explore)
 app.add_typer(train.train)
+app.command()(compare.compare)
 app.command()(classify.classify)
+app.command()(organize.organize)
 app.command()(demo.demo)
 
 

@@ -121,6 +121,45 @@ def cnn(
         _report(fit_with_progress(plan, resume=resume, tensorboard=tensorboard), plan, as_json=as_json)
 
 
+@train.command()
+@guarded("stopped; no model was finished.")
+def baseline(
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A feature table, such as features_30_sec.csv; CSV or Parquet.")
+    ],
+    models_dir: _Models,
+    variant: Annotated[
+        str,
+        typer.Option(
+            help="majority, logistic-regression, random-forest, gradient-boosting, xgboost (an extra), or all of them."
+        ),
+    ] = "all",
+    protocol: _Protocol = "track",
+    seed: _Seed = 0,
+    seeds: _Seeds = 1,
+    folds: _Folds = None,
+    as_json: _Json = False,
+) -> None:
+    """Fit models that are no networks on a table of features, to tell whether a network is worth it."""
+    from audio_genre.datasets import load_table
+    from audio_genre.training.baselines import plan_baseline
+
+    loaded = load_table(table)
+    if loaded.ignored:
+        tell(f"Not features, so ignored: {', '.join(loaded.ignored)}.")
+    plan = plan_baseline(loaded, models_dir, variant=variant, protocol=protocol, seed=seed, seeds=seeds, folds=folds)
+    _tell_left_out(plan)
+    with ProgressLine("fitting", "models") as line:
+        done: list[TrainedModel] = []
+
+        def show(model: TrainedModel) -> None:
+            done.append(model)
+            line.update(len(done), len(plan), model.name)
+
+        models = plan.train(finished=show)
+    _report(models, plan, as_json=as_json)
+
+
 def load_with_progress(folder: Path) -> Pictures:
     """Read a folder of pictures under a progress line, and tell what is left out.
 
@@ -167,9 +206,7 @@ def fit_with_progress(
     from audio_genre.evaluation.plots import write_learning_curves
     from audio_genre.training.backend import import_keras
 
-    left_out = plan.left_out()
-    for name, number in left_out.items():
-        tell(f"The protocol {name} leaves {counted(number, 'row')} of {len(plan.dataset)} out.")
+    _tell_left_out(plan)
     tell("Loading TensorFlow ...")
     import_keras()
     with ProgressLine("training", "epochs") as line:
@@ -180,11 +217,16 @@ def fit_with_progress(
 
         models = plan.train(show, resume=resume, tensorboard=tensorboard)
     try:
-        write_learning_curves([model.path for model in models], curves_page(plan))
+        write_learning_curves([model.path for model in models], plan.models_dir / _CURVES[plan.kind])
     except AudioGenreError as error:
         # The models are what was asked for, and they are complete.
         complain(str(error))
     return models
+
+
+def _tell_left_out(plan: TrainingPlan) -> None:
+    for name, number in plan.left_out().items():
+        tell(f"The protocol {name} leaves {counted(number, 'row')} of {len(plan.dataset)} out.")
 
 
 def _report(models: Sequence[TrainedModel], plan: TrainingPlan, *, as_json: bool) -> None:
@@ -224,22 +266,6 @@ def tell_if_stopped(models: Sequence[TrainedModel], plan: TrainingPlan) -> None:
     raise typer.Exit(INTERRUPTED)
 
 
-def curves_page(plan: TrainingPlan) -> Path:
-    """Return where the learning curves of a plan go.
-
-    Parameters
-    ----------
-    plan : TrainingPlan
-        The plan.
-
-    Returns
-    -------
-    Path
-        An HTML file beside the models.
-    """
-    return plan.models_dir / _CURVES[plan.kind]
-
-
 def summary_lines(models: Sequence[TrainedModel], plan: TrainingPlan) -> list[str]:
     """Put the figures of trained models into tables, one for each protocol.
 
@@ -260,11 +286,10 @@ def summary_lines(models: Sequence[TrainedModel], plan: TrainingPlan) -> list[st
         lines += _protocol_lines([model for model in models if model.protocol == protocol])
     where = [str(model.path) for model in models[:_MOST_SENTENCES]]
     more = f" and {len(models) - len(where)} more" if len(models) > len(where) else ""
-    return [
-        *lines,
-        printable(f"models: {', '.join(where)}{more}"),
-        printable(f"learning curves: {curves_page(plan)}"),
-    ]
+    lines.append(printable(f"models: {', '.join(where)}{more}"))
+    if plan.kind in _CURVES:
+        lines.append(printable(f"learning curves: {plan.models_dir / _CURVES[plan.kind]}"))
+    return lines
 
 
 def _protocol_lines(models: Sequence[TrainedModel]) -> list[str]:

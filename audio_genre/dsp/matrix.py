@@ -199,7 +199,8 @@ def mel_spectrogram(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDArray
     (128, 130)
     """
     padded, workspace = _prepare(y[np.newaxis], recipe)
-    return _mel_db(_spectra(padded, recipe, workspace).P, recipe)[0].T
+    mel: NDArray[np.float32] = _mel_db(_spectra(padded, recipe, workspace).P, recipe)[0].T
+    return mel
 
 
 class _Spectra(NamedTuple):

@@ -44,6 +44,9 @@ SYMBOLS = (
 # Embeddings, overrides and isolates of the Unicode bidirectional algorithm.
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
+# From so many letters on, the names of a table's rows are given room.
+_LONG_NAME = 16
+
 _PICTURE_TYPES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 
 
@@ -137,10 +140,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = 
         first, *others = (_cell(cell) for cell in row)
         cells = "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(others, kinds[1:], strict=True))
         lines.append(f'<tr><th scope="row"{kinds[0]}>{first}</th>{cells}</tr>')
-    shown = f"<caption>{_escaped(caption)}</caption>" if caption else ""
+    long = ' class="long"' if any(len(str(row[0])) > _LONG_NAME for row in rows) else ""
+    # A caption inside the table would scroll away with it.
+    shown = f"<figcaption>{_escaped(caption)}</figcaption>" if caption else ""
+    name = _escaped(caption or "table")
     return Block(
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{_escaped(caption or "table")}">'
-        f"<table>{shown}<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f'<figure>{shown}<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
+        f'<table{long} aria-label="{name}">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div></figure>"
     )
 
 
@@ -450,15 +457,14 @@ nav ul { margin: .8rem 0; padding: 0; list-style: none; display: flex; flex-wrap
 nav a { display: inline-block; padding: .25rem 0; }
 .note { background: var(--box); border-left: .25rem solid var(--soft); padding: .5rem .8rem; }
 .warning { background: var(--warn-box); border-color: var(--warn); }
-.scroll { overflow-x: auto; margin: .8rem 0; overflow-wrap: normal; }
+.scroll { overflow-x: auto; overflow-wrap: normal; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--soft); padding: .2rem 0 .4rem; caption-side: top; }
 th, td { padding: .3rem .7rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   unicode-bidi: isolate; }
 td { white-space: nowrap; }
 thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
-tbody th { font-weight: 500; min-width: min(9rem, 40vw); max-width: 22rem; overflow-wrap: anywhere; }
-tbody th.number { min-width: 0; }
+tbody th { font-weight: 500; max-width: min(22rem, 55vw); overflow-wrap: break-word; }
+.long tbody th { min-width: min(13rem, 42vw); }
 .number { text-align: right; }
 figure { margin: 1rem 0; }
 figcaption { color: var(--soft); font-size: .92rem; max-width: 48rem; }
@@ -480,12 +486,13 @@ _SCRIPT = """
     const style = getComputedStyle(document.documentElement);
     const [ink, soft, paper, line] = ["ink", "soft", "paper", "line"].map((name) =>
       style.getPropertyValue("--" + name).trim());
-    const axis = { gridcolor: line, linecolor: soft, zerolinecolor: line, tickcolor: soft, automargin: true };
+    const axis = { gridcolor: line, linecolor: soft, zerolinecolor: line, tickcolor: soft, automargin: true,
+      title: { standoff: 8 } };
     const clear = "rgba(0,0,0,0)";
     const radial = { gridcolor: line, linecolor: soft };
     return { layout: {
-      font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 13 }, colorway: COLOURS,
-      paper_bgcolor: clear, plot_bgcolor: clear, xaxis: axis, yaxis: axis,
+      font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 13 },
+      colorway: COLOURS, paper_bgcolor: clear, plot_bgcolor: clear, xaxis: axis, yaxis: axis,
       polar: { bgcolor: clear, angularaxis: radial, radialaxis: radial },
       scene: { xaxis: { ...axis, backgroundcolor: clear }, yaxis: { ...axis, backgroundcolor: clear },
         zaxis: { ...axis, backgroundcolor: clear } },

@@ -1,22 +1,39 @@
-"""Figures from what bundles hold: nothing is computed again, nothing heavy is loaded but the plotting library."""
+"""Figures of trained models: of matplotlib for papers, of Plotly for pages."""
 
 from __future__ import annotations
 
-import json
+import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from audio_genre.errors import BundleError
+from audio_genre.evaluation.page import DASHES, PALETTE, Page, figure, label, shortened, text
+from audio_genre.evaluation.results import ModelResult, read_history, read_result
+from audio_genre.training.card import read_card
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MatplotlibFigure
     from plotly.graph_objects import Figure as PlotlyFigure
 
-_HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
-# Okabe and Ito's palette, which colour-blind readers tell apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+KIND_NAMES = {"tabular": "tabular network", "baseline": "baseline", "cnn": "picture network (CNN)"}
+"""What the kinds of models are called; any other is called what it is."""
+
+# From so many classes on, no number fits into a cell.
+_NUMBERED_CLASSES = 24
+_LABEL_LETTERS = 18
+_TITLE_LETTERS = 48
+# From so many letters on, a name has a line of the title to itself.
+_LINE_LETTERS = 26
+_DPI = 150
+_MARKERS = {"tabular": ("o", "circle"), "cnn": ("D", "diamond"), "baseline": ("s", "square")}
+_COLOURS = {"tabular": PALETTE[0], "cnn": PALETTE[2], "baseline": PALETTE[1]}
+_OTHER_MARKER, _OTHER_COLOUR = ("^", "triangle-up"), PALETTE[4]
+_CURVES_HEIGHT = 560
+_LEGEND_LINE = 20
+_HOW_TO_READ_CURVES = "Solid lines: validation rows; dotted lines: training rows; the dot: the epoch that was kept."
 
 
 def learning_curves(bundles: Sequence[Path]) -> PlotlyFigure:
@@ -25,7 +42,7 @@ def learning_curves(bundles: Sequence[Path]) -> PlotlyFigure:
     Parameters
     ----------
     bundles : sequence of Path
-        Folders of trained models.
+        Folders of trained models; one that was not trained in epochs has no curve.
 
     Returns
     -------
@@ -37,40 +54,54 @@ def learning_curves(bundles: Sequence[Path]) -> PlotlyFigure:
     BundleError
         If a bundle lacks its card or history.
     """
-    from plotly import graph_objects
+    curves = []
+    for bundle in bundles:
+        best_epoch = read_card(bundle).get("training", {}).get("best_epoch", 0)
+        history = read_history(bundle)
+        if history is not None:
+            curves.append((bundle.name, history, best_epoch))
+    return curves_figure(curves)
+
+
+def curves_figure(curves: Sequence[tuple[str, pd.DataFrame, int]]) -> PlotlyFigure:
+    """Draw learning curves.
+
+    Parameters
+    ----------
+    curves : sequence of tuple of str, pandas.DataFrame and int
+        Name of the model, its learning curve, and the epoch whose weights it has.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Two panels that share the epochs.
+    """
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, subplot_titles=("Loss", "Accuracy")
-    )
-    for k, bundle in enumerate(bundles):
-        history = _read_csv(bundle, "history.csv", _HISTORY)
-        best = history[history["epoch"] == _card(bundle)["training"]["best_epoch"]]
-        colour = _COLOURS[k % len(_COLOURS)]
+    drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    for k, (name, history, best_epoch) in enumerate(curves):
+        colour, shown_name = PALETTE[k % len(PALETTE)], label(name)
+        validation = {"color": colour, "dash": DASHES[k // len(PALETTE) % len(DASHES)]}
+        best = history[history["epoch"] == best_epoch]
         for row, quantity in ((1, "loss"), (2, "accuracy")):
-            shown = {"legendgroup": bundle.name, "line": {"color": colour}, "mode": "lines"}
-            figure.add_scatter(
-                x=history["epoch"], y=history[f"val_{quantity}"], row=row, col=1,
-                name=f"{bundle.name}, validation", showlegend=row == 1, **shown,
+            shared = {"row": row, "col": 1, "legendgroup": str(k)}
+            drawn.add_scatter(
+                x=history["epoch"].tolist(), y=history[f"val_{quantity}"].tolist(), mode="lines", line=validation,
+                name=f"{shown_name}, validation", showlegend=row == 1, **shared,
             )  # fmt: skip
-            shown["line"] = {"color": colour, "dash": "dot", "width": 1}
-            figure.add_scatter(
-                x=history["epoch"], y=history[quantity], row=row, col=1,
-                name=f"{bundle.name}, training", showlegend=row == 1, **shown,
+            drawn.add_scatter(
+                x=history["epoch"].tolist(), y=history[quantity].tolist(), mode="lines",
+                line={"color": colour, "dash": "dot", "width": 1.5}, name=f"{shown_name}, training",
+                showlegend=row == 1 and len(curves) == 1, **shared,
             )  # fmt: skip
-            figure.add_scatter(
-                x=best["epoch"], y=best[f"val_{quantity}"], row=row, col=1, mode="markers", showlegend=False,
-                legendgroup=bundle.name, name=f"{bundle.name}, kept", marker={"color": colour, "size": 9},
+            drawn.add_scatter(
+                x=best["epoch"].tolist(), y=best[f"val_{quantity}"].tolist(), mode="markers", showlegend=False,
+                marker={"color": colour, "size": 9}, name=f"{shown_name}, kept", **shared,
             )  # fmt: skip
-    figure.update_xaxes(title_text="Epoch", row=2, col=1)
-    figure.update_layout(
-        template=graph_objects.layout.Template(layout={"colorway": _COLOURS}),
-        title="Learning curves",
-        legend={"orientation": "h", "y": -0.12},
-        margin={"l": 50, "r": 20, "t": 80, "b": 40},
-        hovermode="x unified",
-    )
-    return figure
+    drawn.update_xaxes(title_text="epoch", row=2, col=1)
+    drawn.update_yaxes(title_text="loss", row=1, col=1)
+    drawn.update_yaxes(title_text="accuracy", row=2, col=1)
+    return drawn
 
 
 def write_learning_curves(bundles: Sequence[Path], path: Path) -> None:
@@ -86,20 +117,18 @@ def write_learning_curves(bundles: Sequence[Path], path: Path) -> None:
     Raises
     ------
     BundleError
-        If a bundle lacks its card or history, or the page cannot be written.
+        If a bundle lacks its card or history.
+    ReportError
+        If the page cannot be written.
     """
-    page = learning_curves(bundles).to_html(include_plotlyjs=True, full_html=True, config={"responsive": True})
-    part = path.with_name(f".{path.name}.part")
-    try:
-        try:
-            part.write_text(page, encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise BundleError(
-            f"{path} cannot be written: {error.strerror}; make room for it, the models themselves are complete."
-        ) from None
+    drawn = learning_curves(bundles)
+    page = Page("Learning curves")
+    if drawn.data:
+        height = _CURVES_HEIGHT + _LEGEND_LINE * (len(bundles) // 4)
+        page.add_section("Loss and accuracy of each epoch", figure(drawn, _HOW_TO_READ_CURVES, height=height))
+    else:
+        page.add_section("Nothing to draw", text("None of these models was trained in two epochs or more."))
+    page.write(path)
 
 
 def confusion_matrix(bundle: Path) -> MatplotlibFigure:
@@ -120,52 +149,282 @@ def confusion_matrix(bundle: Path) -> MatplotlibFigure:
     BundleError
         If the bundle lacks its card or predictions.
     """
+    return confusion_picture(read_result(bundle))
+
+
+def confusion_picture(model: ModelResult) -> MatplotlibFigure:
+    """Draw the confusion matrix of a model for a paper.
+
+    Parameters
+    ----------
+    model : ModelResult
+        The model.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Rows are true genres, columns are predicted ones; the title names model, protocol and accuracy.
+    """
     from matplotlib.figure import Figure
-    from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score
+    from sklearn.metrics import ConfusionMatrixDisplay
 
-    card = _card(bundle)
-    classes = card["classes"]
-    rows = _read_csv(bundle, "predictions.csv", ("track", "label", *(f"p({name})" for name in classes)))
-    votes = rows.groupby(["track", "label"])[[f"p({name})" for name in classes]].mean()
-    predicted = [classes[k] for k in votes.to_numpy().argmax(axis=1)]
-    truth = votes.index.get_level_values("label").tolist()
-
-    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
-    axes = figure.add_subplot()
-    ConfusionMatrixDisplay.from_predictions(
-        truth, predicted, labels=classes, xticks_rotation=45, cmap="cividis", colorbar=False, ax=axes
+    count = len(model.classes)
+    numbered = count <= _NUMBERED_CLASSES
+    side = min(4.0 + (0.36 if numbered else 0.16) * count, 20.0)
+    drawn = Figure(figsize=(side + (0.0 if numbered else 0.8), side), layout="constrained")
+    axes = drawn.add_subplot()
+    confusion, names = model.confusion(), [_plain(name, _LABEL_LETTERS) for name in model.classes]
+    display = ConfusionMatrixDisplay(confusion, display_labels=names)
+    display.plot(
+        include_values=numbered, xticks_rotation=45 if numbered else 90, cmap="cividis", colorbar=not numbered, ax=axes
     )
-    right = int(accuracy_score(truth, predicted, normalize=False))
-    protocol = card["protocol"]
-    leaky = ", leaky" if protocol["leaky"] else ""
-    axes.set_title(
-        f"{card['name']}: {right} of {len(truth)} test tracks right ({right / len(truth):.2f})\n"
-        f"protocol: {protocol['name']}{leaky}"
-    )
+    right, asked = int(confusion.trace()), int(confusion.sum())
+    name = _plain(model.name, _TITLE_LETTERS)
+    between = " " if len(name) <= _LINE_LETTERS else "\n"
+    axes.set_title(f"{name}:{between}{right} of {asked} test tracks right ({right / asked:.2f})\n{_protocol(model)}")
     axes.set(xlabel="predicted", ylabel="true")
-    for label in axes.get_xticklabels():
-        label.set_horizontalalignment("right")
-        label.set_rotation_mode("anchor")
-    return figure
+    if numbered:
+        for tick in axes.get_xticklabels():
+            tick.set_horizontalalignment("right")
+            tick.set_rotation_mode("anchor")
+    else:
+        axes.tick_params(labelsize=7)
+    return drawn
 
 
-def _card(bundle: Path) -> dict[str, Any]:
-    try:
-        card: dict[str, Any] = json.loads((bundle / "card.json").read_text(encoding="utf-8"))
-        if not {"name", "classes", "protocol", "training"} <= card.keys():
-            raise ValueError
-    except (OSError, ValueError, AttributeError):
-        raise BundleError(f"{bundle} has no readable card.json; name the folder of a trained model.") from None
-    return card
+def confusion_figure(model: ModelResult) -> PlotlyFigure:
+    """Draw the confusion matrix of a model for a page.
+
+    Parameters
+    ----------
+    model : ModelResult
+        The model.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Rows are true genres, columns are predicted ones.
+    """
+    from plotly.graph_objects import Figure
+
+    # Names may be alike once they are shortened, so they are not the coordinates.
+    places, names = list(range(len(model.classes))), [label(name, _LABEL_LETTERS) for name in model.classes]
+    drawn = Figure()
+    drawn.add_heatmap(
+        z=model.confusion().tolist(),
+        x=places,
+        y=places,
+        customdata=[[[true, answer] for answer in names] for true in names],
+        hovertemplate="%{z} × %{customdata[0]}, answered %{customdata[1]}<extra></extra>",
+        texttemplate="%{z}" if len(places) <= _NUMBERED_CLASSES else "",
+        colorscale="Cividis",
+        showscale=len(places) > _NUMBERED_CLASSES,
+        xgap=1,
+        ygap=1,
+    )
+    ticks = {"tickmode": "array", "tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}
+    drawn.update_xaxes(title_text="predicted", tickangle=-45 if len(places) <= _NUMBERED_CLASSES else -90, **ticks)
+    drawn.update_yaxes(title_text="true", autorange="reversed", **ticks)
+    return drawn
 
 
-def _read_csv(bundle: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
+def curves_picture(model: ModelResult) -> MatplotlibFigure | None:
+    """Draw the learning curve of a model for a paper.
 
-    # Genres and tracks are text, also those named 1980 or NA.
-    text = dict.fromkeys(("item", "track", "label", "predicted"), str)
-    try:
-        table = pd.read_csv(bundle / name, dtype=text, keep_default_na=False)
-        return table[list(columns)]
-    except (OSError, ValueError, KeyError):
-        raise BundleError(f"{bundle} has no readable {name}; train the model again.") from None
+    Parameters
+    ----------
+    model : ModelResult
+        The model.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        Loss and accuracy of each epoch; None if the model was not trained in epochs.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    history = model.history
+    if history is None:
+        return None
+    drawn = Figure(figsize=(7.2, 3.4), layout="constrained")
+    panels: Sequence[Axes] = drawn.subplots(1, 2)
+    for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
+        axes.plot(history["epoch"], history[quantity], linestyle=":", color=PALETTE[8], label="training")
+        axes.plot(history["epoch"], history[f"val_{quantity}"], color=PALETTE[0], label="validation")
+        if model.best_epoch in set(history["epoch"]):
+            axes.axvline(model.best_epoch, color=PALETTE[6], linewidth=1, linestyle="--", label="kept")
+        axes.set(xlabel="epoch", ylabel=quantity)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False)
+    drawn.suptitle(f"{_plain(model.name, _TITLE_LETTERS)}, {_protocol(model)}", fontsize=11)
+    return drawn
+
+
+def accuracy_picture(models: Sequence[ModelResult], title: str) -> MatplotlibFigure:
+    """Draw the test accuracy of several models with its 95 % interval, for a paper.
+
+    Parameters
+    ----------
+    models : sequence of ModelResult
+        Models that were measured on the same test tracks, the first on top.
+    title : str
+        Protocol and number of test tracks.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line a model.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    drawn = Figure(figsize=(7.2, 1.5 + 0.3 * len(models)), layout="constrained")
+    axes = drawn.add_subplot()
+    for kind in dict.fromkeys(model.kind for model in models):
+        mine = [(place, model.scores.tracks.accuracy) for place, model in enumerate(models) if model.kind == kind]
+        values = [accuracy.value for _, accuracy in mine]
+        ends = [
+            [accuracy.value - accuracy.low for _, accuracy in mine],
+            [accuracy.high - accuracy.value for _, accuracy in mine],
+        ]
+        # The interval of resampled tracks may end a rounding error on the wrong side of the figure.
+        ends = [[max(0.0, end) for end in side] for side in ends]
+        axes.errorbar(
+            values, [place for place, _ in mine], xerr=ends, linestyle="none", capsize=3,
+            marker=_MARKERS.get(kind, _OTHER_MARKER)[0], color=_COLOURS.get(kind, _OTHER_COLOUR),
+            label=_plain(kind_name(kind), _TITLE_LETTERS),
+        )  # fmt: skip
+    for place, model in enumerate(models):
+        value = model.scores.tracks.accuracy.value
+        axes.annotate(f"{value:.3f}", (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+    axes.set_yticks(range(len(models)), [_plain(model.name, 36) + _early(model) for model in models], fontsize=9)
+    axes.set_ylim(len(models) - 0.4, -0.6)
+    explained = " (*: training ended early)" if any(model.interrupted for model in models) else ""
+    axes.set_xlabel(f"test accuracy by track, 95 % interval{explained}")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8))
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    drawn.suptitle(_plain(title, 80), fontsize=11)
+    if len({model.kind for model in models}) > 1:
+        drawn.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return drawn
+
+
+def accuracy_figure(models: Sequence[ModelResult]) -> PlotlyFigure:
+    """Draw the test accuracy of several models with its 95 % interval, for a page.
+
+    Parameters
+    ----------
+    models : sequence of ModelResult
+        Models that were measured on the same test tracks, the first on top.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A line a model; a star marks trainings that were ended early.
+    """
+    from plotly.graph_objects import Figure
+
+    drawn = Figure()
+    for kind in dict.fromkeys(model.kind for model in models):
+        mine = [(place, model) for place, model in enumerate(models) if model.kind == kind]
+        accuracies = [model.scores.tracks.accuracy for _, model in mine]
+        drawn.add_scatter(
+            x=[accuracy.value for accuracy in accuracies],
+            y=[place for place, _ in mine],
+            error_x={
+                "array": [accuracy.high - accuracy.value for accuracy in accuracies],
+                "arrayminus": [accuracy.value - accuracy.low for accuracy in accuracies],
+                "thickness": 2,
+            },
+            mode="markers",
+            marker={
+                "size": 10,
+                "color": _COLOURS.get(kind, _OTHER_COLOUR),
+                "symbol": _MARKERS.get(kind, _OTHER_MARKER)[1],
+            },
+            name=label(kind_name(kind)),
+            text=[f"{label(shown_name(model))}: {model.scores.tracks.accuracy}" for _, model in mine],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    names = [label(model.name, 22) + _early(model) for model in models]
+    drawn.update_xaxes(title_text="test accuracy by track")
+    drawn.update_yaxes(
+        tickmode="array", tickvals=list(range(len(models))), ticktext=names, range=[len(models) - 0.5, -0.5],
+        zeroline=False,
+    )  # fmt: skip
+    return drawn
+
+
+def png(drawn: MatplotlibFigure) -> bytes:
+    """Render a figure.
+
+    Parameters
+    ----------
+    drawn : matplotlib.figure.Figure
+        The figure.
+
+    Returns
+    -------
+    bytes
+        A PNG file, the same for the same figure.
+    """
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # A script that the font lacks shows as boxes, and the page beside it has the name.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        drawn.savefig(file, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.08, metadata={"Software": None})
+    return file.getvalue()
+
+
+def kind_name(kind: str) -> str:
+    """Say what a kind of model is called.
+
+    Parameters
+    ----------
+    kind : str
+        Kind, as it stands on cards.
+
+    Returns
+    -------
+    str
+        A few words.
+
+    Examples
+    --------
+    >>> kind_name("cnn"), kind_name("ensemble")
+    ('picture network (CNN)', 'ensemble')
+    """
+    return KIND_NAMES.get(kind, kind)
+
+
+def shown_name(model: ModelResult) -> str:
+    """Name a model, and say if its training was ended early.
+
+    Parameters
+    ----------
+    model : ModelResult
+        The model.
+
+    Returns
+    -------
+    str
+        Its name.
+    """
+    return f"{model.name} (interrupted)" if model.interrupted else model.name
+
+
+def _early(model: ModelResult) -> str:
+    return " *" if model.interrupted else ""
+
+
+def _protocol(model: ModelResult) -> str:
+    fold = f", {model.fold}" if model.fold else ""
+    return f"protocol: {_plain(model.protocol + fold, _TITLE_LETTERS)}{', LEAKY' if model.leaky else ''}"
+
+
+def _plain(name: str, most: int) -> str:
+    """Shorten a name, and keep matplotlib from reading dollars as formulas."""
+    return shortened(name, most).replace("$", r"\$")

@@ -1,5 +1,6 @@
-"""Arrays to model bundles: the dense variants, the network on pictures, one fit loop, the bundle."""
+"""Arrays to model bundles: the dense variants, the network on pictures, the baselines, one fit loop, the bundle."""
 
+from audio_genre.training.baselines import BASELINES, BaselineVariant, plan_baseline, train_baseline
 from audio_genre.training.bundle import Bundle, load_bundle
 from audio_genre.training.cnn import CnnSettings, plan_cnn, train_cnn
 from audio_genre.training.crops import Augmentation
@@ -10,8 +11,10 @@ from audio_genre.training.tabular import plan_tabular, train_tabular
 from audio_genre.training.variants import VARIANTS, DenseVariant
 
 __all__ = [
+    "BASELINES",
     "VARIANTS",
     "Augmentation",
+    "BaselineVariant",
     "Bundle",
     "CnnSettings",
     "DenseVariant",
@@ -24,8 +27,10 @@ __all__ = [
     "TrainedModel",
     "TrainingPlan",
     "load_bundle",
+    "plan_baseline",
     "plan_cnn",
     "plan_tabular",
+    "train_baseline",
     "train_cnn",
     "train_tabular",
 ]

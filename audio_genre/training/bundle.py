@@ -1,13 +1,17 @@
-"""A trained model as a folder: the Keras model, a compact export, and a card that tells what it is.
+"""A trained model as a folder: the model, compact enough to predict with, and a card that tells what it is.
 
 ::
 
-    adam-4/
+    adam-4/                       a network
       model.keras       to train on
       model.tflite      to predict with LiteRT, without TensorFlow
       card.json         classes, recipe, window, training data and hash, protocol, metrics, versions, seed
       history.csv       one line a pass over the training rows
       predictions.csv   probabilities of every test row
+
+    random-forest/                a baseline
+      model.npz         to predict with NumPy alone
+      card.json, history.csv (a header only: there are no passes), predictions.csv
 
 Nothing in it is a pickle: reading a bundle runs no code from it. `model.keras` is only read to train on.
 """
@@ -27,10 +31,11 @@ import tempfile
 import threading
 import uuid
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -38,22 +43,37 @@ import audio_genre
 from audio_genre.datasets import Window
 from audio_genre.dsp import RECIPES, Recipe
 from audio_genre.errors import BundleError, ParameterError
-from audio_genre.training.card import CARD, FORMAT_VERSION, read_card
+from audio_genre.training.card import CARD, FORMAT_VERSION, LITERT, NUMPY, read_card
+from audio_genre.training.compact import ArrayModel, read_model
+from audio_genre.training.fit import EpochReport
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.training.fit import EpochReport
-
-KERAS_MODEL, COMPACT_MODEL = "model.keras", "model.tflite"
+KERAS_MODEL = "model.keras"
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"
 
 _AGREEMENT = 1e-5
-_PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "librosa", "ai-edge-litert")
+_PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "librosa", "ai-edge-litert", "xgboost")
+
+
+class Runner(Protocol):
+    """A compact model as a function from inputs to probabilities; safe to call from several threads."""
+
+    @property
+    def input_shape(self) -> list[int]:
+        """Shape of one input."""
+
+    @property
+    def output_shape(self) -> list[int]:
+        """Shape of one output."""
+
+    def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Return outputs, shape (n, *output_shape)."""
 
 
 class Bundle:
-    """A trained model that predicts with LiteRT, without TensorFlow.
+    """A trained model that predicts with LiteRT or NumPy, without what it was trained with.
 
     Get one from `load_bundle`, which checks what it reads.
 
@@ -63,8 +83,8 @@ class Bundle:
         Its folder.
     card : dict
         What ``card.json`` holds.
-    runner : callable
-        The compact model, from inputs to probabilities.
+    runner : Runner
+        The compact model.
 
     Attributes
     ----------
@@ -74,7 +94,7 @@ class Bundle:
         What ``card.json`` holds.
     """
 
-    def __init__(self, path: Path, card: dict[str, Any], runner: _Runner) -> None:
+    def __init__(self, path: Path, card: dict[str, Any], runner: Runner) -> None:
         self.path = path
         self.card = card
         self._runner = runner
@@ -89,7 +109,7 @@ class Bundle:
 
     @property
     def kind(self) -> str:
-        """What the model takes: ``"tabular"`` for rows of features, ``"cnn"`` for crops of pictures."""
+        """What the model takes: ``"tabular"`` and ``"baseline"`` take rows of features, ``"cnn"`` crops of pictures."""
         return str(self.card["kind"])
 
     @property
@@ -120,7 +140,7 @@ class Bundle:
     def predict(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Predict the probabilities of all classes.
 
-        Safe to call from several threads; they take turns.
+        Safe to call from several threads.
 
         Parameters
         ----------
@@ -173,19 +193,20 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     if not path.is_dir():
         raise BundleError(f"{path} is no model bundle: there is no such folder; train one with `audio-genre train`.")
     card = read_card(path)
+    # Cards had no such field before there was a choice.
+    compact = _FORMATS[card.get("format", LITERT)]
+    file = path / compact.file
     try:
-        model = (path / COMPACT_MODEL).read_bytes()
+        model = file.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path / COMPACT_MODEL} cannot be read: {error.strerror}; train the model again.") from None
+        raise BundleError(f"{file} cannot be read: {error.strerror}; train the model again.") from None
     if hashlib.sha256(model).hexdigest() != card["compact_sha256"]:
-        raise BundleError(
-            f"{path / COMPACT_MODEL} is damaged: it is not the file that its card was written for; train again."
-        )
+        raise BundleError(f"{file} is damaged: it is not the file that its card was written for; train again.")
     try:
-        runner = _Runner(model)
+        runner = compact.read(model)
     except (ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
-        raise BundleError(f"{path / COMPACT_MODEL} is damaged ({reason}); train the model again.") from None
+        raise BundleError(f"{file} is damaged ({reason}); train the model again.") from None
     expected = {"input": list(card["input_shape"]), "output": [len(card["classes"])]}
     found = {"input": runner.input_shape, "output": runner.output_shape}
     for side, shape in expected.items():
@@ -212,42 +233,48 @@ def write_bundle(
     ----------
     folder : Path
         Folder of the bundle; its parent must exist.
-    model : keras.Model
+    model : keras.Model or ArrayModel
         The trained model.
     card : dict
-        Fields of ``card.json``; format version and library versions are added.
+        Fields of ``card.json``; format, format version and library versions are added.
     check : tuple of np.ndarray, shapes (n, ...) and (n, n_classes)
-        Inputs of every class, and the probabilities that Keras gives; the compact export must agree.
+        Inputs of every class, and the probabilities that the library gives in which the model was trained; what is
+        written must agree.
     history : sequence of EpochReport
-        Lines of ``history.csv``.
+        Lines of ``history.csv``; none where a model is not trained in passes.
     predictions : iterable of sequence
         Rows of ``predictions.csv``, the header first.
 
     Raises
     ------
     BundleError
-        If the export differs from Keras by more than 1e-5 in any probability, or the folder cannot be written.
+        If the export differs from the library by more than 1e-5 in any probability, or the folder cannot be written.
     """
-    card = {"format_version": FORMAT_VERSION, **card, "versions": _versions()}
-    compact = _export(model, folder)
+    is_arrays = isinstance(model, ArrayModel)
+    name = NUMPY if is_arrays else LITERT
+    form = _FORMATS[name]
+    card = {"format_version": FORMAT_VERSION, **card, "format": name, "versions": _versions()}
+    compact = model.to_bytes() if is_arrays else _export(model, folder)
     card["compact_sha256"] = hashlib.sha256(compact).hexdigest()
     X, expected = check
-    difference = float(np.abs(_Runner(compact)(X) - expected).max())
+    difference = float(np.abs(form.read(compact)(X) - expected).max())
     if not difference <= _AGREEMENT:
         raise BundleError(
-            f"The compact export of {card['name']} differs from Keras by {difference:.2g} where {_AGREEMENT:g} is "
-            "allowed; please report this with the versions of keras, tensorflow and ai-edge-litert."
+            f"The compact export of {card['name']} differs from {form.trained_with} by {difference:.2g} where "
+            f"{_AGREEMENT:g} is allowed; please report this with the versions of {form.packages}."
         )
     unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.unfinished")
     replaced = unfinished.with_suffix(".replaced")
     try:
         unfinished.mkdir()
-        with warnings.catch_warnings():
-            # Keras reads its own variables in a way that NumPy 2 deprecates.
-            warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
-            model.save(unfinished / KERAS_MODEL)
-        (unfinished / COMPACT_MODEL).write_bytes(compact)
-        _write_csv(unfinished / HISTORY, [list(asdict(history[0])), *(asdict(report).values() for report in history)])
+        if not is_arrays:
+            with warnings.catch_warnings():
+                # Keras reads its own variables in a way that NumPy 2 deprecates.
+                warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+                model.save(unfinished / KERAS_MODEL)
+        (unfinished / form.file).write_bytes(compact)
+        header = [column.name for column in fields(EpochReport)]
+        _write_csv(unfinished / HISTORY, [header, *(asdict(report).values() for report in history)])
         _write_csv(unfinished / PREDICTIONS, predictions)
         (unfinished / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if folder.exists():
@@ -262,7 +289,7 @@ def write_bundle(
         shutil.rmtree(replaced, ignore_errors=True)
 
 
-class _Runner:
+class _LiteRTRunner:
     """A LiteRT interpreter as a function from inputs to outputs; threads take turns."""
 
     def __init__(self, model: bytes) -> None:
@@ -285,6 +312,24 @@ class _Runner:
         with self._lock:
             outputs: NDArray[np.float32] = self._run(**{self._input: X})[self._output]
         return outputs
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A kind of compact model: its file, who reads it, and what it must agree with."""
+
+    file: str
+    read: Callable[[bytes], Runner]
+    trained_with: str
+    packages: str
+
+
+_FORMATS = MappingProxyType(
+    {
+        LITERT: _Format("model.tflite", _LiteRTRunner, "Keras", "keras, tensorflow and ai-edge-litert"),
+        NUMPY: _Format("model.npz", read_model, "the library that trained it", "scikit-learn, xgboost and numpy"),
+    }
+)
 
 
 def _export(model: Any, folder: Path) -> bytes:

@@ -17,6 +17,9 @@ CARD = "card.json"
 FORMAT_VERSION = 1
 """Version of the layout of a bundle; a later one is refused."""
 
+LITERT, NUMPY = "litert", "numpy"
+"""What runs a compact model; a card without the field ``format`` means the first."""
+
 _MOST_SECONDS = 86400
 
 
@@ -55,6 +58,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         )
     for field, (is_valid, rule) in _FIELDS.items():
         _require(file, card, field, is_valid, rule)
+    if "format" in card:
+        _require(file, card, "format", lambda name: name in (LITERT, NUMPY), f"{LITERT} or {NUMPY}")
     for field, (is_valid, rule) in _FIELDS_OF_KIND.get(card["kind"], {}).items():
         _require(file, card, field, is_valid, rule)
     if card["recipe"] is not None:
@@ -157,9 +162,11 @@ _FIELDS = MappingProxyType(
     }
 )
 
+_FEATURES = (lambda value: _are_names(value, 1), "a list of one or more texts, each once")
 _FIELDS_OF_KIND = MappingProxyType(
     {
-        "tabular": {"features": (lambda value: _are_names(value, 1), "a list of one or more texts, each once")},
+        "tabular": {"features": _FEATURES},
+        "baseline": {"features": _FEATURES},
         "cnn": {"pictures": (_is_representation, "an object with a name and frames_per_column")},
     }
 )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _BLOCK = 512
 
 
+# Layer that holds the probabilities of every member.
+_MEMBERS = "members"
 _AUGMENTATION = Augmentation(
     band_shift=4, level=6.0, time_masks=2, time_mask_columns=16, band_masks=2, band_mask_bands=16
 )
@@ -41,6 +43,8 @@ class CnnSettings:
 
     Attributes
     ----------
+    members : int
+        Networks that are trained side by side on the same crops, each with its own loss; their mean is the answer.
     filters : tuple of int
         Filters of each block.
     dropout : float
@@ -57,6 +61,7 @@ class CnnSettings:
         Optimiser, batches and stopping rule.
     """
 
+    members: int = 3
     filters: tuple[int, ...] = (16, 32, 64, 128)
     dropout: float = 0.4
     crop_seconds: float = 6.0
@@ -89,17 +94,25 @@ class CnnSettings:
         inputs = keras.Input((len(mean), columns), name="levels")
         x = layers.Normalization(axis=1, mean=mean, variance=variance, name="normalisation")(inputs)
         x = layers.Reshape((len(mean), columns, 1), name="channel")(x)
+        members = [self._member(keras, x, member, classes) for member in range(1, self.members + 1)]
+        together = layers.Concatenate(axis=1, name=_MEMBERS)(members)
+        return keras.Model(inputs, keras.ops.mean(together, axis=1), name=CnnLearner.name)
+
+    def _member(self, keras: Any, x: Any, member: int, classes: int) -> Any:
+        """Add one network; its probabilities have the shape (n, 1, classes)."""
+        layers = keras.layers
         for number, filters in enumerate(self.filters, start=1):
-            x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolution_{number}")(x)
-            x = layers.BatchNormalization(name=f"batch_normalisation_{number}")(x)
-            x = layers.Activation("relu", name=f"activation_{number}")(x)
+            name = f"{number}_of_{member}"
+            x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolution_{name}")(x)
+            x = layers.BatchNormalization(name=f"batch_normalisation_{name}")(x)
+            x = layers.Activation("relu", name=f"activation_{name}")(x)
             if number < len(self.filters):
-                x = layers.MaxPooling2D(2, padding="same", name=f"pooling_{number}")(x)
-        x = layers.Concatenate(name="over_time")([keras.ops.mean(x, axis=2), keras.ops.max(x, axis=2)])
-        x = layers.Flatten(name="bands_and_filters")(x)
-        x = layers.Dropout(self.dropout, name="dropout")(x)
-        outputs = layers.Dense(classes, activation="softmax", name="genre")(x)
-        return keras.Model(inputs, outputs, name=CnnLearner.name)
+                x = layers.MaxPooling2D(2, padding="same", name=f"pooling_{name}")(x)
+        x = layers.Concatenate(name=f"over_time_of_{member}")([keras.ops.mean(x, axis=2), keras.ops.max(x, axis=2)])
+        x = layers.Flatten(name=f"bands_and_filters_of_{member}")(x)
+        x = layers.Dropout(self.dropout, name=f"dropout_of_{member}")(x)
+        x = layers.Dense(classes, activation="softmax", name=f"genre_of_{member}")(x)
+        return layers.Reshape((1, classes), name=f"member_{member}")(x)
 
 
 # The variance of a band that is nearly always empty would blow its noise up.
@@ -183,6 +196,8 @@ class CnnLearner(Learner):
         FitResult
             History and best pass.
         """
+        from audio_genre.training.backend import import_keras
+
         train, validation = (
             CropExamples(
                 self.dataset,
@@ -191,11 +206,14 @@ class CnnLearner(Learner):
                 self._columns,
                 self.cnn.augmentation,
                 self.cnn.crops_per_pass,
+                self.cnn.members,
             )
             for rows in (split.train, split.validation)
         )
+        # The same weights, seen before the mean is taken.
+        members = import_keras().Model(model.input, model.get_layer(_MEMBERS).output, name=model.name)
         return fit(
-            model,
+            members,
             train,
             validation,
             self.cnn.fit,

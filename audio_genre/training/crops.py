@@ -159,6 +159,8 @@ class CropExamples:
         How crops are varied where they are shuffled.
     passes : int
         Crops of each picture in one pass of training.
+    members : int
+        Networks that learn from every crop; each has its own copy of the targets.
     """
 
     pictures: Pictures
@@ -167,6 +169,7 @@ class CropExamples:
     columns: int
     augmentation: Augmentation
     passes: int = 1
+    members: int = 1
 
     def __len__(self) -> int:
         return self.passes * len(self.rows)
@@ -188,7 +191,7 @@ class CropExamples:
         ------
         inputs : np.ndarray, shape (n, bands, columns), float32
             Crops.
-        targets : np.ndarray, shape (n, classes), float32
+        targets : np.ndarray, shape (n, members, classes), float32
             Target probabilities.
         """
         targets = np.eye(len(self.pictures.classes), dtype=np.float32)
@@ -196,10 +199,14 @@ class CropExamples:
             order = np.concatenate([rng.permutation(len(self.rows)) for _ in range(self.passes)])
             for chosen in np.array_split(order, -(-len(order) // size)):
                 varied = [self.augmentation.crop(self.pictures.pixels(self.rows[k]), self.columns, rng) for k in chosen]
-                yield self.augmentation.mix(np.stack(varied), targets[self.y[chosen]], rng)
+                mixed, wanted = self.augmentation.mix(np.stack(varied), targets[self.y[chosen]], rng)
+                yield mixed, self._for_members(wanted)
             return
         for crops, owners in crops_of(self.pictures, self.rows, self.columns, size, overlap=False):
-            yield crops, targets[self.y[owners]]
+            yield crops, self._for_members(targets[self.y[owners]])
+
+    def _for_members(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.repeat(targets[:, np.newaxis], self.members, axis=1)
 
 
 def crops_of(

@@ -71,7 +71,7 @@ class EpochReport:
     epoch : int
         Number of the pass, from 1.
     loss, accuracy : float
-        On the training rows, with dropout and noise, averaged while the weights changed.
+        On the training rows, with dropout and augmentation, averaged while the weights changed.
     val_loss, val_accuracy : float
         On the validation rows, after the pass.
     seconds : float
@@ -231,7 +231,7 @@ def fit(
     settings : FitSettings
         Optimiser, batches, stopping rule.
     seed : int
-        Seed of the order of the mini-batches and of augmentation; initial weights, dropout and noise follow `set_seed`.
+        Seed of the order of the mini-batches and of augmentation; initial weights and dropout follow `set_seed`.
     progress : callable, optional
         Called after each pass, see `Progress`.
     checkpoint : Checkpoint, optional

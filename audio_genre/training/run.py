@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ SEEDS = 2**32
 """Seeds are below this."""
 
 _ALL = "all"
-# Rows of each class on which the compact export is compared with Keras.
+# Rows of each class on which the compact export is compared with the library that trained the model.
 _CHECKED_ROWS = 20
 
 
@@ -128,6 +128,19 @@ class Learner(ABC):
     def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return inputs of the model, one or more a row, on which its compact export is checked."""
 
+    def set_seed(self, seed: int) -> None:
+        """Seed the global generators that `build` and `fit` draw from: those of Keras, unless a learner has others."""
+        set_seed(seed)
+
+    def check(self, model: Any, X: NDArray[np.float32]) -> NDArray[Any]:
+        """Return what the library in which the model was trained answers to `inputs`, shape (n, classes)."""
+        probabilities: NDArray[Any] = model.predict(X, batch_size=len(X), verbose=0)
+        return probabilities
+
+    def exported(self, model: Any) -> Any:
+        """Return what is written: a Keras model as it is, any other as an `ArrayModel`."""
+        return model
+
     @abstractmethod
     def card(self) -> dict[str, Any]:
         """Return what the card of this kind of model holds besides what every card does."""
@@ -162,7 +175,7 @@ class TrainedModel:
     epochs : int
         Passes over the training rows.
     best_epoch : int
-        The pass whose weights the model has.
+        The pass whose weights the model has; 0 where a model is not trained in passes.
     seconds : float
         Time of the fit.
     interrupted : bool
@@ -189,7 +202,7 @@ class TrainedModel:
 
 @dataclass(frozen=True, eq=False)
 class TrainingPlan:
-    """Trainings that were checked and have not begun; get one from `plan_tabular` or `plan_cnn`.
+    """Trainings that were checked and have not begun; get one from `plan_tabular`, `plan_cnn` or `plan_baseline`.
 
     Attributes
     ----------
@@ -240,9 +253,14 @@ class TrainingPlan:
         return {name: number for name, number in passes.items() if number}
 
     def train(
-        self, progress: Progress | None = None, *, resume: bool = False, tensorboard: Path | None = None
+        self,
+        progress: Progress | None = None,
+        *,
+        resume: bool = False,
+        tensorboard: Path | None = None,
+        finished: Callable[[TrainedModel], None] | None = None,
     ) -> list[TrainedModel]:
-        """Load TensorFlow, train the models and write their bundles.
+        """Load what the models need, train them and write their bundles.
 
         Parameters
         ----------
@@ -252,6 +270,8 @@ class TrainingPlan:
             Whether to go on with what an interrupted training of the same settings has left.
         tensorboard : Path, optional
             Folder that receives a log for TensorBoard, in a sub-folder a model.
+        finished : callable, optional
+            Called after each bundle with its model.
 
         Returns
         -------
@@ -275,6 +295,8 @@ class TrainingPlan:
                     None if tensorboard is None else tensorboard / run.name,
                 )
                 trained.append(run.train(self.models_dir, options))
+                if finished is not None:
+                    finished(trained[-1])
                 if trained[-1].interrupted:
                     break
         except KeyboardInterrupt:
@@ -465,7 +487,7 @@ class Run:
         learner, split, dataset = self.learner, self.split, self.learner.dataset
         y = np.searchsorted(dataset.classes, dataset.labels)
 
-        set_seed(self.seed)
+        learner.set_seed(self.seed)
         model = learner.build(split)
         model.name = self._folder(models, interrupted=False).name
         result = learner.fit(model, split, y, self.seed, options)
@@ -482,9 +504,9 @@ class Run:
         X = learner.inputs(checked)
         write_bundle(
             folder,
-            model,
+            learner.exported(model),
             self._card(folder.name, result, scores),
-            check=(X, model.predict(X, batch_size=len(X), verbose=0)),
+            check=(X, learner.check(model, X)),
             history=result.history,
             predictions=_predictions(dataset, split.test, predicted["test"]),
         )

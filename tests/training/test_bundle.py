@@ -44,7 +44,7 @@ def test_files(trained: Path) -> None:
 def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     card = json.loads((trained / "card.json").read_text(encoding="utf-8"))
     assert card["format_version"] == 1
-    assert (card["name"], card["kind"]) == ("adam-4", "tabular")
+    assert (card["name"], card["kind"], card["format"]) == ("adam-4", "tabular", "litert")
     assert card["classes"] == ["calm", "loud", "odd"]
     assert card["recipe"] == {"name": "gtzan57-v1", "parameters": GTZAN57.parameters()}
     assert card["features"] == list(GTZAN57.feature_names)
@@ -114,6 +114,14 @@ def test_properties(trained: Path) -> None:
     assert repr(loaded) == f"Bundle({str(trained)!r}, 3 classes)"
 
 
+def test_cards_from_before_there_was_a_choice_of_formats(copy: Path, clips: Table) -> None:
+    expected = load_bundle(copy).predict(clips.X)
+    card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
+    del card["format"]
+    (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    np.testing.assert_array_equal(load_bundle(copy).predict(clips.X), expected)
+
+
 def test_threads_take_turns(trained: Path, clips: Table) -> None:
     loaded = load_bundle(trained)
     expected = loaded.predict(clips.X)
@@ -169,6 +177,14 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "nothing but depth": (put("card.json", b"[" * 100_000), "is malformed: it is not JSON"),
     "no version": (change(format_version=True), "the field 'format_version' must be a whole number from 1"),
     "the future": (change(format_version=2), "has format version 2 and this version of audio-genre reads up to 1"),
+    "another format": (change(format="pickle"), "the field 'format' must be litert or numpy"),
+    "no format": (change(format=None), "the field 'format' must be litert or numpy"),
+    "a list of formats": (change(format=["numpy"]), "the field 'format' must be litert or numpy"),
+    "a format without its file": (change(format="numpy"), "model.npz cannot be read"),
+    "a baseline without features": (
+        change(kind="baseline", features=[]),
+        "the field 'features' must be a list of one or more texts",
+    ),
     "classes of another type": (change(classes="rock"), "the field 'classes' must be a list of two or more texts"),
     "no metrics": (change(metrics=None), "the field 'metrics' must be an object"),
     "one class too many": (
@@ -246,7 +262,18 @@ def bundle_or_none(read: Callable[[Path], Any], folder: Path) -> Any:
     return None
 
 
-CARD_FIELDS = ("format_version", "name", "kind", "classes", "recipe", "features", "window", "input_shape", "protocol")
+CARD_FIELDS = (
+    "format_version",
+    "format",
+    "name",
+    "kind",
+    "classes",
+    "recipe",
+    "features",
+    "window",
+    "input_shape",
+    "protocol",
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)

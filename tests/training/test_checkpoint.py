@@ -26,7 +26,7 @@ def data() -> tuple[ArrayExamples, ArrayExamples]:
 def run(
     checkpoint: Checkpoint | None, *, stop_after: int | None = None, settings: FitSettings = SETTINGS
 ) -> tuple[Any, FitResult]:
-    """Fit a network with dropout and noise, and press Ctrl-C after a pass."""
+    """Fit a network with dropout, and press Ctrl-C after a pass."""
 
     def stop(name: str, epochs: int, report: EpochReport) -> None:
         if report.epoch == stop_after:

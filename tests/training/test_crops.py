@@ -123,9 +123,10 @@ def test_shuffled_examples_take_every_picture_once_a_pass() -> None:
     X, targets = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert X.shape == (8, 4, 8)
     assert X.dtype == targets.dtype == np.float32
+    assert targets.shape == (8, 1, 2)
     owners = (X[:, 0, 0] // 100).astype(int)
     assert sorted(owners.tolist()) == [0, 0, 1, 1, 1, 1, 2, 2]
-    assert targets.argmax(axis=1).tolist() == [1 if owner == 1 else 0 for owner in owners]
+    assert targets[:, 0].argmax(axis=1).tolist() == [1 if owner == 1 else 0 for owner in owners]
 
 
 def test_examples_in_order_are_untouched_whatever_the_augmentation() -> None:
@@ -134,7 +135,7 @@ def test_examples_in_order_are_untouched_whatever_the_augmentation() -> None:
     X, targets = (np.concatenate(parts) for parts in zip(*examples.batches(2, None), strict=True))
     expected = [cut_crops(pictures.pixels(k), 8, overlap=False) for k in (2, 0, 1)]
     np.testing.assert_array_equal(X, np.concatenate(expected))
-    assert targets.argmax(axis=1).tolist() == [0] * (len(expected[0]) + len(expected[1])) + [1] * len(expected[2])
+    assert targets[:, 0].argmax(axis=1).tolist() == [0] * (len(expected[0]) + len(expected[1])) + [1] * len(expected[2])
 
 
 def test_the_same_seed_gives_the_same_batches() -> None:

@@ -1,0 +1,109 @@
+"""``audio-genre compare``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audio_genre.cli.console import (
+    SOME_FAILED,
+    ProgressLine,
+    complain,
+    counted,
+    guarded,
+    print_json,
+    printable,
+    shown,
+    table_lines,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from audio_genre.evaluation.compare import Comparison, Section
+
+_NAMES_SHOWN = 5
+
+
+@guarded("stopped; there is no complete report.")
+def compare(
+    models_dir: Annotated[
+        Path, typer.Argument(metavar="MODELS_DIR", help="Folder with trained models, each in a folder of its own.")
+    ],
+    report_dir: Annotated[
+        Path,
+        typer.Argument(metavar="REPORT_DIR", help="Folder that receives the report; one that is there is replaced."),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print everything that metrics.json holds as one JSON object.")
+    ] = False,
+) -> None:
+    """Compare trained models: accuracy with intervals, confusion, paired tests, what is hard, what is leak.
+
+    Exit status: 0 all models compared, 1 some could not be read, 2 there is nothing to compare.
+    """
+    from audio_genre.evaluation.compare import compare as compare_models
+
+    with ProgressLine("comparing", "steps") as line:
+        found = compare_models(models_dir, report_dir, progress=line.update)
+    if found.skipped:
+        more = f" and {len(found.skipped) - _NAMES_SHOWN} more" if len(found.skipped) > _NAMES_SHOWN else ""
+        tell(f"No model in {', '.join(found.skipped[:_NAMES_SHOWN])}{more}.")
+    if as_json:
+        print_json(json.loads((found.report.parent / "metrics.json").read_text(encoding="utf-8")))
+    else:
+        for text in summary_lines(found):
+            typer.echo(printable(text))
+    for sentence in found.broken:
+        complain(sentence)
+    if found.broken:
+        raise typer.Exit(SOME_FAILED)
+
+
+def summary_lines(found: Comparison) -> list[str]:
+    """Put a comparison into tables, one for each group of models that can be ranked.
+
+    Parameters
+    ----------
+    found : Comparison
+        What was found.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
+    lines: list[str] = []
+    for section in found.sections:
+        lines += [*_section_lines(section), ""]
+    for each in found.repeats:
+        leaky = "LEAKY " if each.leaky else ""
+        lines.append(
+            f"{each.variant} on {each.data}, {leaky}protocol {each.protocol}, {counted(each.accuracy.runs, 'run')}: "
+            f"{each.accuracy.accuracy}, spread {each.accuracy.spread:.3f}"
+        )
+    lines += [str(leak) for leak in found.leaks]
+    return [*lines, f"report: {shown(found.report)}"]
+
+
+def _section_lines(section: Section) -> list[str]:
+    by_row = any(model.by_row for model in section.models)
+    header = ["model", "kind", "validation", "test, 95 % interval", "macro-F1"]
+    if by_row:
+        header.insert(4, "test by row")
+    rows = []
+    for model in section.models:
+        tracks = model.scores.tracks
+        row = [
+            f"{model.name} (interrupted)" if model.interrupted else model.name,
+            model.kind,
+            "-" if model.validation is None else f"{model.validation:.3f}",
+            str(tracks.accuracy),
+            f"{tracks.macro_f1.value:.3f}",
+        ]
+        if by_row:
+            row.insert(4, f"{model.scores.rows.accuracy.value:.3f}")
+        rows.append(row)
+    return [section.title, *table_lines(header, rows), *map(str, section.tests)]

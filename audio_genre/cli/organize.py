@@ -1,0 +1,302 @@
+"""``audio-genre organize``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audio_genre.cli.console import (
+    NOTHING_DONE,
+    SOME_FAILED,
+    ProgressLine,
+    counted,
+    guarded,
+    print_json,
+    printable,
+    shown,
+    table_lines,
+)
+
+if TYPE_CHECKING:
+    from audio_genre.library import OrganizeReport, UndoReport
+
+_FAILURES_SHOWN = 20
+_GENRE_LETTERS = 40
+
+
+@guarded("stopped; what was done is kept, run the same command again to go on.")
+def organize(
+    music_dir: Annotated[Path, typer.Argument(metavar="MUSIC_DIR", help="Folder of music, with any sub-folders.")],
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", "-m", help="Folder of a trained model, such as models/adam-4.", show_default=False),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="the cores there are")
+    ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, metavar="P", help="Below this confidence, a genre is unknown.")
+    ] = 0.0,
+    genres: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GENRE,...", help='Genres, or "unknown", that get playlists and tags.', show_default="all"
+        ),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply/--dry-run", help="Write playlists, tags and what lies in MUSIC_DIR, or show them.")
+    ] = False,
+    playlists: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the playlists.", show_default="MUSIC_DIR/playlists"),
+    ] = None,
+    no_playlists: Annotated[bool, typer.Option("--no-playlists", help="Make no playlists.")] = False,
+    write_tags: Annotated[
+        bool, typer.Option("--write-tags", help="Write the genre into files that have none (extra: tags).")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over the genre of files that have one.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Give files whose tags were written back as they were, to the byte.")
+    ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Table of all files; written at once unless it lies in MUSIC_DIR.", show_default=False
+        ),
+    ] = None,
+    database: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where answers, and what tags replaced, are kept.",
+            show_default="one for each library in your data folder",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+) -> None:
+    """Sort a music library by genre: a summary, playlists, a table, tags.
+
+    Files are always listened to, and answers kept outside of MUSIC_DIR, so that a second run takes up new and changed
+    files only, and one that was stopped goes on. Nothing is written in MUSIC_DIR, and no playlist or tag anywhere,
+    without --apply; until then it is shown.
+
+    Exit status: 0 all done, 1 some files failed, 2 nothing could be done, 130 stopped with Ctrl-C.
+    """
+    if undo:
+        _undo(music_dir, database, apply=apply, as_json=as_json)
+        return
+    if model is None:
+        raise typer.BadParameter("a model is needed: --model FOLDER, such as models/adam-4.")
+    if no_playlists and playlists is not None:
+        raise typer.BadParameter("--playlists and --no-playlists exclude each other; give one of the two.")
+    from audio_genre.library import organize as run
+
+    with ProgressLine("listening", "files") as line:
+        report = run(
+            music_dir,
+            model=model,
+            jobs=jobs,
+            database=database,
+            min_confidence=min_confidence,
+            genres=None if genres is None else _split(genres, model),
+            playlists=False if no_playlists else True if playlists is None else playlists,
+            csv=csv,
+            write_tags=write_tags,
+            overwrite=overwrite,
+            apply=apply,
+            progress=_Shown(line),
+        )
+    if as_json:
+        print_json(_as_json(report))
+    else:
+        for text in report_lines(report):
+            typer.echo(text)
+    if report.answered == 0:
+        raise typer.Exit(NOTHING_DONE)
+    has_refused = any(playlist.action == "refuse" for playlist in report.playlists)
+    if report.failed or report.left_out or has_refused or (report.tags and report.tags.refused):
+        raise typer.Exit(SOME_FAILED)
+
+
+def report_lines(report: OrganizeReport) -> list[str]:
+    """Put what was done into words.
+
+    Parameters
+    ----------
+    report : OrganizeReport
+        What was done.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
+    kept = f", {report.kept} known before" if report.kept else ""
+    lines = [
+        f"{counted(report.found, 'audio file')}: {report.classified} classified by {printable(report.model)} in "
+        f"{report.seconds:.1f} s{kept}."
+    ]
+    if report.genres:
+        rows = [
+            (_short(line.genre), str(line.tracks), f"{100 * line.share:.1f} %", _clock(line.seconds))
+            for line in report.genres
+        ]
+        lines += table_lines(("genre", "tracks", "share", "time"), rows)
+    if report.failed:
+        hint = "" if report.csv else "; --csv FILE lists them"
+        lines.append(f"{counted(report.failed, 'file')} could not be used{hint}.")
+    lines += _playlist_lines(report)
+    if report.csv is not None:
+        lines.append(f"{'Table' if report.csv_written else 'Would write the table'}: {_path(report.csv)}")
+    if report.tags is not None:
+        tags = report.tags
+        verb = "Genre written" if report.applied else "Would write the genre"
+        lines.append(
+            f"{verb} into {counted(tags.written, 'file')}; {tags.unchanged} have this genre, {tags.has_genre} another "
+            f"one, {tags.refused} cannot be tagged."
+        )
+    if not report.applied and (report.playlists or report.tags or (report.csv and not report.csv_written)):
+        lines.append("Nothing was written into the library; run with --apply to do it.")
+    return lines
+
+
+def _playlist_lines(report: OrganizeReport) -> list[str]:
+    verbs = {
+        "write": "" if report.applied else "would be written, ",
+        "keep": "up to date, ",
+        "remove": "removed, " if report.applied else "would be removed, ",
+        "refuse": "left as it is, ",
+    }
+    return [
+        f"  {_path(playlist.path)}: {verbs[playlist.action]}{counted(playlist.tracks, 'track')}"
+        for playlist in report.playlists
+    ]
+
+
+def _undo(music_dir: Path, database: Path | None, *, apply: bool, as_json: bool) -> None:
+    from audio_genre.library import undo_tags
+
+    with ProgressLine("restoring", "files") as line:
+        report = undo_tags(music_dir, database=database, apply=apply, progress=_Shown(line))
+    if as_json:
+        print_json(_undo_as_json(report))
+    elif apply:
+        typer.echo(f"{counted(report.restored, 'file')} given back as before; {report.refused} left as they are.")
+    else:
+        typer.echo(f"Would give {counted(report.restored, 'file')} back as before; {report.refused} left as they are.")
+        typer.echo("Nothing was written into the library; run with --apply to do it.")
+    if report.restored == 0:
+        raise typer.Exit(NOTHING_DONE)
+    if report.refused:
+        raise typer.Exit(SOME_FAILED)
+
+
+class _Shown:
+    """Shows the progress of a run on a progress line."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line = line
+        self._todo = self._done = self._failed = self._told = 0
+
+    def planned(self, found: int, todo: int) -> None:
+        self._todo = todo
+        self._line.update(0, todo, f"{found - todo} known before" if found > todo else "")
+
+    def done(self, path: str) -> None:  # noqa: ARG002
+        self._done += 1
+        self._show()
+
+    def failed(self, path: str, reason: str) -> None:
+        self._told += 1
+        if self._told <= _FAILURES_SHOWN:
+            self._line.note(f"{path} {reason}.")
+        elif self._told == _FAILURES_SHOWN + 1:
+            self._line.note("More files failed; the rest is only counted.")
+        if self._done < self._todo:
+            self._done += 1
+            self._failed += 1
+            self._show()
+
+    def note(self, sentence: str) -> None:
+        self._line.note(sentence)
+
+    def tagged(self, done: int, total: int) -> None:
+        self._line.update(done, total, "tags")
+
+    def _show(self) -> None:
+        self._line.update(self._done, self._todo, f"{self._failed} failed" if self._failed else "")
+
+
+def _split(genres: str, model: Path) -> list[str]:
+    """Split a list of genres; one whose name has a comma is given alone."""
+    from audio_genre.training.card import read_card
+
+    if genres in read_card(model)["classes"]:
+        return [genres]
+    return [genre for genre in (part.strip() for part in genres.split(",")) if genre]
+
+
+def _short(genre: str) -> str:
+    text = printable(genre)
+    return text if len(text) <= _GENRE_LETTERS else text[: _GENRE_LETTERS - 1] + "…"
+
+
+def _path(path: Path) -> str:
+    return printable(str(shown(path)))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def _as_json(report: OrganizeReport) -> dict[str, Any]:
+    return {
+        "music_dir": str(report.music_dir),
+        "database": str(report.database),
+        "model": report.model,
+        "found": report.found,
+        "classified": report.classified,
+        "kept": report.kept,
+        "failed": report.failed,
+        "genres": [
+            {
+                "genre": line.genre,
+                "tracks": line.tracks,
+                "share": round(line.share, 6),
+                "seconds": round(line.seconds, 3),
+            }
+            for line in report.genres
+        ],
+        "playlists": [
+            {"path": str(playlist.path), "tracks": playlist.tracks, "action": playlist.action}
+            for playlist in report.playlists
+        ],
+        "left_out": report.left_out,
+        "csv": None if report.csv is None else {"path": str(report.csv), "written": report.csv_written},
+        "tags": None
+        if report.tags is None
+        else {
+            "written": report.tags.written,
+            "unchanged": report.tags.unchanged,
+            "has_genre": report.tags.has_genre,
+            "refused": report.tags.refused,
+        },
+        "applied": report.applied,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _undo_as_json(report: UndoReport) -> dict[str, Any]:
+    return {
+        "music_dir": str(report.music_dir),
+        "database": str(report.database),
+        "restored": report.restored,
+        "refused": report.refused,
+        "applied": report.applied,
+    }

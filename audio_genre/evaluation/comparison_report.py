@@ -1,0 +1,400 @@
+"""Write down what a comparison found: the page, pictures for papers, figures as JSON, predictions as CSV."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio_genre.errors import ReportError
+from audio_genre.evaluation.compare import FIGURES, Comparison, Section
+from audio_genre.evaluation.page import Block, Cell, Page, details, figure, note, shortened, table, text, write_whole
+from audio_genre.evaluation.plots import (
+    accuracy_figure,
+    accuracy_picture,
+    confusion_figure,
+    confusion_picture,
+    curves_figure,
+    curves_picture,
+    kind_name,
+    png,
+    shown_name,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from audio_genre.evaluation.results import ModelResult
+
+_METRICS = "metrics.json"
+_WRONG_SHOWN = 30
+# So many models have a column each in the list of what all get wrong; more are counted.
+_COLUMNS_SHOWN = 4
+_NAME_LETTERS = 60
+_LEAKY_WARNING = (
+    "LEAKY: this protocol deals rows, so that rows of one track may be learned from and tested on. Such figures say "
+    "little about music that a model has not heard; they stand here because published results are often of this kind."
+)
+
+
+def write_report(found: Comparison, folder: Path, begin: Callable[[str], None]) -> None:
+    """Write everything; the page comes last.
+
+    Parameters
+    ----------
+    found : Comparison
+        What was found.
+    folder : Path
+        Folder of the report; it is made if need be.
+    begin : callable
+        Told what is drawn, before it is.
+
+    Raises
+    ------
+    ReportError
+        If something cannot be written.
+    """
+    pictures = dict(_pictures(found, begin))
+    page = comparison_page(found)
+    metrics = json.dumps({**found.as_json(), "figures": sorted(pictures)}, indent=1, allow_nan=False)
+    figures = folder / FIGURES
+    try:
+        figures.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"{figures} cannot be made a folder: {error.strerror}; choose another one.") from None
+    outdated = _earlier_pictures(folder) - pictures.keys()
+    for name, data in pictures.items():
+        write_whole(figures / name, data)
+    write_whole(folder / "predictions.csv", _predictions(found))
+    write_whole(folder / "wrong_by_all.csv", _wrong_by_all(found))
+    write_whole(folder / _METRICS, f"{metrics}\n".encode())
+    page.write(found.report)
+    for name in outdated:
+        (figures / name).unlink(missing_ok=True)
+
+
+def comparison_page(found: Comparison) -> Page:
+    """Put a comparison on a page.
+
+    Parameters
+    ----------
+    found : Comparison
+        What was found.
+
+    Returns
+    -------
+    Page
+        The page.
+    """
+    count = len(found.models)
+    page = Page(
+        "Comparison of genre models",
+        f"{count} model{'' if count == 1 else 's'}, measured on test tracks that they were neither trained nor tuned "
+        "on, except where it says LEAKY. Figures are by track: each track has one answer, the class with the highest "
+        "mean probability over its rows.",
+    )
+    page.add_section("What can be compared", *_overview(found))
+    for section in found.sections:
+        page.add_section(section.title, *_section_blocks(section))
+    if found.repeats:
+        page.add_section("Other seeds, other folds: how steady the figures are", *_repeats_blocks(found))
+    if found.leaks:
+        page.add_section("LEAKY against honest: what a leak is worth", *_leak_blocks(found))
+    page.add_section(
+        "How this was measured",
+        text(
+            "Intervals are 95 % percentile bootstrap intervals over test tracks (Efron and Tibshirani, An introduction "
+            "to the bootstrap, 1993): they tell how much other test tracks would change a figure, not how much another "
+            "training would.",
+            "Models are ordered, and chosen for tests, by their accuracy over the validation tracks. Test figures "
+            "choose nothing: picking the best of many by its test figure flatters it.",
+            "Paired tests are exact McNemar tests: of the tracks on which two models differ, each should win half if "
+            "neither is better (McNemar, Note on the sampling error of the difference between correlated proportions "
+            "or percentages, Psychometrika 12(2), 1947). With several tests on the same tracks, p is multiplied by "
+            "their number (Bonferroni).",
+            "metrics.json has all figures of this page, predictions.csv every prediction, wrong_by_all.csv the whole "
+            "list of what all models get wrong, and the folder figures the pictures for papers.",
+        ),
+    )
+    return page
+
+
+def _overview(found: Comparison) -> list[Block]:
+    blocks = [
+        text(
+            "Models are ranked only among those that were measured under one protocol on the same test tracks. Each "
+            "such group has a section of its own."
+        )
+    ]
+    if found.broken:
+        blocks.append(note(f"Left out, because they cannot be read: {' '.join(found.broken)}", warning=True))
+    if found.skipped:
+        blocks.append(note(f"Folders without a model: {', '.join(found.skipped)}."))
+    early = [model.name for model in found.models if model.interrupted]
+    if early:
+        blocks.append(note(f"Trainings that were ended early: {', '.join(early)}.", warning=True))
+    rows: list[Sequence[Cell]] = []
+    for section in found.sections:
+        best = section.best()
+        top = best[0] if best else section.models[0]
+        rows.append(
+            [
+                section.title,
+                len(section.models),
+                shortened(top.name, _NAME_LETTERS),
+                str(top.scores.tracks.accuracy),
+                ", ".join(map(kind_name, section.kinds)),
+            ]
+        )
+    header = ["measured under", "models", "best by validation", "its test accuracy, 95 % interval", "kinds"]
+    blocks.append(table(header, rows, "Groups of models; figures of different groups cannot be ranked"))
+    return blocks
+
+
+def _section_blocks(section: Section) -> Iterator[Block]:
+    leaky = "LEAKY: " if section.leaky else ""
+    first = section.models[0]
+    if section.leaky:
+        yield note(_LEAKY_WARNING, warning=True)
+    yield text(
+        f"Protocol {first.protocol}: {section.description or 'no description'}. Always answering the most frequent "
+        f"class would be right in {section.chance:.3f} of the test tracks."
+    )
+    yield _accuracy_table(section)
+    early = (
+        " A star marks trainings that were ended early." if any(model.interrupted for model in section.models) else ""
+    )
+    if len(section.models) > 1:
+        yield figure(
+            accuracy_figure(section.models),
+            f"{leaky}Test accuracy by track with its 95 % interval, {section.title}. Intervals that overlap do not "
+            "prove that models are equal: they were tested on the same tracks, and the paired tests below use that."
+            f"{early}",
+            height=130 + 26 * len(section.models),
+        )
+    best = section.best()
+    if len(best) > 1:
+        yield _kinds_table(best, section, leaky)
+    for test in section.tests:
+        yield text(f"{test.first} and {test.second}, {test.chosen}. {test}")
+    if len(section.models) > 1:
+        yield _wrong_block(section, leaky)
+    for model in section.models:
+        yield _model_block(model, leaky)
+
+
+def _accuracy_table(section: Section) -> Block:
+    by_row = any(model.by_row for model in section.models)
+    header = ["model", "kind", "trained on", "validation", "test accuracy, 95 % interval", "macro-F1, 95 % interval"]
+    if by_row:
+        header.insert(5, "test accuracy by row")
+    rows = []
+    for model in section.models:
+        row: list[Cell] = [
+            shortened(shown_name(model), _NAME_LETTERS),
+            kind_name(model.kind),
+            shortened(model.data, _NAME_LETTERS),
+            model.validation,
+            str(model.scores.tracks.accuracy),
+            str(model.scores.tracks.macro_f1),
+        ]
+        if by_row:
+            row.insert(5, str(model.scores.rows.accuracy))
+        rows.append(row)
+    return table(header, rows, f"{section.title}; by track, ordered by validation accuracy")
+
+
+def _kinds_table(best: Sequence[ModelResult], section: Section, leaky: str) -> Block:
+    rows: list[Sequence[Cell]] = [
+        ["model", *(shortened(shown_name(model), _NAME_LETTERS) for model in best)],
+        ["trained on", *(shortened(model.data, _NAME_LETTERS) for model in best)],
+        ["test accuracy by track", *(str(model.scores.tracks.accuracy) for model in best)],
+    ]
+    if any(model.by_row for model in best):
+        rows.append(["test accuracy by row", *(str(model.scores.rows.accuracy) for model in best)])
+    rows.append(["macro-F1 by track", *(str(model.scores.tracks.macro_f1) for model in best)])
+    header = ["", *(kind_name(model.kind) for model in best)]
+    return table(header, rows, f"{leaky}The best of each kind by validation accuracy, {section.title}")
+
+
+def _wrong_block(section: Section, leaky: str) -> Block:
+    wrong = section.wrong_by_all()
+    first, count = section.models[0], len(section.models)
+    everyone = "both models" if count == 2 else f"all {count} models"
+    heading = f"{leaky}Test tracks that {everyone} get wrong: {len(wrong)} of {len(first.tracks)}"
+    if not len(wrong):
+        return text(f"{heading}.")
+    columns = count <= _COLUMNS_SHOWN
+    header = ["track", "true", *([shortened(model.name) for model in section.models] if columns else ["answers"])]
+    rows = []
+    for k in wrong[:_WRONG_SHOWN]:
+        answers = [str(model.answers[k]) for model in section.models]
+        counted = ", ".join(f"{shortened(name)} × {number}" for name, number in Counter(answers).most_common())
+        names = [shortened(answer) for answer in answers] if columns else [counted]
+        rows.append([shortened(str(first.tracks[k]), _NAME_LETTERS), shortened(str(first.labels[k])), *names])
+    rest = f"; the first {_WRONG_SHOWN} of {len(wrong)}, all are in wrong_by_all.csv" if len(wrong) > len(rows) else ""
+    return details(heading, table(header, rows, f"{leaky}What they answered, {section.title}{rest}"))
+
+
+def _model_block(model: ModelResult, leaky: str) -> Block:
+    where = f"protocol {model.protocol}{f', {model.fold}' if model.fold else ''}"
+    heading = f"{leaky}{shown_name(model)}, {where}: report, confusion matrix, learning curve"
+    report: list[Sequence[Cell]] = [
+        [shortened(name), each["precision"], each["recall"], each["f1"], int(each["support"])]
+        for name, each in model.per_class().items()
+    ]
+    blocks = [
+        table(
+            ["class", "precision", "recall", "F1", "test tracks"], report, f"{leaky}Classes of {model.name}, {where}"
+        ),
+        figure(
+            confusion_figure(model),
+            f"{leaky}Confusion matrix of {model.name}, {where}: test tracks by true class (lines) and answer "
+            f"(columns); {int(model.confusion().trace())} of {len(model.tracks)} right.",
+            height=min(300 + 24 * len(model.classes), 1400),
+        ),
+    ]
+    if model.pooled:
+        blocks.insert(0, text(f"The test tracks of {', '.join(model.pooled)} put together, each tested once."))
+    if model.history is not None:
+        blocks.append(
+            figure(
+                curves_figure([(model.name, model.history, model.best_epoch)]),
+                f"{leaky}Learning curve of {model.name}, {where}: loss and accuracy of each epoch, over rows; the dot "
+                "marks the epoch that was kept.",
+                height=480,
+            )
+        )
+    elif not model.pooled:
+        blocks.append(text("It was not trained in epochs, so it has no learning curve."))
+    return details(heading, *blocks)
+
+
+def _repeats_blocks(found: Comparison) -> Iterator[Block]:
+    yield text(
+        "The same training with other seeds or on other folds. The spread is the standard deviation over the runs; it "
+        "holds what other weights at the start and other splits change. The interval comes from resampling tracks, "
+        "each with all its answers."
+    )
+    for leaky in (False, True):
+        rows: list[Sequence[Cell]] = []
+        for each in found.repeats:
+            if each.leaky != leaky:
+                continue
+            accuracy = each.accuracy
+            early = f", {each.interrupted} interrupted" if each.interrupted else ""
+            rows.append(
+                [
+                    shortened(each.variant, _NAME_LETTERS),
+                    kind_name(each.kind),
+                    shortened(each.data, _NAME_LETTERS),
+                    f"{'LEAKY ' if leaky else ''}{each.protocol}",
+                    f"{accuracy.runs}{early}",
+                    ", ".join(map(str, each.seeds)),
+                    len(each.folds) or None,
+                    f"{accuracy.accuracy.value:.3f} ± {accuracy.spread:.3f}",
+                    f"[{accuracy.accuracy.low:.3f}, {accuracy.accuracy.high:.3f}]",
+                    f"{each.macro_f1:.3f} ± {each.macro_f1_spread:.3f}",
+                ]
+            )
+        if rows:
+            header = [
+                "variant", "kind", "trained on", "protocol", "runs", "seeds", "folds", "test accuracy, mean ± spread",
+                "95 % interval", "macro-F1, mean ± spread",
+            ]  # fmt: skip
+            yield table(header, rows, f"{'LEAKY: repeated' if leaky else 'Repeated'} trainings, by track")
+
+
+def _leak_blocks(found: Comparison) -> Iterator[Block]:
+    yield text(
+        "The same variant on the same table, with rows dealt at random (LEAKY) and with every track on one side. The "
+        "two were tested on different rows, so small gaps may be chance; a large one is the leak."
+    )
+    yield table(
+        ["variant", "trained on", "by row, LEAKY", "by row, honest", "gap", "by track, LEAKY", "by track, honest"],
+        [
+            [
+                shortened(leak.variant, _NAME_LETTERS),
+                shortened(leak.data, _NAME_LETTERS),
+                leak.leaky_rows,
+                leak.rows,
+                f"{leak.gap:+.3f}",
+                leak.leaky_tracks,
+                leak.tracks,
+            ]
+            for leak in found.leaks
+        ],
+        "Mean test accuracy under a LEAKY protocol and under the honest one",
+    )
+    yield text(*(f"{leak}" for leak in found.leaks))
+
+
+def _pictures(found: Comparison, begin: Callable[[str], None]) -> Iterator[tuple[str, bytes]]:
+    """Yield names and contents of the pictures for papers."""
+    taken: set[str] = set()
+
+    def named(what: str, name: str) -> str:
+        stem = f"{what}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:100].strip('-.') or 'model'}"
+        number, free = 1, stem
+        # Names that differ in upper and lower case alone are one file on some systems.
+        while free.lower() in taken:
+            number += 1
+            free = f"{stem}_{number}"
+        taken.add(free.lower())
+        return f"{free}.png"
+
+    for section in found.sections:
+        yield named("accuracy", section.identifier), png(accuracy_picture(section.models, section.title))
+        for model in section.models:
+            begin(f"drawing {model.name}")
+            yield named("confusion", model.name), png(confusion_picture(model))
+            curves = curves_picture(model)
+            begin(f"drawing {model.name}")
+            if curves is not None:
+                yield named("learning", model.name), png(curves)
+
+
+def _earlier_pictures(folder: Path) -> set[str]:
+    """Return the names of the pictures that an earlier report has written here."""
+    try:
+        names = json.loads((folder / _METRICS).read_text(encoding="utf-8"))["figures"]
+        return {name for name in names if re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.png", name)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _predictions(found: Comparison) -> bytes:
+    """Return every prediction of every model: its row's own, and that of its track."""
+    import pandas as pd
+
+    tables = []
+    for model in found.models:
+        answer = dict(zip(model.tracks.tolist(), model.answers.tolist(), strict=True))
+        rows = model.rows.copy()
+        rows.insert(4, "track_predicted", [answer[track] for track in model.row_tracks.tolist()])
+        rows.insert(0, "leaky", model.leaky)
+        rows.insert(0, "protocol", model.protocol)
+        rows.insert(0, "model", model.name)
+        tables.append(rows)
+    return _csv(pd.concat(tables, ignore_index=True))
+
+
+def _wrong_by_all(found: Comparison) -> bytes:
+    """Return the tracks that all models of a section get wrong, a line a model."""
+    import pandas as pd
+
+    lines = [
+        [section.title, model.tracks[k], model.labels[k], model.name, model.answers[k], f"{model.confidence[k]:.4f}"]
+        for section in found.sections
+        if len(section.models) > 1
+        for k in section.wrong_by_all()
+        for model in section.models
+    ]
+    return _csv(pd.DataFrame(lines, columns=["section", "track", "label", "model", "predicted", "confidence"]))
+
+
+def _csv(rows: pd.DataFrame) -> bytes:
+    return rows.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace")

@@ -1,0 +1,169 @@
+"""One file of a library to an answer; runs in worker processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import stat
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from audio_genre.audio import read_header
+from audio_genre.errors import AudioError, AudioGenreError, BundleError
+from audio_genre.extraction.plan import is_unread
+from audio_genre.library.records import Answer, Failure
+
+if TYPE_CHECKING:
+    from audio_genre.inference.classifier import Classification, Classifier
+
+_LONGEST_TITLE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifySettings:
+    """What is the same for all files of a run.
+
+    Attributes
+    ----------
+    music_dir : Path
+        The library's folder.
+    bundle : Path
+        Folder of the model.
+    model : str
+        The model's `model_identity` when the run began.
+    """
+
+    music_dir: Path
+    bundle: Path
+    model: str
+
+
+def model_identity(card: dict[str, Any]) -> str:
+    """Return what tells whether an answer is one of this model.
+
+    Parameters
+    ----------
+    card : dict
+        The model's card; the hash of its network stands in it, and so does all else that answers depend on.
+
+    Returns
+    -------
+    str
+        Name and hash.
+
+    Examples
+    --------
+    >>> model_identity({"name": "adam-4", "compact_sha256": "0"})[:12]
+    'adam-4 45582'
+    """
+    return f"{card['name']} {hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:32]}"
+
+
+def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
+    """Tell the genre of one file; whatever is wrong with it comes back as a result.
+
+    Parameters
+    ----------
+    path : str
+        Its path below the library's folder.
+    settings : ClassifySettings
+        What is the same for all files.
+
+    Returns
+    -------
+    Answer or Failure
+        The result.
+
+    Raises
+    ------
+    BundleError
+        If the model cannot be used, or is another than when the run began.
+    """
+    file = settings.music_dir / path
+    try:
+        before = file.stat()
+        size, mtime_ns = before.st_size, before.st_mtime_ns
+        # Opening a pipe or a device could wait for ever.
+        if not stat.S_ISREG(before.st_mode):
+            return Failure(size, mtime_ns, "is not a regular file")
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        return Failure(-1, 0, f"cannot be read: {error.strerror}", retry=True)
+    if is_unread(path):
+        suffix = PurePosixPath(path).suffix
+        return Failure(size, mtime_ns, f"is in a format that is not read ({suffix}); convert it to flac or wav")
+    classifier = _classifier(settings.bundle, settings.model)
+    try:
+        classification = classifier.classify(file)
+        seconds, title = _describe(file)
+        after = file.stat()
+    except AudioError as error:
+        return Failure(size, mtime_ns, error.reason)
+    except AudioGenreError:
+        raise
+    except OSError as error:
+        return Failure(size, mtime_ns, f"cannot be read: {error.strerror}", retry=True)
+    except Exception as error:
+        # One file must never spoil a run, whatever it makes a library do.
+        return Failure(size, mtime_ns, f"cannot be processed: {type(error).__name__}: {error}")
+    if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
+        return Failure(size, mtime_ns, "changed while it was listened to", retry=True)
+    return as_answer(classification, size=size, mtime_ns=mtime_ns, seconds=seconds, title=title)
+
+
+def as_answer(
+    classification: Classification, *, size: int, mtime_ns: int, seconds: float | None = None, title: str | None = None
+) -> Answer:
+    """Turn a classifier's answer into what is kept.
+
+    Parameters
+    ----------
+    classification : Classification
+        The classifier's answer.
+    size, mtime_ns : int
+        Size and time of change of the file.
+    seconds : float, optional
+        Length of the audio.
+    title : str, optional
+        Artist and title.
+
+    Returns
+    -------
+    Answer
+        What is kept.
+    """
+    fields = {field.name: getattr(classification, field.name) for field in dataclasses.fields(classification)}
+    return Answer(
+        size,
+        mtime_ns,
+        fields["genre"],
+        float(fields["confidence"]),
+        fields["probabilities"],
+        fields.get("reason"),
+        seconds,
+        title,
+    )
+
+
+@lru_cache(maxsize=1)
+def _classifier(bundle: Path, model: str) -> Classifier:
+    from audio_genre.inference.classifier import Classifier
+
+    classifier = Classifier(bundle)
+    if model_identity(classifier.bundle.card) != model:
+        raise BundleError(f"{bundle} was changed while the library was organized; run the same command again.")
+    return classifier
+
+
+def _describe(file: Path) -> tuple[float | None, str | None]:
+    """Return the length in seconds, and artist and title, as far as the file tells."""
+    try:
+        seconds, texts = read_header(file)
+    except AudioError:
+        return None, None
+    named = [text for text in (texts.get(name, "").strip() for name in ("artist", "title")) if text]
+    return seconds, " - ".join(named)[:_LONGEST_TITLE] if texts.get("title", "").strip() else None

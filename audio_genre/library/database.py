@@ -1,0 +1,581 @@
+"""What is known of a library: a SQLite database with one writer, in which every answer is kept at once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from audio_genre.errors import LibraryError
+from audio_genre.extraction.plan import Clip
+from audio_genre.extraction.storage import NO_SPACE_CODES, NoSpaceError, why_no_space
+from audio_genre.library.records import UNKNOWN, Answer, Entry, Failure, FileState, TagRecord
+
+_APPLICATION = 0x61674C69
+_VERSION = 1
+_LOCK_TIMEOUT_SECONDS = 1.0
+_TELL_EVERY = 1000
+_MOST_LOSSES = 2
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+    path BLOB PRIMARY KEY,                 -- below the library's folder; names need not be valid text
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    genre BLOB,                            -- NULL where there is no answer
+    confidence REAL,
+    probabilities TEXT,
+    reason TEXT,                           -- why the genre is unknown
+    seconds REAL,
+    title TEXT,
+    error TEXT,                            -- why there is no answer
+    retry INTEGER NOT NULL,
+    losses INTEGER NOT NULL                -- how often in a row its worker died
+);
+CREATE TABLE IF NOT EXISTS tags (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    path BLOB NOT NULL,
+    genre BLOB NOT NULL,
+    is_settled INTEGER NOT NULL,
+    part BLOB NOT NULL,
+    sha256_before TEXT NOT NULL,
+    size_before INTEGER NOT NULL,
+    mtime_ns_before INTEGER NOT NULL,
+    sha256_after TEXT,
+    size_after INTEGER,
+    mtime_ns_after INTEGER,
+    delta BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS tags_path ON tags (path);
+CREATE TABLE IF NOT EXISTS notes (name BLOB PRIMARY KEY, value TEXT NOT NULL);
+"""
+# What is there lies in a temporary table, which SQLite moves to a file as it grows.
+_SEEN_SCHEMA = """
+CREATE TEMP TABLE seen (
+    path BLOB PRIMARY KEY,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    losses INTEGER NOT NULL DEFAULT 0,
+    todo INTEGER NOT NULL DEFAULT 1
+);
+"""
+_RESULTS = (
+    "SELECT path, a.size AS size, a.mtime_ns AS mtime_ns, genre, confidence, probabilities, reason, seconds, title, "
+    "error, CASE WHEN confidence < :bar THEN :unknown ELSE genre END AS decided "
+    "FROM seen JOIN answers AS a USING (path) WHERE model = :model"
+)
+_TAG_COLUMNS = (
+    "number, path, genre, is_settled, part, sha256_before, size_before, mtime_ns_before, sha256_after, size_after, "
+    "mtime_ns_after, delta"
+)
+
+
+class Database:
+    """The database of one library, locked for as long as it is open.
+
+    Parameters
+    ----------
+    path : Path
+        The database, made if it does not exist.
+
+    Raises
+    ------
+    LibraryError
+        If another run holds it, if it is damaged or another program's, or if it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+        with self._told():
+            self._db = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None)
+        try:
+            with self._told():
+                # Held alone, the database needs no shared memory, and so works on network file systems too.
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._refuse_foreign()
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute("BEGIN IMMEDIATE")
+                for statement in _SCHEMA.split(";\n")[:-1]:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
+                self._db.execute(f"PRAGMA user_version = {_VERSION}")
+                self._db.execute("COMMIT")
+                self._db.executescript(_SEEN_SCHEMA)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A statement that is still being read, by an iterator that some traceback holds, would keep the lock.
+        for cursor in self._cursors:
+            cursor.close()
+        self._db.close()
+
+    def see(self, clips: Iterable[Clip], model: str) -> Iterator[tuple[int, int]]:
+        """Take in which files are there, and find out which are to be listened to.
+
+        Parameters
+        ----------
+        clips : iterable of Clip
+            The audio files of the library.
+        model : str
+            Identity of the model.
+
+        Yields
+        ------
+        tuple of int
+            How many files were found so far, and how many of them are to be listened to; the last one counts all.
+        """
+        found = todo = 0
+        with self._at_once():
+            for clip in clips:
+                path = _encoded(clip.path)
+                with self._told():
+                    row = self._db.execute(
+                        "SELECT size = ? AND mtime_ns = ?, model = ?, retry, losses FROM answers WHERE path = ?",
+                        (clip.size, clip.mtime_ns, model, path),
+                    ).fetchone()
+                    is_same, is_by_model, retry, losses = row or (False, False, False, 0)
+                    is_todo = not (is_same and is_by_model) or bool(retry)
+                    self._db.execute(
+                        "INSERT INTO seen (path, size, mtime_ns, losses, todo) VALUES (?, ?, ?, ?, ?)",
+                        (path, clip.size, clip.mtime_ns, losses if is_same else 0, is_todo),
+                    )
+                found += 1
+                todo += is_todo
+                if found % _TELL_EVERY == 0:
+                    yield found, todo
+        yield found, todo
+
+    def todo(self) -> Iterator[str]:
+        """Yield the files to be listened to; those that killed a worker come last.
+
+        Yields
+        ------
+        str
+            Path below the library's folder.
+        """
+        for (path,) in self._rows("SELECT path FROM seen WHERE todo ORDER BY losses, path", {}):
+            yield _decoded(path)
+
+    def record(self, path: str, model: str, result: Answer | Failure) -> None:
+        """Keep a file's result instead of what was kept of it.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the library's folder.
+        model : str
+            Identity of the model.
+        result : Answer or Failure
+            The result.
+        """
+        values: tuple[object, ...]
+        if isinstance(result, Answer):
+            values = (
+                _encoded_genre(result.genre),
+                result.confidence,
+                json.dumps(dict(result.probabilities)),
+                _valid(result.reason),
+                result.seconds,
+                _valid(result.title),
+                None,
+                False,
+                0,
+            )
+        else:
+            values = (*[None] * 6, _valid(result.reason), result.retry, 0)
+        self._keep(path, result.size, result.mtime_ns, model, values)
+
+    def record_loss(self, path: str, model: str, how: str) -> str:
+        """Keep that a worker died of a file; it is tried once more in the next run, and then no more.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the library's folder.
+        model : str
+            Identity of the model.
+        how : str
+            How the worker died.
+
+        Returns
+        -------
+        str
+            What is wrong, to be read after the path.
+        """
+        with self._told():
+            size, mtime_ns, losses = self._db.execute(
+                "SELECT size, mtime_ns, losses FROM seen WHERE path = ?", (_encoded(path),)
+            ).fetchone()
+        losses += 1
+        again = losses < _MOST_LOSSES
+        left = "the next run tries once more" if again else "it is left alone until it changes"
+        times = "" if again else f" {losses} times"
+        reason = f"could not be finished: its worker process died{times} ({how}); {left}"
+        self._keep(path, size, mtime_ns, model, (*[None] * 6, reason, again, losses))
+        return reason
+
+    def _keep(self, path: str, size: int, mtime_ns: int, model: str, values: tuple[object, ...]) -> None:
+        with self._told():
+            self._db.execute(
+                "INSERT OR REPLACE INTO answers (path, size, mtime_ns, model, genre, confidence, probabilities, "
+                "reason, seconds, title, error, retry, losses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (_encoded(path), size, mtime_ns, _valid(model), *values),
+            )
+
+    def summary(self, model: str, bar: float) -> list[tuple[str | None, int, float]]:
+        """Count the files of each genre.
+
+        Parameters
+        ----------
+        model : str
+            Identity of the model.
+        bar : float
+            Confidence below which a genre is unknown.
+
+        Returns
+        -------
+        list of tuple
+            Genre, number of files, seconds; None for files without an answer.
+        """
+        query = f"SELECT decided, count(*), total(seconds) FROM ({_RESULTS}) GROUP BY decided ORDER BY 2 DESC, 1"
+        return [
+            (None if genre is None else _decoded_genre(genre), count, seconds)
+            for genre, count, seconds in self._rows(query, _parameters(model, bar))
+        ]
+
+    def entries(self, model: str, bar: float, genre: str | None = None) -> Iterator[Entry]:
+        """Yield files in the order of their paths.
+
+        Parameters
+        ----------
+        model : str
+            Identity of the model.
+        bar : float
+            Confidence below which a genre is unknown.
+        genre : str, optional
+            Only those of this genre, which may be unknown; by default all, also those without an answer.
+
+        Yields
+        ------
+        Entry
+            One file.
+        """
+        parameters = _parameters(model, bar)
+        where = ""
+        if genre is not None:
+            where = " WHERE decided = :genre"
+            parameters["genre"] = _encoded_genre(genre)
+        for row in self._rows(f"SELECT * FROM ({_RESULTS}){where} ORDER BY path", parameters):
+            yield _entry(row, bar)
+
+    def read_note(self, name: str) -> str | None:
+        """Return what was written under a name.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+
+        Returns
+        -------
+        str or None
+            The value.
+        """
+        with self._told():
+            row = self._db.execute("SELECT value FROM notes WHERE name = ?", (_encoded(name),)).fetchone()
+        return None if row is None else str(row[0])
+
+    def write_note(self, name: str, value: str) -> None:
+        """Write a value under a name.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+        value : str
+            The value.
+        """
+        with self._told():
+            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (_encoded(name), value))
+
+    def be_durable(self) -> None:
+        """From now on have what is written survive a loss of power: users' files are about to change."""
+        with self._told():
+            self._db.execute("PRAGMA synchronous = FULL")
+
+    def begin_tag(self, path: str, genre: str, part: str, before: FileState) -> int:
+        """Keep that a tag is about to be written.
+
+        Parameters
+        ----------
+        path : str
+            Path of the file below the library's folder.
+        genre : str
+            The genre.
+        part : str
+            Name of the file beside it that the new content is prepared in.
+        before : FileState
+            The file as it is.
+
+        Returns
+        -------
+        int
+            Number of the record.
+        """
+        with self._told():
+            cursor = self._db.execute(
+                "INSERT INTO tags (path, genre, is_settled, part, sha256_before, size_before, mtime_ns_before, delta) "
+                "VALUES (?, ?, 0, ?, ?, ?, ?, x'')",
+                (_encoded(path), _encoded_genre(genre), _encoded(part), before.sha256, before.size, before.mtime_ns),
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def ready_tag(self, number: int, after: FileState, delta: bytes) -> None:
+        """Keep what a file will be with its tag, and what gives the former content back.
+
+        Parameters
+        ----------
+        number : int
+            Number of the record.
+        after : FileState
+            The file with the tag.
+        delta : bytes
+            What makes the former content out of that.
+        """
+        with self._told():
+            self._db.execute(
+                "UPDATE tags SET sha256_after = ?, size_after = ?, mtime_ns_after = ?, delta = ? WHERE number = ?",
+                (after.sha256, after.size, after.mtime_ns, delta, number),
+            )
+
+    def settle_tag(self, number: int) -> None:
+        """Keep that a tag is in its file.
+
+        Parameters
+        ----------
+        number : int
+            Number of the record.
+        """
+        with self._at_once(), self._told():
+            self._db.execute("UPDATE tags SET is_settled = 1 WHERE number = ?", (number,))
+            path, *states = self._db.execute(
+                "SELECT path, size_before, mtime_ns_before, size_after, mtime_ns_after FROM tags WHERE number = ?",
+                (number,),
+            ).fetchone()
+            self._follow(path, *states)
+
+    def begin_undo(self, number: int, part: str) -> None:
+        """Keep that a tag is about to be taken back.
+
+        Parameters
+        ----------
+        number : int
+            Number of the record.
+        part : str
+            Name of the file beside it that the former content is prepared in.
+        """
+        with self._told():
+            self._db.execute("UPDATE tags SET is_settled = 0, part = ? WHERE number = ?", (_encoded(part), number))
+
+    def keep_tag(self, number: int) -> None:
+        """Keep that a tag was not taken back after all.
+
+        Parameters
+        ----------
+        number : int
+            Number of the record.
+        """
+        with self._told():
+            self._db.execute("UPDATE tags SET is_settled = 1 WHERE number = ?", (number,))
+
+    def end_tag(self, number: int) -> None:
+        """Forget a tag that was taken back, or never got into its file.
+
+        Parameters
+        ----------
+        number : int
+            Number of the record.
+        """
+        with self._at_once(), self._told():
+            path, *states = self._db.execute(
+                "SELECT path, size_after, mtime_ns_after, size_before, mtime_ns_before FROM tags WHERE number = ?",
+                (number,),
+            ).fetchone()
+            self._db.execute("DELETE FROM tags WHERE number = ?", (number,))
+            self._follow(path, *states)
+
+    def tags(self, path: str) -> list[TagRecord]:
+        """List the tags written to one file.
+
+        Parameters
+        ----------
+        path : str
+            Path of the file below the library's folder.
+
+        Returns
+        -------
+        list of TagRecord
+            The records, the last one first.
+        """
+        query = f"SELECT {_TAG_COLUMNS} FROM tags WHERE path = :path ORDER BY number DESC"
+        return [_tag(row) for row in self._rows(query, {"path": _encoded(path)})]
+
+    def unsettled_tags(self) -> list[TagRecord]:
+        """List the tags that were being written or taken back when a run ended early.
+
+        Returns
+        -------
+        list of TagRecord
+            The records.
+        """
+        return [_tag(row) for row in self._rows(f"SELECT {_TAG_COLUMNS} FROM tags WHERE NOT is_settled", {})]
+
+    def tagged_paths(self) -> list[str]:
+        """List the files that tags were written to.
+
+        Returns
+        -------
+        list of str
+            Paths below the library's folder, sorted.
+        """
+        return [_decoded(path) for (path,) in self._rows("SELECT DISTINCT path FROM tags ORDER BY path", {})]
+
+    def _follow(
+        self, path: bytes, size: int | None, mtime_ns: int | None, new_size: int | None, new_mtime_ns: int | None
+    ) -> None:
+        """Keep an answer for a file of which only the tag changed."""
+        self._db.execute(
+            "UPDATE answers SET size = ?, mtime_ns = ? WHERE path = ? AND size = ? AND mtime_ns = ?",
+            (new_size, new_mtime_ns, path, size, mtime_ns),
+        )
+
+    def _refuse_foreign(self) -> None:
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and application != _APPLICATION:
+            raise LibraryError(f"{self._path} is another program's database; choose another --database.")
+        if tables and version != _VERSION:
+            raise LibraryError(
+                f"The database {self._path} was written by another version of audio-genre (format {version}, this is "
+                f"{_VERSION}); choose another --database."
+            )
+
+    @contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """Write all that is written within the context in one transaction."""
+        with self._told():
+            self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            # Some errors have rolled it back already.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        with self._told():
+            self._db.execute("COMMIT")
+
+    def _rows(self, query: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        with self._told():
+            cursor = self._db.execute(query, parameters)
+            self._cursors.add(cursor)
+        while True:
+            with self._told():
+                row = cursor.fetchone()
+            if row is None:
+                return
+            yield row
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Put SQLite's errors into sentences."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            # The low byte is the kind of error, the rest its details.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise LibraryError(
+                    f"Another run is organizing this library (it holds {self._path}); wait for its end and run the "
+                    "same command again."
+                ) from None
+            if code == sqlite3.SQLITE_FULL:
+                raise NoSpaceError(self._path) from None
+            no_space = why_no_space(self._path.parent, 0) if code == sqlite3.SQLITE_IOERR else None
+            if no_space in NO_SPACE_CODES:
+                raise NoSpaceError(self._path, no_space) from None
+            if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise LibraryError(
+                    f"{self._path} is no database, or a damaged one ({error}); choose another --database, or move it "
+                    "away to begin anew."
+                ) from None
+            raise LibraryError(
+                f"The database {self._path} cannot be used ({error}); look after the disk and the permissions of its "
+                "folder, or choose another --database."
+            ) from None
+
+
+def _parameters(model: str, bar: float) -> dict[str, Any]:
+    return {"model": _valid(model), "bar": bar, "unknown": _encoded_genre(UNKNOWN)}
+
+
+def _entry(row: tuple[Any, ...], bar: float) -> Entry:
+    path, size, mtime_ns, genre, confidence, probabilities, reason, seconds, title, error, decided = row
+    if genre is None:
+        return Entry(_decoded(path), "", error=error)
+    answer = Answer(
+        size, mtime_ns, _decoded_genre(genre), confidence, json.loads(probabilities), reason, seconds, title
+    )
+    if reason is None and confidence < bar:
+        reason = f"the confidence {confidence:.3f} is below {bar:g}"
+    return Entry(_decoded(path), _decoded_genre(decided), answer, reason)
+
+
+def _tag(row: tuple[Any, ...]) -> TagRecord:
+    number, path, genre, is_settled, part, sha_before, size_before, mtime_before, sha, size, mtime_ns, delta = row
+    return TagRecord(
+        number,
+        _decoded(path),
+        _decoded_genre(genre),
+        bool(is_settled),
+        _decoded(part),
+        FileState(sha_before, size_before, mtime_before),
+        None if sha is None else FileState(sha, size, mtime_ns),
+        delta,
+    )
+
+
+def _encoded(name: str) -> bytes:
+    # File names need not be valid text; SQLite's text must.
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _encoded_genre(genre: str) -> bytes:
+    # JSON, and so a model's card, can hold half a pair of surrogates.
+    return genre.encode("utf-8", "surrogatepass")
+
+
+def _decoded_genre(genre: bytes) -> str:
+    return genre.decode("utf-8", "surrogatepass")
+
+
+def _valid(text: str | None) -> str | None:
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")

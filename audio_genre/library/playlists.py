@@ -1,0 +1,251 @@
+"""Answers to m3u8 playlists: names, lines, and what may be written over."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from audio_genre.errors import LibraryError
+from audio_genre.extraction.storage import atomic_file, storage_error
+from audio_genre.library.database import Database
+from audio_genre.library.records import Entry
+from audio_genre.library.report import PlaylistReport
+
+SUFFIX = ".m3u8"
+
+_STAGING = ".audio-genre"
+_MOST_BYTES = 100
+_NOT_IN_NAMES = frozenset('<>:"/\\|?*')
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in "0123456789¹²³")})
+
+
+def playlist_names(genres: Iterable[str]) -> dict[str, str]:
+    """Name the playlists of genres, in a way that all file systems take and that no two share.
+
+    Parameters
+    ----------
+    genres : iterable of str
+        All genres of a model; a genre's name depends on no other answer than this list.
+
+    Returns
+    -------
+    dict of str to str
+        Name of each genre's file.
+
+    Examples
+    --------
+    >>> playlist_names(["jazz", "drum & bass"])
+    {'jazz': 'jazz.m3u8', 'drum & bass': 'drum & bass.m3u8'}
+    >>> playlist_names(["R/B"])
+    {'R/B': 'R_B-653b4051.m3u8'}
+    """
+    plain = {genre: _plain(genre) for genre in genres}
+    shared = Counter(_same_name(name) for name in plain.values())
+    names = {}
+    for genre, name in plain.items():
+        is_own = name == genre and shared[_same_name(name)] == 1
+        digest = hashlib.sha256(genre.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        names[genre] = f"{name}{'' if is_own else f'-{digest}'}{SUFFIX}"
+    return names
+
+
+def playlist_text(entries: Iterable[Entry], music_dir: Path, folder: Path) -> tuple[str, int, list[str]]:
+    r"""Write down a playlist.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        Its tracks, in their order.
+    music_dir : Path
+        The library's folder, free of links.
+    folder : Path
+        The playlist's folder, free of links.
+
+    Returns
+    -------
+    str
+        The text; paths are relative to `folder`.
+    int
+        Number of tracks in it.
+    list of str
+        Paths of the tracks whose names cannot stand in it: with line breaks, or no valid text.
+
+    Examples
+    --------
+    >>> playlist_text([Entry("a/x.wav", "jazz")], Path("/music"), Path("/music/playlists"))
+    ('#EXTM3U\n#EXTINF:-1,x\n../a/x.wav\n', 1, [])
+    """
+    lines = ["#EXTM3U"]
+    count = 0
+    left_out = []
+    try:
+        # Found out once: a library may have a million files.
+        base = os.path.relpath(music_dir, folder).replace(os.sep, "/")
+    except ValueError:  # on another drive of Windows
+        base = music_dir.as_posix()
+    base = "" if base == "." else f"{base}/"
+    for entry in entries:
+        if not _is_line(entry.path):
+            left_out.append(entry.path)
+            continue
+        location = base + entry.path
+        # A comment, a blank that players strip, or what they take for an address.
+        if location[0] in "#" or location[0].isspace() or ":" in location.partition("/")[0]:
+            location = location if Path(location).is_absolute() else f"./{location}"
+        seconds = None if entry.answer is None else entry.answer.seconds
+        title = (entry.answer and entry.answer.title) or PurePosixPath(entry.path).stem
+        lines += [f"#EXTINF:{-1 if seconds is None else round(seconds)},{_one_line(title)}", location]
+        count += 1
+    return "\n".join([*lines, ""]), count, left_out
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes playlists into one folder, and over nothing but its own.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder, free of links.
+    music_dir : Path
+        The library's folder, free of links.
+    database : Database
+        Remembers what was written.
+    apply : bool
+        Whether to write, and not only tell what would be written.
+    """
+
+    folder: Path
+    music_dir: Path
+    database: Database
+    apply: bool
+
+    def write(self, name: str, entries: Iterator[Entry]) -> tuple[PlaylistReport, list[str]]:
+        """Write a playlist; one without tracks is removed.
+
+        Parameters
+        ----------
+        name : str
+            Name of its file.
+        entries : iterator of Entry
+            Its tracks.
+
+        Returns
+        -------
+        PlaylistReport
+            What became of it.
+        list of str
+            Paths of the tracks whose names cannot stand in it.
+
+        Raises
+        ------
+        ExtractionError
+            If it cannot be written.
+        """
+        path = self.folder / name
+        text, count, left_out = playlist_text(entries, self.music_dir, self.folder)
+        content = text.encode()
+        digest = hashlib.sha256(content).hexdigest()
+        there = _digest(path)
+        own: list[str] = json.loads(self.database.read_note(_note(path)) or "[]")
+        if there is not None and there not in own and (there != digest or not count):
+            return PlaylistReport(path, count, "refuse"), left_out
+        if count == 0:
+            if there is not None and self.apply:
+                _remove(path)
+            return PlaylistReport(path, 0, "keep" if there is None else "remove"), left_out
+        if self.apply and not (there == digest and own == [digest]):
+            # Both are known for one's own, so that nothing is taken for a stranger's if this ends between two lines.
+            self.database.write_note(_note(path), json.dumps([digest, *([there] if there else [])]))
+            if there != digest:
+                self._put(path, content)
+            self.database.write_note(_note(path), json.dumps([digest]))
+        return PlaylistReport(path, count, "keep" if there == digest else "write"), left_out
+
+    def _put(self, path: Path, content: bytes) -> None:
+        staging = self.folder / _STAGING
+        try:
+            staging.mkdir(parents=True, exist_ok=True)
+            for left_over in staging.glob("*.part"):
+                left_over.unlink()
+        except OSError as error:
+            raise storage_error(error, self.folder) from None
+        with atomic_file(path, staging) as file:
+            file.write(content)
+        with suppress(OSError):
+            staging.rmdir()
+
+
+def real_folder(folder: Path) -> Path:
+    """Return where a folder of playlists is, without links.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which need not exist.
+
+    Returns
+    -------
+    Path
+        Its absolute path.
+
+    Raises
+    ------
+    LibraryError
+        If it is a file, or in one.
+    """
+    real = Path(os.path.realpath(folder))
+    above = next(path for path in (real, *real.parents) if os.path.lexists(path))
+    if not above.is_dir():
+        raise LibraryError(f"The folder for playlists, {folder}, is a file or in one; choose another --playlists.")
+    return real
+
+
+def _note(path: Path) -> str:
+    return f"playlist {path}"
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return "unreadable"
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from None
+
+
+def _is_line(text: str) -> bool:
+    return not any(letter in "\n\r\0" or "\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _one_line(text: str) -> str:
+    return "".join("_" if "\ud800" <= c <= "\udfff" else c if c.isprintable() else " " for c in text).strip()
+
+
+def _plain(genre: str) -> str:
+    letters = unicodedata.normalize("NFC", genre)
+    name = "".join(
+        "_" if letter in _NOT_IN_NAMES or (unicodedata.category(letter)[0] in "CZ" and letter != " ") else letter
+        for letter in letters
+    )
+    name = name.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore").strip(" .-")
+    return f"_{name}" if not name or name.split(".")[0].strip().lower() in _DEVICES else name
+
+
+def _same_name(name: str) -> str:
+    """Map names that some file systems take for one to one key."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -1,0 +1,139 @@
+"""What is known of a file of a library: its answer, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+UNKNOWN = "unknown"
+"""The genre of a file that is none of the model's genres, or for which the model is too unsure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says of one file.
+
+    Attributes
+    ----------
+    size, mtime_ns : int
+        Size in bytes and time of change of the file that was listened to.
+    genre : str
+        The genre, or `UNKNOWN`.
+    confidence : float
+        Its probability.
+    probabilities : mapping of str to float
+        Probability of every genre that the model knows.
+    reason : str or None
+        Why the genre is unknown; None where it is known.
+    seconds : float or None
+        Length of the audio in seconds, None where the file does not tell.
+    title : str or None
+        Artist and title, as far as the file tells them.
+    """
+
+    size: int
+    mtime_ns: int
+    genre: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    reason: str | None = None
+    seconds: float | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a file has no answer.
+
+    Attributes
+    ----------
+    size, mtime_ns : int
+        Size in bytes and time of change of the file; -1 and 0 where it could not be examined.
+    reason : str
+        What is wrong, to be read after the path: "is empty (0 bytes)".
+    retry : bool
+        Whether the next run tries again although the file did not change.
+    """
+
+    size: int
+    mtime_ns: int
+    reason: str
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a library, as the user's confidence bar leaves it.
+
+    Attributes
+    ----------
+    path : str
+        Path below the library's folder, with forward slashes.
+    genre : str
+        The genre, `UNKNOWN` also where the confidence is below the bar; empty where there is no answer.
+    answer : Answer or None
+        What the model says.
+    reason : str or None
+        Why the genre is unknown.
+    error : str or None
+        Why there is no answer.
+    """
+
+    path: str
+    genre: str
+    answer: Answer | None = None
+    reason: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What tells one content of a file from another.
+
+    Attributes
+    ----------
+    sha256 : str
+        Hash of its bytes.
+    size : int
+        Bytes.
+    mtime_ns : int
+        Time of the last change in nanoseconds.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagRecord:
+    """One tag that was written, with what gives the file back as it was.
+
+    Attributes
+    ----------
+    number : int
+        Counts up in the order of writing.
+    path : str
+        Path of the file below the library's folder.
+    genre : str
+        The genre that was written.
+    is_settled : bool
+        Whether nothing was under way when the record was made.
+    part : str
+        Name of the file beside it that the new content is, or was, prepared in.
+    before : FileState
+        The file before the tag was written.
+    after : FileState or None
+        The file with the tag; None if it was not ready to take the file's place.
+    delta : bytes
+        What makes the former content out of the present one.
+    """
+
+    number: int
+    path: str
+    genre: str
+    is_settled: bool
+    part: str
+    before: FileState
+    after: FileState | None
+    delta: bytes

@@ -1,0 +1,224 @@
+"""What organizing a library tells: while it runs, and at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+class LibraryProgress(Protocol):
+    """Is told how a run goes; all calls come from the thread that called `organize`."""
+
+    def planned(self, found: int, todo: int) -> None:
+        """Hear how many audio files were found and how many of them are to be listened to.
+
+        Parameters
+        ----------
+        found : int
+            Audio files found.
+        todo : int
+            Those without an answer that still holds.
+        """
+
+    def done(self, path: str) -> None:
+        """Hear that a file has an answer.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the library's folder.
+        """
+
+    def failed(self, path: str, reason: str) -> None:
+        """Hear that a file cannot be used, or that its tag cannot be written.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the library's folder.
+        reason : str
+            What is wrong, to be read after the path: "is empty (0 bytes)".
+        """
+
+    def note(self, sentence: str) -> None:
+        """Hear something worth knowing.
+
+        Parameters
+        ----------
+        sentence : str
+            A whole sentence.
+        """
+
+    def tagged(self, done: int, total: int) -> None:
+        """Hear how many files' tags were looked at, written or taken back.
+
+        Parameters
+        ----------
+        done, total : int
+            Files done and files in all.
+        """
+
+
+class NoProgress:
+    """Takes note of nothing."""
+
+    def planned(self, found: int, todo: int) -> None:  # noqa: D102
+        pass
+
+    def done(self, path: str) -> None:  # noqa: D102
+        pass
+
+    def failed(self, path: str, reason: str) -> None:  # noqa: D102
+        pass
+
+    def note(self, sentence: str) -> None:  # noqa: D102
+        pass
+
+    def tagged(self, done: int, total: int) -> None:  # noqa: D102
+        pass
+
+
+@dataclass(frozen=True)
+class GenreSummary:
+    """One line of the summary.
+
+    Attributes
+    ----------
+    genre : str
+        The genre, or "unknown".
+    tracks : int
+        Files of that genre.
+    share : float
+        Their share of all files with an answer, from 0 to 1.
+    seconds : float
+        Playing time of those whose length is known.
+    """
+
+    genre: str
+    tracks: int
+    share: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PlaylistReport:
+    """What became, or would become, of one playlist.
+
+    Attributes
+    ----------
+    path : Path
+        The playlist.
+    tracks : int
+        Entries in it.
+    action : {"write", "keep", "remove", "refuse"}
+        Written, left because it stands there as it would be written, removed because its genre has no tracks any more,
+        or left alone because it is not one that this program wrote.
+    """
+
+    path: Path
+    tracks: int
+    action: Literal["write", "keep", "remove", "refuse"]
+
+
+@dataclass(frozen=True)
+class TagReport:
+    """What became, or would become, of the tags.
+
+    Attributes
+    ----------
+    written : int
+        Files that the genre was, or would be, written to.
+    unchanged : int
+        Files that have this very genre.
+    has_genre : int
+        Files left alone because they have another genre.
+    refused : int
+        Files whose tag cannot be written; each was told as it was met.
+    """
+
+    written: int = 0
+    unchanged: int = 0
+    has_genre: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True)
+class OrganizeReport:
+    """What a run did.
+
+    Attributes
+    ----------
+    music_dir, database : Path
+        The library, and where its answers are kept.
+    model : str
+        Name of the model.
+    found : int
+        Audio files found.
+    classified : int
+        Those that got an answer in this run.
+    kept : int
+        Those with an answer or a failure from an earlier run that still holds.
+    failed : int
+        Those without an answer, from this run or an earlier one.
+    genres : tuple of GenreSummary
+        The summary; the genre with most tracks first, "unknown" last.
+    playlists : tuple of PlaylistReport
+        Playlists, in the order of their names.
+    left_out : int
+        Tracks whose names cannot stand in a playlist.
+    csv : Path or None
+        The table.
+    csv_written : bool
+        Whether it was written, and not only would be.
+    tags : TagReport or None
+        What became of the tags, if they were asked for.
+    applied : bool
+        Whether playlists and tags were written, and not only would be.
+    seconds : float
+        Duration of the run.
+    """
+
+    music_dir: Path
+    database: Path
+    model: str
+    found: int
+    classified: int
+    kept: int
+    failed: int
+    genres: tuple[GenreSummary, ...]
+    playlists: tuple[PlaylistReport, ...]
+    left_out: int
+    csv: Path | None
+    csv_written: bool
+    tags: TagReport | None
+    applied: bool
+    seconds: float
+
+    @property
+    def answered(self) -> int:
+        """Number of files that have an answer."""
+        return self.found - self.failed
+
+
+@dataclass(frozen=True)
+class UndoReport:
+    """What taking tags back did.
+
+    Attributes
+    ----------
+    music_dir, database : Path
+        The library, and where what its files had before is kept.
+    restored : int
+        Files that were, or would be, given back as they were.
+    refused : int
+        Files that cannot be; each was told as it was met.
+    applied : bool
+        Whether files were written, and not only would be.
+    """
+
+    music_dir: Path
+    database: Path
+    restored: int
+    refused: int
+    applied: bool

@@ -1,0 +1,389 @@
+"""A library from beginning to end: find its files, listen to what is new, keep the answers, act on them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from audio_genre.errors import LibraryError, ParameterError
+from audio_genre.extraction.engines import Lost
+from audio_genre.extraction.plan import Clip, find_clips
+from audio_genre.extraction.processes import WorkerProcesses
+from audio_genre.extraction.storage import is_there, storage_error
+from audio_genre.library.classify import ClassifySettings, classify_file, model_identity
+from audio_genre.library.database import Database
+from audio_genre.library.playlists import Writer, playlist_names, real_folder
+from audio_genre.library.records import UNKNOWN, Answer
+from audio_genre.library.report import (
+    GenreSummary,
+    LibraryProgress,
+    NoProgress,
+    OrganizeReport,
+    PlaylistReport,
+    TagReport,
+    UndoReport,
+)
+from audio_genre.library.table import refuse_foreign_table, write_table
+from audio_genre.library.tagging import Tagger
+from audio_genre.library.tags import TagError, require_mutagen
+
+PLAYLISTS = "playlists"
+"""Name of the folder of playlists in the library, unless another one is given."""
+
+
+def default_database(music_dir: str | os.PathLike[str]) -> Path:
+    """Return where the answers for a library are kept: in the user's own data folder, not in the library.
+
+    Parameters
+    ----------
+    music_dir : str or os.PathLike
+        The library's folder.
+
+    Returns
+    -------
+    Path
+        A file whose name tells the library, also from others of the same name.
+    """
+    import platformdirs
+
+    real = Path(os.path.realpath(music_dir))
+    digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:16]
+    name = "".join(letter if letter.isalnum() else "_" for letter in real.name)[:40]
+    return platformdirs.user_data_path("audio-genre", appauthor=False) / "libraries" / f"{name}-{digest}.sqlite"
+
+
+def organize(
+    music_dir: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str],
+    jobs: int | None = None,
+    database: str | os.PathLike[str] | None = None,
+    min_confidence: float = 0.0,
+    genres: Sequence[str] | None = None,
+    playlists: bool | str | os.PathLike[str] = True,
+    csv: str | os.PathLike[str] | None = None,
+    write_tags: bool = False,
+    overwrite: bool = False,
+    apply: bool = False,
+    progress: LibraryProgress | None = None,
+) -> OrganizeReport:
+    """Tell the genre of every audio file of a library, and make playlists, a table and tags of the answers.
+
+    Every answer is kept at once in a database, and holds until the file's size or time stamp changes or another model
+    is asked. Files that cannot be used are not tried again until they change, but for those that could not be read;
+    one that a worker process died of is tried once more, in the next run. Without `apply` nothing is written in the
+    library, nor playlists anywhere: the report tells what would be.
+
+    A playlist that this function did not write, or that was changed since, is left alone. Files reached through links,
+    with several names, read-only or changed in the meantime get no tag.
+
+    Parameters
+    ----------
+    music_dir : str or os.PathLike
+        The library's folder.
+    model : str or os.PathLike
+        Folder of a trained model.
+    jobs : int, optional
+        Worker processes; by default as many as there are cores to use.
+    database : str or os.PathLike, optional
+        Where the answers are kept; by default `default_database`.
+    min_confidence : float
+        Confidence below which a genre is taken for unknown, from 0 to 1.
+    genres : sequence of str, optional
+        Genres that get playlists and tags, "unknown" among them; by default all.
+    playlists : bool or str or os.PathLike
+        Folder for the playlists; True stands for the folder ``playlists`` in the library, False for none.
+    csv : str or os.PathLike, optional
+        A table to write, with a row a file. One that lies in the library is written with `apply` only.
+    write_tags : bool
+        Whether to write genres into files that have none; needs the extra ``tags``.
+    overwrite : bool
+        Whether to write over genres too.
+    apply : bool
+        Whether to write playlists, tags, and a table in the library.
+    progress : LibraryProgress, optional
+        Is told how the run goes.
+
+    Returns
+    -------
+    OrganizeReport
+        What was done.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is outside its range.
+    BundleError
+        If the model cannot be used.
+    LibraryError
+        If nothing can be done: no audio found, database in use, a file in the way.
+    ExtractionError
+        If no space is left, or worker processes die one after the other.
+    KeyboardInterrupt
+        If the user ends the run; what is done is kept.
+    """
+    from audio_genre.training.card import read_card
+
+    started = time.perf_counter()
+    progress = progress or NoProgress()
+    _refuse_bad_parameters(jobs, min_confidence, write_tags=write_tags, overwrite=overwrite)
+    music = _real_music_dir(music_dir)
+    bundle = Path(model).absolute()
+    card = read_card(bundle)
+    chosen = _chosen(genres, card["classes"])
+    folder = None if playlists is False else real_folder(music / PLAYLISTS if playlists is True else Path(playlists))
+    file = default_database(music) if database is None else Path(os.path.realpath(database))
+    table = None if csv is None else Path(os.path.realpath(csv))
+    if table is not None:
+        if table == file:
+            raise ParameterError(f"The table and the database cannot be the same file, {file}; choose another --csv.")
+        refuse_foreign_table(table)
+    clips = _clips(music, progress)
+    settings = ClassifySettings(music, bundle, model_identity(card))
+    with _opened(music, file) as kept:
+        run = _Run(music, kept, settings.model, min_confidence, progress)
+        run.see(clips)
+        run.listen(settings, jobs or _usable_cores())
+        summary, failed = run.summary()
+        csv_written = table is not None and (apply or not table.is_relative_to(music))
+        if table is not None and csv_written:
+            write_table(table, card["classes"], kept.entries(settings.model, min_confidence))
+        lists: list[PlaylistReport] = []
+        left_out = 0
+        if folder is not None:
+            lists, left_out = run.write_playlists(Writer(folder, music, kept, apply), card["classes"], chosen)
+        tags = None
+        if write_tags:
+            wanted = [line for line in summary if line.genre in chosen and line.genre != UNKNOWN]
+            tags = run.write_tags(Tagger(music, kept, apply), wanted, overwrite=overwrite)
+    return OrganizeReport(
+        music_dir=music,
+        database=file,
+        model=card["name"],
+        found=run.found,
+        classified=run.classified,
+        kept=run.found - run.todo,
+        failed=failed,
+        genres=summary,
+        playlists=tuple(lists),
+        left_out=left_out,
+        csv=table,
+        csv_written=csv_written,
+        tags=tags,
+        applied=apply,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def undo_tags(
+    music_dir: str | os.PathLike[str],
+    *,
+    database: str | os.PathLike[str] | None = None,
+    apply: bool = False,
+    progress: LibraryProgress | None = None,
+) -> UndoReport:
+    """Give the files that `organize` wrote tags to back as they were, to the byte and the time stamp.
+
+    A file that was changed since its tag was written is left as it is.
+
+    Parameters
+    ----------
+    music_dir : str or os.PathLike
+        The library's folder.
+    database : str or os.PathLike, optional
+        Where what the files had before is kept; by default `default_database`.
+    apply : bool
+        Whether to write, and not only tell what would be written.
+    progress : LibraryProgress, optional
+        Is told how the run goes.
+
+    Returns
+    -------
+    UndoReport
+        What was done.
+
+    Raises
+    ------
+    LibraryError
+        If no tags were written, or the database is in use.
+    ExtractionError
+        If no space is left.
+    """
+    progress = progress or NoProgress()
+    music = _real_music_dir(music_dir)
+    file = default_database(music) if database is None else Path(os.path.realpath(database))
+    nothing = LibraryError(f"No tags written to {music} are recorded in {file}; there is nothing to take back.")
+    if not is_there(file):
+        raise nothing
+    restored = refused = 0
+    with _opened(music, file) as kept:
+        paths = kept.tagged_paths()
+        if not paths:
+            raise nothing
+        tagger = Tagger(music, kept, apply)
+        kept.be_durable()
+        for done, path in enumerate(paths, 1):
+            try:
+                tagger.undo(path)
+                restored += 1
+            except TagError as error:
+                refused += 1
+                progress.failed(path, str(error))
+            progress.tagged(done, len(paths))
+    return UndoReport(music, file, restored, refused, apply)
+
+
+class _Run:
+    """One run over a library: what it has counted so far."""
+
+    def __init__(self, music_dir: Path, database: Database, model: str, bar: float, progress: LibraryProgress) -> None:
+        self._music_dir, self._database, self._model, self._bar = music_dir, database, model, bar
+        self._progress = progress
+        self.found = self.todo = self.classified = 0
+
+    def see(self, clips: Iterator[Clip]) -> None:
+        for found, todo in self._database.see(clips, self._model):
+            self.found, self.todo = found, todo
+            self._progress.planned(found, todo)
+
+    def listen(self, settings: ClassifySettings, jobs: int) -> None:
+        if not self.todo:
+            return
+        # Never in this process: a file that kills what decodes it must not end the run.
+        engine = WorkerProcesses(min(jobs, self.todo))
+        work = partial(classify_file, settings=settings)
+        with closing(engine.run(self._database.todo(), work)) as results:
+            for path, result in results:
+                if isinstance(result, Lost):
+                    self._progress.failed(path, self._database.record_loss(path, self._model, result.how))
+                    continue
+                self._database.record(path, self._model, result)
+                if isinstance(result, Answer):
+                    self.classified += 1
+                    self._progress.done(path)
+                else:
+                    self._progress.failed(path, result.reason)
+
+    def summary(self) -> tuple[tuple[GenreSummary, ...], int]:
+        counts = self._database.summary(self._model, self._bar)
+        failed = sum(count for genre, count, _ in counts if genre is None)
+        answered = sum(count for genre, count, _ in counts if genre is not None)
+        lines = [
+            GenreSummary(genre, count, count / answered, seconds)
+            for genre, count, seconds in counts
+            if genre is not None
+        ]
+        return tuple(sorted(lines, key=lambda line: line.genre == UNKNOWN)), failed
+
+    def write_playlists(
+        self, writer: Writer, classes: Sequence[str], chosen: frozenset[str]
+    ) -> tuple[list[PlaylistReport], int]:
+        names = playlist_names(dict.fromkeys([*classes, UNKNOWN]))
+        reports = []
+        left_out: list[str] = []
+        for genre, name in sorted(names.items(), key=lambda pair: pair[1]):
+            if genre in chosen:
+                report, lost = writer.write(name, self._database.entries(self._model, self._bar, genre))
+                if report.tracks or report.action != "keep":
+                    reports.append(report)
+                left_out += lost
+        for path in left_out:
+            self._progress.failed(path, "has a name that cannot stand in a playlist, so it is in none")
+        for report in reports:
+            if report.action == "refuse":
+                self._progress.note(
+                    f"{report.path} is left as it is, because it was not written by audio-genre, or was changed since; "
+                    "move it away, or choose another --playlists."
+                )
+        return reports, len(left_out)
+
+    def write_tags(self, tagger: Tagger, wanted: Sequence[GenreSummary], *, overwrite: bool) -> TagReport:
+        counts: Counter[str] = Counter()
+        total = sum(line.tracks for line in wanted)
+        self._database.be_durable()
+        for line in wanted:
+            # A list, because the database is written to in the meantime.
+            for entry in list(self._database.entries(self._model, self._bar, line.genre)):
+                try:
+                    counts[tagger.write(entry, overwrite=overwrite)] += 1
+                except TagError as error:
+                    counts["refused"] += 1
+                    self._progress.failed(entry.path, str(error))
+                self._progress.tagged(counts.total(), total)
+        return TagReport(counts["written"], counts["unchanged"], counts["has_genre"], counts["refused"])
+
+
+@contextmanager
+def _opened(music_dir: Path, file: Path) -> Iterator[Database]:
+    """Open a library's database, and bring to an end what a run that ended early left."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, file.parent) from None
+    with Database(file) as database:
+        Tagger(music_dir, database, apply=True).recover()
+        yield database
+
+
+def _refuse_bad_parameters(jobs: int | None, min_confidence: float, *, write_tags: bool, overwrite: bool) -> None:
+    if jobs is not None and jobs < 1:
+        raise ParameterError(f"The number of jobs must be at least 1, got {jobs}; leave it out to use all cores.")
+    if not 0 <= min_confidence <= 1:
+        raise ParameterError(f"The lowest confidence must be from 0 to 1, got {min_confidence:g}.")
+    if overwrite and not write_tags:
+        raise ParameterError("Writing over genres was asked for and tags were not; add --write-tags.")
+    if write_tags:
+        require_mutagen()
+
+
+def _real_music_dir(music_dir: str | os.PathLike[str]) -> Path:
+    folder = Path(music_dir)
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except OSError as error:
+        raise LibraryError(f"The folder {folder} cannot be read: {error.strerror}; check the path.") from None
+    if not is_folder:
+        raise LibraryError(f"{folder} is a file; give the folder that holds the music.")
+    return Path(os.path.realpath(folder))
+
+
+def _chosen(genres: Sequence[str] | None, classes: Sequence[str]) -> frozenset[str]:
+    known = [*classes, UNKNOWN]
+    if genres is not None and not genres:
+        raise ParameterError(f"No genre was chosen; choose from {', '.join(known)}, or leave the choice out.")
+    for genre in genres or ():
+        if genre not in known:
+            raise ParameterError(f"{genre!r} is none of the model's genres; choose from {', '.join(known)}.")
+    return frozenset(known if genres is None else genres)
+
+
+def _clips(music_dir: Path, progress: LibraryProgress) -> Iterator[Clip]:
+    """Begin to look for audio files; that there are none is told before anything is written."""
+
+    def leave_out(folder: str, error: OSError) -> None:
+        if not folder:
+            raise LibraryError(f"The folder {music_dir} cannot be read: {error.strerror}; check its permissions.")
+        progress.note(f"The folder {folder} is left out, because it cannot be read: {error.strerror}.")
+
+    clips = find_clips(music_dir, unreadable=leave_out)
+    first = next(clips, None)
+    if first is None:
+        raise LibraryError(
+            f"No audio files were found in {music_dir} or its sub-folders; audio files are known by suffixes such as "
+            ".wav, .flac, .ogg or .mp3."
+        )
+    return chain([first], clips)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

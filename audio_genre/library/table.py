@@ -1,0 +1,109 @@
+"""Answers to a CSV table, a row a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from audio_genre.errors import LibraryError
+from audio_genre.extraction.storage import atomic_file
+from audio_genre.library.records import Entry
+
+_COLUMNS = ("path", "genre", "confidence", "runner_up", "reason", "error")
+_HEAD = ",".join(_COLUMNS).encode()
+
+
+def refuse_foreign_table(path: Path) -> None:
+    """Refuse to write a table over something that is none.
+
+    Parameters
+    ----------
+    path : Path
+        Where the table is to be written.
+
+    Raises
+    ------
+    LibraryError
+        If there is something else, or no folder to write it in.
+    """
+    if not path.parent.is_dir():
+        raise LibraryError(f"The folder of {path} does not exist; make it, or choose another --csv.")
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise LibraryError(f"{path} is not a regular file; choose another --csv.")
+        with path.open("rb") as file:
+            head = file.read(len(_HEAD))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LibraryError(f"{path} cannot be read: {error.strerror}; choose another --csv.") from None
+    if head not in (b"", _HEAD):
+        raise LibraryError(f"{path} is not a table that organize wrote and would be replaced; choose another --csv.")
+
+
+def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry]) -> None:
+    """Write a table of all files: path, genre, confidence, runner-up, reason, error, a probability for each genre.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    genres : sequence of str
+        The model's genres; their columns are named ``p_`` and the genre.
+    entries : iterable of Entry
+        The files.
+
+    Raises
+    ------
+    ExtractionError
+        If it cannot be written.
+    """
+    with atomic_file(path, path.parent) as file:
+        # Names that are no valid text are written with escapes.
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*_COLUMNS, *(f"p_{genre}" for genre in genres)])
+        for entry in entries:
+            if entry.answer is None:
+                writer.writerow([entry.path, "", "", "", "", entry.error, *[""] * len(genres)])
+                continue
+            answer = entry.answer
+            writer.writerow(
+                [
+                    entry.path,
+                    entry.genre,
+                    repr(answer.confidence),
+                    runner_up(entry.genre, answer.probabilities.items()),
+                    entry.reason or "",
+                    "",
+                    *(repr(answer.probabilities.get(genre, "")) for genre in genres),
+                ]
+            )
+        text.detach()
+
+
+def runner_up(genre: str, probabilities: Iterable[tuple[str, float]]) -> str:
+    """Return the most probable genre besides the answer.
+
+    Parameters
+    ----------
+    genre : str
+        The answer.
+    probabilities : iterable of tuple
+        Genres and their probabilities.
+
+    Returns
+    -------
+    str
+        The genre; empty if there is no other.
+
+    Examples
+    --------
+    >>> runner_up("jazz", [("blues", 0.3), ("jazz", 0.6), ("pop", 0.1)])
+    'blues'
+    """
+    others = [(p, other) for other, p in probabilities if other != genre]
+    return max(others, key=lambda pair: pair[0])[1] if others else ""

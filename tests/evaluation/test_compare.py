@@ -1,0 +1,477 @@
+"""Comparing models: what is ranked with what, whether the figures are those of scikit-learn, what breaks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from model_folders import tracks_of, write_model
+from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
+from typer.testing import CliRunner, Result
+
+from audio_genre.cli.compare import compare as compare_command
+from audio_genre.errors import BundleError, ReportError
+from audio_genre.evaluation.compare import Comparison, compare, paired_test
+from audio_genre.evaluation.results import read_result
+
+LABELS = "bbbbjjjjrrrr"
+HOSTILE = ["<script>alert(1)</script>", "NA", "1980", "$x_{", "accuracy", "a,b\"c'", "very " * 30 + "long", "日本"]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def real_pictures() -> None:
+    """Ask for pictures that are drawn, which takes a while."""
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "real_pictures" not in request.fixturenames:
+        monkeypatch.setattr("audio_genre.evaluation.comparison_report.png", lambda figure: b"picture")
+
+
+def compared(models: Path) -> Comparison:
+    return compare(models, models.parent / "report")
+
+
+def metrics_of(found: Comparison) -> dict[str, object]:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = (found.report.parent / "metrics.json").read_text(encoding="utf-8")
+    return json.loads(text, parse_constant=refuse)
+
+
+def run(*arguments: object) -> Result:
+    app = typer.Typer()
+    app.command()(compare_command)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_figures_are_those_of_scikit_learn(models: Path) -> None:
+    answers = "bbjrjjjbrrrj"
+    write_model(models / "adam-4", tracks_of(answers, labels=LABELS))
+    (model,) = metrics_of(compared(models))["models"]
+
+    assert (model["n_test"], model["classes"]) == (12, ["blues", "jazz", "rock"])
+    assert model["accuracy"] == pytest.approx(accuracy_score(list(LABELS), list(answers)))
+    assert model["macro_f1"] == pytest.approx(f1_score(list(LABELS), list(answers), average="macro"))
+    assert model["confusion"] == confusion_matrix(list(LABELS), list(answers), labels=list("bjr")).tolist()
+    expected = classification_report(list(LABELS), list(answers), output_dict=True)
+    for name in model["classes"]:
+        mine = model["per_class"][name]
+        assert [mine["precision"], mine["recall"], mine["f1"], mine["support"]] == pytest.approx(
+            [expected[name[0]][key] for key in ("precision", "recall", "f1-score", "support")]
+        )
+    low, high = model["accuracy_ci95"]
+    assert low < model["accuracy"] < high
+
+
+def test_tracks_are_voted_on_by_mean_probability(models: Path) -> None:
+    answers = {
+        "a.wav": ("blues", "blues", "jazz", "blues"),
+        "b.wav": ("jazz", "jazz", "rock", "jazz"),
+        "c.wav": ("rock", "rock", "rock", "rock"),
+    }
+    write_model(models / "adam-4-3s", answers)
+    (model,) = metrics_of(compared(models))["models"]
+    assert (model["n_test"], model["accuracy"]) == (3, 1.0)
+    assert (model["rows"]["n_test"], model["rows"]["accuracy"]) == (9, pytest.approx(7 / 9))
+
+
+def test_only_what_was_tested_alike_is_ranked_together(models: Path) -> None:
+    write_model(models / "a", tracks_of(LABELS), validation=0.6)
+    write_model(models / "b", tracks_of(LABELS), validation=0.7, variant="adam-5")
+    write_model(models / "other-protocol", tracks_of(LABELS), protocol="artist")
+    write_model(models / "other-tracks", tracks_of(LABELS, start=5), seed=1)
+    write_model(models / "leaky", tracks_of(LABELS), protocol="segment", leaky=True)
+    write_model(models / "other-classes", tracks_of(LABELS), classes=("blues", "jazz", "rock", "pop"))
+    found = compared(models)
+    assert [[model.name for model in section.models] for section in found.sections] == [
+        ["other-protocol"],
+        ["b", "a"],
+        ["other-classes"],
+        ["other-tracks"],
+        ["leaky"],
+    ]
+    titles = [section.title for section in found.sections]
+    assert len(set(titles)) == len(titles)
+    assert titles[-1] == "LEAKY protocol segment, seed 0: 12 test tracks"
+
+
+def test_under_a_leaky_protocol_the_tested_rows_matter(models: Path) -> None:
+    first = tracks_of(LABELS, rows=2)
+    write_model(models / "a", first, protocol="segment", leaky=True)
+    write_model(models / "b", first, protocol="segment", leaky=True, variant="adam-5")
+    table = pd.read_csv(write_model(models / "c", first, protocol="segment", leaky=True) / "predictions.csv")
+    table["item"] += ".other"
+    table.to_csv(models / "c" / "predictions.csv", index=False)
+    assert [[model.name for model in section.models] for section in compared(models).sections] == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("table", "pictures"),
+    [("{genre}/{genre}.{k:05d}.wav", "{genre}/{genre}{k:05d}.png"), ("{genre}/song {k}.flac", "{genre}/song {k}.png")],
+)
+def test_pictures_and_tables_of_the_same_clips_meet(models: Path, table: str, pictures: str) -> None:
+    for name, kind, spelling in (("adam-4", "tabular", table), ("mel-cnn", "cnn", pictures)):
+        answers = {
+            spelling.format(genre=genre, k=k): (genre, genre) for genre in ("blues", "jazz", "rock") for k in range(3)
+        }
+        write_model(models / name, answers, kind=kind)
+    (section,) = compared(models).sections
+    assert section.kinds == ("tabular", "cnn")
+
+
+def test_tracks_that_differ_in_their_suffix_alone_stay_two(models: Path) -> None:
+    answers = {"blues/a.wav": ("blues", "blues"), "blues/a.mp3": ("blues", "jazz"), "jazz/b.wav": ("jazz", "jazz")}
+    (model,) = compare(write_model(models / "a", answers).parent, models.parent / "report").models
+    assert model.scores.tracks.count == 3
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_the_exact_test_is_the_binomial_one(pairs: list[tuple[bool, bool]]) -> None:
+    class Answered:
+        def __init__(self, name: str, right: Sequence[bool]) -> None:
+            self.name, self.leaky = name, False
+            self.labels, self.answers = np.array(["x"] * len(right)), np.where(right, "x", "y")
+
+    first, second = (Answered(name, [pair[k] for pair in pairs]) for k, name in enumerate("ab"))
+    test = paired_test(first, second)
+    b, c = pairs.count((True, False)), pairs.count((False, True))
+    assert (test.only_first, test.only_second) == (b, c)
+    assert test.both + test.neither + b + c == len(pairs)
+    # Summed by hand: the probability of min(b, c) or fewer of b + c fair coins, on both sides.
+    weights = [1]
+    for k in range(b + c):
+        weights.append(weights[-1] * (b + c - k) // (k + 1))
+    expected = min(1.0, 2 * sum(weights[: min(b, c) + 1]) / 2 ** (b + c))
+    assert test.p == pytest.approx(expected)
+    assert paired_test(second, first).p == pytest.approx(test.p)
+    assert test.better in ({"a"} if b > c else {"b"}) | {None}
+
+
+def test_validation_chooses_what_is_tested_not_the_test_rows(models: Path) -> None:
+    wrong = tracks_of("jjjjrrrrbbbb", labels=LABELS)
+    write_model(models / "lucky", tracks_of(LABELS), validation=0.1, variant="sgd-5")
+    write_model(models / "a", tracks_of(LABELS), validation=0.8)
+    write_model(models / "b", wrong, validation=0.9, variant="adam-5")
+    write_model(models / "b-seed1", wrong, validation=0.9, variant="adam-5", seed=1)
+    write_model(models / "unknown", tracks_of(LABELS), validation=None, variant="rmsprop-6")
+    (section,) = compared(models).sections
+    assert [model.name for model in section.models] == ["b", "b-seed1", "a", "lucky", "unknown"]
+    (test,) = section.tests
+    assert (test.first, test.second) == ("b", "a")
+    assert (test.only_first, test.only_second, test.better) == (0, 12, "a")
+    assert "12 are right" not in str(test).split("with a alone")[1]
+
+
+def test_kinds_are_tested_against_each_other_and_p_is_adjusted(models: Path) -> None:
+    for k, (name, kind) in enumerate((("n1", "tabular"), ("n2", "tabular"), ("cnn", "cnn"), ("forest", "baseline"))):
+        answers = "bbbbjjjjrrr" + "bjr"[k % 3]
+        write_model(models / name, tracks_of(answers, labels=LABELS), kind=kind, variant=name, validation=0.9 - k / 10)
+    (section,) = compared(models).sections
+    pairs = {(test.first, test.second) for test in section.tests}
+    assert pairs == {("n1", "n2"), ("n1", "cnn"), ("n1", "forest"), ("cnn", "forest")}
+    assert all(test.tests == 4 and test.p_adjusted == min(1.0, 4 * test.p) for test in section.tests)
+
+
+def test_what_all_get_wrong_is_complete_in_the_csv(models: Path) -> None:
+    labels = "b" * 40 + "jr"
+    write_model(models / "a", tracks_of("j" * 40 + "jr", labels=labels))
+    write_model(models / "b", tracks_of("r" * 39 + "bjr", labels=labels), variant="adam-5")
+    found = compared(models)
+    (section,) = found.sections
+    assert len(section.wrong_by_all()) == 39
+    with (found.report.parent / "wrong_by_all.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 39
+    assert {(row["model"], row["predicted"]) for row in rows} == {("a", "jazz"), ("b", "rock")}
+    page = found.report.read_text(encoding="utf-8")
+    assert "the first 30 of 39" in page
+    assert page.count("blues/t038") == 0
+
+
+def test_folds_are_put_together_and_each_track_counts_once(models: Path) -> None:
+    right = [4, 3, 2]
+    for fold, count in enumerate(right):
+        answers = "bbjjr"[:count] + "rrbbb"[count:]
+        write_model(
+            models / f"adam-4-artist-fold-{fold + 1}",
+            tracks_of(answers, labels="bbjjr", start=10 * fold),
+            protocol="artist",
+            fold=f"fold-{fold + 1}",
+            validation=0.5 + fold / 10,
+        )
+    found = compared(models)
+    pooled = found.sections[0].models[0]
+    assert pooled.name == "adam-4-artist (3 folds)"
+    assert pooled.scores.tracks.count == 15
+    assert pooled.scores.tracks.accuracy.value == pytest.approx(sum(right) / 15)
+    assert pooled.validation == pytest.approx(0.6)
+    assert pooled.scores.tracks.accuracy.low < sum(right) / 15 < pooled.scores.tracks.accuracy.high
+    (repeats,) = found.repeats
+    assert repeats.accuracy.runs == 3
+    assert repeats.accuracy.spread == pytest.approx(np.std([count / 5 for count in right], ddof=1))
+    assert len(found.sections) == 1 + 3
+    assert metrics_of(found)["models"][0]["pooled_from"] == [f"adam-4-artist-fold-{k}" for k in (1, 2, 3)]
+
+
+def test_folds_that_test_a_row_twice_are_not_put_together(models: Path) -> None:
+    for fold in ("fold-1", "fold-2"):
+        write_model(models / fold, tracks_of(LABELS), fold=fold)
+    assert all(not model.pooled for section in compared(models).sections for model in section.models)
+
+
+def test_seeds_are_summarised_and_copies_count_once(models: Path) -> None:
+    for seed, answers in enumerate(("bbbbjjjjrrrb", "bbbbjjjjrrbb", "bbbbjjjjrrrr")):
+        write_model(models / f"adam-4-seed{seed}", tracks_of(answers, labels=LABELS), seed=seed)
+    write_model(models / "copy", tracks_of("bbbbjjjjrrrb", labels=LABELS), seed=0, interrupted=True)
+    write_model(models / "other-table", tracks_of(LABELS), seed=0, data="features_3_sec.csv")
+    (repeats,) = compared(models).repeats
+    assert repeats.models == ("adam-4-seed0", "adam-4-seed1", "adam-4-seed2")
+    assert repeats.accuracy.accuracy.value == pytest.approx(np.mean([11 / 12, 10 / 12, 1]))
+    assert repeats.accuracy.spread == pytest.approx(np.std([11 / 12, 10 / 12, 1], ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("rows", "flattered", "honest", "words"),
+    [
+        (2, "bbbbjjjjrrrr", "bbbbjjjjbbbb", "33.3 points more, because rows of the same tracks were learned from"),
+        (2, "bbbbjjjjbbbb", "bbbbjjjjrrrr", "no leak shows here"),
+        (1, "bbbbjjjjrrrr", "bbbbjjjjbbbb", "nothing can leak"),
+    ],
+)
+def test_the_leak_stands_beside_the_honest_figure(
+    models: Path, rows: int, flattered: str, honest: str, words: str
+) -> None:
+    write_model(models / "a", tracks_of(honest, labels=LABELS, rows=rows))
+    write_model(
+        models / "a-segment", tracks_of(flattered, labels=LABELS, rows=rows), protocol="segment", leaky=True, seed=1
+    )
+    write_model(models / "b-segment", tracks_of(LABELS), protocol="segment", leaky=True, variant="adam-5")
+    found = compared(models)
+    (leak,) = found.leaks
+    assert leak.gap == pytest.approx((8 / 12 - 1) * (-1 if flattered == LABELS else 1))
+    assert words in str(leak)
+    assert "LEAKY" in str(leak)
+    page = found.report.read_text(encoding="utf-8")
+    assert "what a leak is worth" in page
+
+
+def test_leaky_stands_on_every_heading_and_caption_of_a_leaky_section(models: Path) -> None:
+    for name in "ab":
+        write_model(models / name, tracks_of(LABELS), protocol="segment", leaky=True, variant=name)
+    page = compared(models).report.read_text(encoding="utf-8")
+    section = page[page.index('<section id="section-1">') : page.index('<section id="section-2">')]
+    for tag in ("h2", "h3", "figcaption"):
+        found = section.split(f"<{tag}>")[1:]
+        assert found
+        assert all(text.split(f"</{tag}>")[0].startswith("LEAKY") for text in found)
+
+
+def test_hostile_names_change_nothing(models: Path, real_pictures: None) -> None:
+    answers = {f"{k}/t{k}": (name, HOSTILE[(k + 1) % len(HOSTILE)]) for k, name in enumerate(HOSTILE)}
+    write_model(models / "<b>$x_{ &amp;", answers, classes=HOSTILE)
+    write_model(models / "b", answers, classes=HOSTILE, variant="<img src=x onerror=alert(1)>")
+    found = compared(models)
+    assert metrics_of(found)["models"][0]["classes"] == HOSTILE
+    page = found.report.read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert len(list((found.report.parent / "figures").glob("*.png"))) == 1 + 2 * 2
+    table = pd.read_csv(found.report.parent / "predictions.csv", dtype=str, keep_default_na=False)
+    assert table["label"].tolist() == 2 * HOSTILE
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_models_without_learning_curves_have_a_report(models: Path, epochs: int) -> None:
+    write_model(models / "forest", kind="baseline", epochs=epochs)
+    found = compared(models)
+    assert "no learning curve" in found.report.read_text(encoding="utf-8")
+    assert [path.name for path in (found.report.parent / "figures").glob("learning*")] == []
+
+
+def test_a_report_is_replaced_and_old_pictures_go(models: Path) -> None:
+    write_model(models / "a")
+    gone = write_model(models / "gone")
+    report = compared(models).report.parent
+    own = report / "figures" / "mine.png"
+    own.touch()
+    for file in gone.iterdir():
+        file.unlink()
+    gone.rmdir()
+    compared(models)
+    names = {path.name for path in (report / "figures").iterdir()}
+    assert names == {"accuracy-track-1.png", "confusion-a.png", "learning-a.png", "mine.png"}
+    assert "gone" not in (report / "metrics.json").read_text(encoding="utf-8")
+    assert ">gone<" not in (report / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("where", ["models/report", "models", "models/deep/er/report"])
+def test_the_report_may_lie_among_the_models(models: Path, where: str) -> None:
+    write_model(models / "a")
+    for _ in range(2):
+        found = compare(models, models.parent / where)
+        assert [model.name for model in found.models] == ["a"]
+        assert found.skipped == ()
+
+
+def test_a_report_never_goes_into_a_model(models: Path) -> None:
+    before = (write_model(models / "a") / "predictions.csv").read_bytes()
+    with pytest.raises(ReportError, match="is the folder of a model"):
+        compare(models, models / "a")
+    assert (models / "a" / "predictions.csv").read_bytes() == before
+
+
+def break_predictions(folder: Path, text: str) -> None:
+    (folder / "predictions.csv").write_text(text)
+
+
+HEADER = "item,track,label,predicted,p(blues),p(jazz),p(rock)\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("card.json", "{", "is not JSON"),
+        ("card.json", "[]", "must be an object"),
+        ("history.csv", "a,b\n1,2\n", "no readable history.csv"),
+        ("history.csv", "epoch,loss,accuracy,val_loss,val_accuracy\n1,x,1,1,1\n2,1,1,1,1\n", "no readable history.csv"),
+        ("predictions.csv", "", "no readable predictions.csv"),
+        ("predictions.csv", "\0\xff", "no readable predictions.csv"),
+        ("predictions.csv", HEADER, "it has no row"),
+        ("predictions.csv", HEADER + "a,a,blues,blues,x,0,0\n", "no readable predictions.csv"),
+        ("predictions.csv", HEADER + "a,a,blues,blues,,0,0\n", "a probability is outside 0 to 1"),
+        ("predictions.csv", HEADER + "a,a,blues,blues,1.5,0,0\n", "a probability is outside 0 to 1"),
+        ("predictions.csv", HEADER + "a,a,pop,blues,1,0,0\n", "'pop' is none of the model's classes"),
+        ("predictions.csv", HEADER + 2 * "a,a,blues,blues,1,0,0\n", "'a' stands in it twice"),
+        ("predictions.csv", HEADER + "a,t,blues,blues,1,0,0\nb,t,jazz,blues,1,0,0\n", "several labels"),
+        ("predictions.csv", HEADER + "".join(f"{k},{k},jazz,blues,1,0,0\n" for k in range(4)), "contradicts itself"),
+    ],
+)
+def test_a_broken_model_is_named_and_left_out(models: Path, name: str, text: str, reason: str) -> None:
+    write_model(models / "good")
+    (write_model(models / "broken") / name).write_text(text, encoding="latin-1")
+    found = compared(models)
+    assert [model.name for model in found.models] == ["good"]
+    (sentence,) = found.broken
+    assert "broken" in sentence
+    assert reason in sentence
+    assert reason.replace("'", "&#x27;") in found.report.read_text(encoding="utf-8")
+
+
+def test_tied_votes_contradict_nothing(models: Path) -> None:
+    answers = {f"jazz/{k}": ("jazz", "jazz", "blues") for k in range(9)} | tracks_of(LABELS)
+    metrics = {"test": {"tracks": {"accuracy": {"value": 1.0}}}}
+    result = read_result(write_model(models / "a", answers, card={"metrics": metrics}))
+    assert result.scores.tracks.accuracy.value == pytest.approx(12 / 21)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"protocol": {"name": 3, "leaky": False}},
+        {"protocol": {"name": "track"}},
+        {"seed": "0"},
+        {"variant": None},
+        {"training": []},
+    ],
+)
+def test_a_card_that_lacks_what_is_compared_is_named(models: Path, change: dict[str, object]) -> None:
+    folder = write_model(models / "odd", card=change)
+    with pytest.raises(BundleError, match=r"odd/card\.json is malformed: the field"):
+        read_result(folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda models: None, "cannot be read: No such file"),
+        (lambda models: models.mkdir(), "holds no model"),
+        (lambda models: (models / "x").mkdir(parents=True), "holds no model"),
+        (lambda models: models.write_text(""), "cannot be read: Not a directory"),
+        (write_model, "is one model"),
+        (lambda models: (write_model(models / "a") / "predictions.csv").unlink(), "No model in .* can be read: "),
+    ],
+)
+def test_nothing_to_compare_is_one_sentence_and_exit_status_2(models: Path, make, sentence: str) -> None:
+    make(models)
+    with pytest.raises(BundleError, match=sentence):
+        compared(models)
+    result = run(models, models.parent / "report")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert len([line for line in result.stderr.splitlines() if line.startswith("audio-genre: ")]) == 1
+    assert not (models.parent / "report").exists()
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(models: Path) -> None:
+    write_model(models / "a")
+    (models.parent / "report").write_text("")
+    with pytest.raises(ReportError, match="cannot be made a folder"):
+        compared(models)
+
+
+def test_the_command_prints_tables_and_where_the_report_is(models: Path) -> None:
+    write_model(models / "a", tracks_of(LABELS), interrupted=True)
+    write_model(models / "b", tracks_of(LABELS), protocol="segment", leaky=True)
+    (models / "empty").mkdir()
+    result = run(models, models.parent / "report")
+    assert result.exit_code == 0, result.output
+    assert "Protocol track, seed 0: 12 test tracks" in result.stdout
+    assert "LEAKY protocol segment, seed 0: 12 test tracks" in result.stdout
+    assert "a (interrupted)" in result.stdout
+    assert result.stdout.rstrip().endswith("report.html")
+    assert "No model in empty." in result.stderr
+
+
+def test_one_broken_model_is_exit_status_1_and_json_is_the_file(models: Path) -> None:
+    write_model(models / "a")
+    (write_model(models / "b") / "card.json").write_text("")
+    result = run(models, models.parent / "report", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == json.loads((models.parent / "report" / "metrics.json").read_text())
+    assert "b/card.json is malformed" in result.stderr
+
+
+def test_progress_ends_where_it_says(models: Path) -> None:
+    for name in "abc":
+        write_model(models / name, variant=name)
+    seen: list[tuple[int, int, str]] = []
+    compare(models, models.parent / "report", progress=lambda *step: seen.append(step))
+    done = [step[0] for step in seen]
+    assert done == sorted(done)
+    assert seen[-1][0] == seen[-1][1] == 9
+
+
+def test_ctrl_c_leaves_the_earlier_report_as_it_was(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model(models / "a")
+    report = compared(models).report.parent
+    before = {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
+    monkeypatch.setattr(
+        "audio_genre.evaluation.comparison_report.png", lambda figure: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    result = run(models, report)
+    assert result.exit_code == 130
+    assert {path: path.read_bytes() for path in report.rglob("*") if path.is_file()} == before
+
+
+def test_the_same_models_give_the_same_report(models: Path, real_pictures: None) -> None:
+    for name in "ab":
+        write_model(models / name, variant=name)
+    first, second = (compare(models, models.parent / name).report.parent for name in ("one", "two"))
+    for path in first.rglob("*.*"):
+        assert path.read_bytes() == (second / path.relative_to(first)).read_bytes()

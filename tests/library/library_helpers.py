@@ -1,0 +1,131 @@
+"""What the tests of libraries share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+SR = 22050
+STYLES = ("hiss", "hum")
+
+RUN_FAKE = """
+import sys
+import library_work
+from audio_genre.library import organize, run
+
+class Told:
+    def planned(self, found, todo): pass
+    def done(self, path): print(ascii(path), flush=True)
+    def failed(self, path, reason): print(ascii(path), flush=True)
+    def note(self, sentence): pass
+    def tagged(self, done, total): pass
+
+run.classify_file = library_work.fake
+try:
+    organize(sys.argv[1], model=sys.argv[2], database=sys.argv[3], jobs=2, progress=Told())
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+class Recorder:
+    """Remembers what a run tells."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.failures: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def planned(self, found: int, todo: int) -> None:
+        pass
+
+    def done(self, path: str) -> None:
+        self.paths.append(path)
+
+    def failed(self, path: str, reason: str) -> None:
+        self.failures[path] = reason
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    def tagged(self, done: int, total: int) -> None:
+        pass
+
+
+def make(style: str, seed: int, seconds: float = 3.2) -> np.ndarray:
+    """A hum of a few partials, or a hiss of noise."""
+    rng = np.random.default_rng([STYLES.index(style), seed])
+    t = np.arange(round(seconds * SR)) / SR
+    if style == "hiss":
+        return (0.1 * rng.normal(size=len(t))).astype(np.float32)
+    f = rng.uniform(80, 120)
+    return (0.2 * sum(np.sin(2 * np.pi * f * k * t) / k for k in range(1, 5))).astype(np.float32)
+
+
+def write(path: Path, style: str = "hum", seed: int = 0, seconds: float = 3.2) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(os.fsencode(path), make(style, seed, seconds), SR)
+    return path
+
+
+def touch(*paths: Path) -> None:
+    """Make files that only a stand-in takes for audio."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def answers(database: Path) -> list[tuple[object, ...]]:
+    """All that a database knows of files, but for what a run cannot repeat."""
+    db = sqlite3.connect(database)
+    try:
+        return db.execute("SELECT * FROM answers ORDER BY path").fetchall()
+    finally:
+        db.close()
+
+
+def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start Python on some code, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=True,
+    )
+
+
+def workers_of(pid: int) -> list[int]:
+    """Process ids of the worker processes of a process; Linux only."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            is_worker = b"audio_genre.extraction.worker" in (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent == pid and is_worker:
+            found.append(int(folder.name))
+    return found
+
+
+def wait_until_gone(pids: list[int], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while any(_is_running(pid) for pid in pids):
+        assert time.monotonic() < end, f"still running after {seconds} s: {pids}"
+        time.sleep(0.02)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,37 @@
+"""Stand-ins for listening to a file; a module of its own, for worker processes to import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import zlib
+
+from audio_genre.library.classify import ClassifySettings
+from audio_genre.library.records import UNKNOWN, Answer, Failure
+
+GENRES = ("hiss", "hum")
+
+
+def fake(path: str, settings: ClassifySettings) -> Answer | Failure:
+    """Answer by the file's name: "dead", "bad" and "odd" in it kill the worker, fail, and are unknown."""
+    try:
+        status = (settings.music_dir / path).stat()
+    except OSError as error:
+        return Failure(-1, 0, f"cannot be read: {error.strerror}", retry=True)
+    if "dead" in path:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "bad" in path:
+        return Failure(status.st_size, status.st_mtime_ns, "is bad")
+    if "slow" in path:
+        time.sleep(0.05)
+    if "stuck" in path:
+        time.sleep(60)
+    share = zlib.crc32(os.fsencode(path)) / 2**32
+    probabilities = dict(zip(GENRES, (share, 1 - share), strict=True))
+    genre = max(probabilities, key=probabilities.__getitem__)
+    confidence = probabilities[genre]
+    if "odd" in path:
+        genre = UNKNOWN
+    reason = "is like nothing known" if genre == UNKNOWN else None
+    return Answer(status.st_size, status.st_mtime_ns, genre, confidence, probabilities, reason, 3.0)
