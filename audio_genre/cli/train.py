@@ -97,7 +97,7 @@ def cnn(
     models_dir: _Models,
     protocol: _Protocol = "track",
     epochs: Annotated[
-        int | None, typer.Option(help="Most passes over the training pictures.", show_default="80")
+        int | None, typer.Option(help="Most passes over the training pictures.", show_default="60")
     ] = None,
     seed: _Seed = 0,
     seeds: _Seeds = 1,

@@ -25,30 +25,45 @@ if TYPE_CHECKING:
 _BLOCK = 512
 
 
+# About the standard deviation of the levels of a picture.
+_LEVELS_OF_A_DEVIATION = 60.0
+_TEXTURE_DROPOUT = 0.3
 # Layer that holds the probabilities of every member.
 _MEMBERS = "members"
-_AUGMENTATION = Augmentation(
-    band_shift=4, level=6.0, time_masks=2, time_mask_columns=16, band_masks=2, band_mask_bands=16
-)
-_FIT = FitSettings("adam", 5e-3, weight_decay=1e-4, label_smoothing=0.1, epochs=80, patience=30)
+_AUGMENTATION = Augmentation(band_shift=4, level=6.0)
+_FIT = FitSettings("adam", 5e-3, weight_decay=1e-4, label_smoothing=0.1, epochs=60, patience=30)
 
 
 @dataclass(frozen=True)
 class CnnSettings:
     """The network on pictures and how it is trained.
 
-    Blocks of convolution (3 x 3), batch normalisation, ReLU and max pooling (2 x 2, but not after the last) are
-    followed by mean and maximum over time of each filter in each of the bands that are left, so that the network knows
-    at which pitch something sounds and not when; then dropout and the output layer.
+    It has members of two kinds, which look at the same crops, learn with a loss each and answer with their mean: what
+    one kind overlooks the other may hear.
+
+    A convolutional member has blocks of convolution (3 x 3), batch normalisation, ReLU and max pooling (2 x 2, but not
+    after the last), followed by mean and maximum over time of each filter in each of the bands that are left, so that
+    it knows at which pitch something sounds and not when; then dropout and the output layer.
+
+    A texture member hears how bands go together, as sound textures are told apart (McDermott and Simoncelli, "Sound
+    texture perception via statistics of the auditory periphery", Neuron 71(5), 2011): mean and deviation over time of
+    the bands and of their lowest cosine coefficients, the deviation of the coefficients' steps, and the covariance of
+    all pairs of them; then a hidden layer with dropout and the output layer.
 
     Attributes
     ----------
-    members : int
-        Networks that are trained side by side on the same crops, each with its own loss; their mean is the answer.
+    convolutional, textures : int
+        Members of each kind.
     filters : tuple of int
-        Filters of each block.
+        Filters of each block of a convolutional member.
     dropout : float
         Share of the pooled values that is dropped in training.
+    coefficients : int
+        Cosine coefficients of a texture member.
+    hidden : int
+        Width of its hidden layer.
+    hidden_dropout : float
+        Share of the hidden layer's outputs that is dropped in training.
     crop_seconds : float
         Width of a crop in seconds.
     crop_columns : int
@@ -61,14 +76,23 @@ class CnnSettings:
         Optimiser, batches and stopping rule.
     """
 
-    members: int = 3
+    convolutional: int = 2
+    textures: int = 2
     filters: tuple[int, ...] = (16, 32, 64, 128)
     dropout: float = 0.4
+    coefficients: int = 24
+    hidden: int = 256
+    hidden_dropout: float = 0.5
     crop_seconds: float = 6.0
     crop_columns: int = 64
     crops_per_pass: int = 1
     augmentation: Augmentation = _AUGMENTATION
     fit: FitSettings = _FIT
+
+    @property
+    def members(self) -> int:
+        """Number of all members."""
+        return self.convolutional + self.textures
 
     def build(self, columns: int, mean: NDArray[np.float64], variance: NDArray[np.float64], classes: int) -> Any:
         """Build the network, with the normalisation fitted.
@@ -93,13 +117,14 @@ class CnnSettings:
         layers = keras.layers
         inputs = keras.Input((len(mean), columns), name="levels")
         x = layers.Normalization(axis=1, mean=mean, variance=variance, name="normalisation")(inputs)
-        x = layers.Reshape((len(mean), columns, 1), name="channel")(x)
-        members = [self._member(keras, x, member, classes) for member in range(1, self.members + 1)]
+        picture = layers.Reshape((len(mean), columns, 1), name="channel")(x)
+        members = [self._convolutional(keras, picture, str(k + 1), classes) for k in range(self.convolutional)]
+        members += [self._texture(keras, inputs, f"texture_{k + 1}", classes) for k in range(self.textures)]
         together = layers.Concatenate(axis=1, name=_MEMBERS)(members)
         return keras.Model(inputs, keras.ops.mean(together, axis=1), name=CnnLearner.name)
 
-    def _member(self, keras: Any, x: Any, member: int, classes: int) -> Any:
-        """Add one network; its probabilities have the shape (n, 1, classes)."""
+    def _convolutional(self, keras: Any, x: Any, member: str, classes: int) -> Any:
+        """Add a convolutional member; its probabilities have the shape (n, 1, classes)."""
         layers = keras.layers
         for number, filters in enumerate(self.filters, start=1):
             name = f"{number}_of_{member}"
@@ -113,6 +138,45 @@ class CnnSettings:
         x = layers.Dropout(self.dropout, name=f"dropout_of_{member}")(x)
         x = layers.Dense(classes, activation="softmax", name=f"genre_of_{member}")(x)
         return layers.Reshape((1, classes), name=f"member_{member}")(x)
+
+    def _texture(self, keras: Any, levels: Any, member: str, classes: int) -> Any:
+        """Add a texture member; its probabilities have the shape (n, 1, classes)."""
+        from scipy.fft import dct
+
+        layers, ops = keras.layers, keras.ops
+        bands = levels.shape[1]
+        frames = layers.Permute((2, 1), name=f"frames_of_{member}")(levels) / _LEVELS_OF_A_DEVIATION
+        cosines = layers.Dense(self.coefficients, use_bias=False, trainable=False, name=f"cosines_of_{member}")
+        coefficients = cosines(frames)
+        cosines.set_weights([dct(np.eye(bands), axis=0, norm="ortho")[: self.coefficients].T])
+        offsets = coefficients - ops.mean(coefficients, axis=1, keepdims=True)
+        covariance = ops.matmul(layers.Permute((2, 1), name=f"pairs_of_{member}")(offsets), offsets) / levels.shape[2]
+        steps = coefficients[:, 1:] - coefficients[:, :-1]
+        texture = layers.Concatenate(name=f"statistics_of_{member}")(
+            [
+                ops.mean(frames, axis=1),
+                _deviation(ops, frames - ops.mean(frames, axis=1, keepdims=True)),
+                ops.mean(coefficients, axis=1),
+                _deviation(ops, offsets),
+                _deviation(ops, steps),
+                layers.Flatten(name=f"covariance_of_{member}")(covariance),
+            ]
+        )
+        z = layers.BatchNormalization(momentum=0.95, name=f"normalised_{member}")(texture)
+        # sign(z) log(1 + |z|), in operations that every LiteRT has.
+        x = ops.log(1.0 + ops.relu(z)) - ops.log(1.0 + ops.relu(-z))
+        x = layers.Dropout(_TEXTURE_DROPOUT, name=f"dropout_of_{member}")(x)
+        x = layers.Dense(self.hidden, name=f"hidden_of_{member}")(x)
+        x = layers.BatchNormalization(name=f"batch_normalisation_of_{member}")(x)
+        x = layers.Activation("relu", name=f"activation_of_{member}")(x)
+        x = layers.Dropout(self.hidden_dropout, name=f"hidden_dropout_of_{member}")(x)
+        x = layers.Dense(classes, activation="softmax", name=f"genre_of_{member}")(x)
+        return layers.Reshape((1, classes), name=f"member_{member}")(x)
+
+
+def _deviation(ops: Any, offsets: Any) -> Any:
+    """Return the standard deviation over time; the root has no slope to follow at zero."""
+    return ops.sqrt(ops.mean(offsets * offsets, axis=1) + 1e-4)
 
 
 # The variance of a band that is nearly always empty would blow its noise up.
