@@ -1,1 +1,1 @@
-"""Bundles to evidence: learning curves and confusion matrices."""
+"""Bundles and tables to evidence: comparison, exploration, figures, the page that holds them."""

@@ -330,8 +330,10 @@ class Trials:
     folds: int | None = None
 
     def __post_init__(self) -> None:
-        if self.protocol != _ALL:
-            get_protocol(self.protocol)
+        if self.protocol not in (*PROTOCOLS, _ALL):
+            raise ParameterError(
+                f"The protocol {self.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)} or {_ALL}."
+            )
         if self.seeds < 1:
             raise ParameterError(f"The number of seeds must be 1 or more; got {self.seeds}.")
         if not 0 <= self.seed <= SEEDS - self.seeds:
