@@ -120,11 +120,13 @@ class CnnSettings:
         picture = layers.Reshape((len(mean), columns, 1), name="channel")(x)
         members = [self._convolutional(keras, picture, str(k + 1), classes) for k in range(self.convolutional)]
         members += [self._texture(keras, inputs, f"texture_{k + 1}", classes) for k in range(self.textures)]
-        together = layers.Concatenate(axis=1, name=_MEMBERS)(members)
-        return keras.Model(inputs, keras.ops.mean(together, axis=1), name=CnnLearner.name)
+        together = layers.Concatenate(axis=1, name="logits")(members)
+        # One softmax at the end: from it Keras takes the loss of the logits, which has a slope however wrong they are.
+        probabilities = layers.Activation("softmax", name=_MEMBERS)(together)
+        return keras.Model(inputs, keras.ops.mean(probabilities, axis=1), name=CnnLearner.name)
 
     def _convolutional(self, keras: Any, x: Any, member: str, classes: int) -> Any:
-        """Add a convolutional member; its probabilities have the shape (n, 1, classes)."""
+        """Add a convolutional member; its logits have the shape (n, 1, classes)."""
         layers = keras.layers
         for number, filters in enumerate(self.filters, start=1):
             name = f"{number}_of_{member}"
@@ -136,11 +138,11 @@ class CnnSettings:
         x = layers.Concatenate(name=f"over_time_of_{member}")([keras.ops.mean(x, axis=2), keras.ops.max(x, axis=2)])
         x = layers.Flatten(name=f"bands_and_filters_of_{member}")(x)
         x = layers.Dropout(self.dropout, name=f"dropout_of_{member}")(x)
-        x = layers.Dense(classes, activation="softmax", name=f"genre_of_{member}")(x)
+        x = layers.Dense(classes, name=f"genre_of_{member}")(x)
         return layers.Reshape((1, classes), name=f"member_{member}")(x)
 
     def _texture(self, keras: Any, levels: Any, member: str, classes: int) -> Any:
-        """Add a texture member; its probabilities have the shape (n, 1, classes)."""
+        """Add a texture member; its logits have the shape (n, 1, classes)."""
         from scipy.fft import dct
 
         layers, ops = keras.layers, keras.ops
@@ -170,7 +172,7 @@ class CnnSettings:
         x = layers.BatchNormalization(name=f"batch_normalisation_of_{member}")(x)
         x = layers.Activation("relu", name=f"activation_of_{member}")(x)
         x = layers.Dropout(self.hidden_dropout, name=f"hidden_dropout_of_{member}")(x)
-        x = layers.Dense(classes, activation="softmax", name=f"genre_of_{member}")(x)
+        x = layers.Dense(classes, name=f"genre_of_{member}")(x)
         return layers.Reshape((1, classes), name=f"member_{member}")(x)
 
 
