@@ -1,6 +1,6 @@
 """Every model under every protocol: the README's table of scores, from public tables and pictures of GTZAN.
 
-    python benchmarks/scoreboard.py features_30_sec.csv MODELS_DIR \\
+    python benchmarks/scoreboard.py features_30_sec.csv MODELS_DIR
         [--segments features_10_sec.csv] [--images IMAGES_DIR]
 
 The models stay in MODELS_DIR; ``audio-genre compare MODELS_DIR REPORT_DIR`` makes the report of them.
