@@ -64,9 +64,12 @@ def test_the_table_agrees_with_the_classifier(organize, bundle: Path, music: Pat
     for name in table.index[1:]:
         answer = Classifier(bundle).classify(music / name)
         row = table.loc[name]
-        assert (row["genre"], float(row["confidence"])) == (answer.genre, answer.confidence)
+        # A worker has one core, and sums in another order than several threads do.
+        assert row["genre"] == answer.genre
+        assert float(row["confidence"]) == pytest.approx(answer.confidence, rel=1e-5)
         assert row["runner_up"] == answer.top(2)[1][0]
-        assert {genre: float(row[f"p_{genre}"]) for genre in answer.probabilities} == answer.probabilities
+        found = {genre: float(row[f"p_{genre}"]) for genre in answer.probabilities}
+        assert found == pytest.approx(answer.probabilities, rel=1e-5, abs=1e-7)
 
 
 def test_a_title_comes_from_the_file(organize, music: Path) -> None:
