@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from audio_genre.extraction import report as extraction_report
+
 
 class LibraryProgress(Protocol):
     """Is told how a run goes; all calls come from the thread that called `organize`."""
@@ -60,20 +62,8 @@ class LibraryProgress(Protocol):
         """
 
 
-class NoProgress:
+class NoProgress(extraction_report.NoProgress):
     """Takes note of nothing."""
-
-    def planned(self, found: int, todo: int) -> None:  # noqa: D102
-        pass
-
-    def done(self, path: str) -> None:  # noqa: D102
-        pass
-
-    def failed(self, path: str, reason: str) -> None:  # noqa: D102
-        pass
-
-    def note(self, sentence: str) -> None:  # noqa: D102
-        pass
 
     def tagged(self, done: int, total: int) -> None:  # noqa: D102
         pass

@@ -8,18 +8,18 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audio_genre.datasets import DEFAULT_PROTOCOL, Split, Table, load_table
-from audio_genre.dsp import get_recipe
 from audio_genre.errors import ParameterError
 from audio_genre.training.compact import ArrayModel, LinearModel, Tree, TreeModel
 from audio_genre.training.fit import FitResult
-from audio_genre.training.run import FitOptions, Learner, TrainedModel, TrainingPlan, Trials, plan
+from audio_genre.training.run import FitOptions, TrainedModel, TrainingPlan, Trials, plan
+from audio_genre.training.table_learner import TableLearner
 from audio_genre.training.variants import NORMALISATION
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ class Baseline:
     fitted: Fitted
 
 
-class BaselineLearner(Learner):
+class BaselineLearner(TableLearner):
     """A baseline on a feature table.
 
     Parameters
@@ -330,14 +330,10 @@ class BaselineLearner(Learner):
     """
 
     kind = "baseline"
-    dataset: Table
 
     def __init__(self, table: Table, variant: BaselineVariant) -> None:
-        self.dataset = table
+        super().__init__(table, variant.name, variant.normalisation)
         self.variant = variant
-        self.name = variant.name
-        if table.window is not None and table.window.kind == "segment":
-            self.name_suffixes = (table.window.label,)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -419,21 +415,6 @@ class BaselineLearner(Learner):
         """
         return model.fitted.exported(self.dataset.X[rows])
 
-    def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return the features of rows.
-
-        Parameters
-        ----------
-        rows : np.ndarray of int, shape (n,)
-            Row numbers.
-
-        Returns
-        -------
-        np.ndarray, shape (n, d), float32
-            Features.
-        """
-        return self.dataset.X[rows]
-
     def check(self, model: Baseline, X: NDArray[np.float32]) -> NDArray[Any]:
         """Predict with the library that fitted the baseline.
 
@@ -474,18 +455,7 @@ class BaselineLearner(Learner):
         dict
             Fields of the card.
         """
-        table, schema = self.dataset, self.dataset.schema
-        recipe = None if schema.recipe is None else get_recipe(schema.recipe)
-        return {
-            "recipe": None if recipe is None else {"name": recipe.name, "parameters": recipe.parameters()},
-            "features": list(schema.features),
-            "window": None if table.window is None else asdict(table.window),
-            "input_shape": [len(schema.features)],
-            "description": self.variant.description,
-            "normalisation": self.variant.normalisation,
-            "fitted_on": _FITTED_ON,
-            "training_data": {"schema": schema.name, "ignored_columns": list(table.ignored)},
-        }
+        return {**super().card(), "description": self.variant.description, "fitted_on": _FITTED_ON}
 
 
 def plan_baseline(

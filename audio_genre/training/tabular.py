@@ -9,10 +9,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from audio_genre.datasets import DEFAULT_PROTOCOL, Split, Table, load_table
-from audio_genre.dsp import get_recipe
 from audio_genre.errors import ParameterError
 from audio_genre.training.fit import ArrayExamples, FitResult, Progress, fit
-from audio_genre.training.run import FitOptions, Learner, TrainedModel, TrainingPlan, Trials, plan
+from audio_genre.training.run import FitOptions, TrainedModel, TrainingPlan, Trials, plan
+from audio_genre.training.table_learner import TableLearner
 from audio_genre.training.variants import NORMALISATION, DenseVariant, get_variants
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PREDICTION_ROWS = 1024
 
 
-class DenseLearner(Learner):
+class DenseLearner(TableLearner):
     """A dense variant on a feature table.
 
     Parameters
@@ -34,14 +34,10 @@ class DenseLearner(Learner):
     """
 
     kind = "tabular"
-    dataset: Table
 
     def __init__(self, table: Table, variant: DenseVariant) -> None:
-        self.dataset = table
+        super().__init__(table, variant.name, NORMALISATION)
         self.variant = variant
-        self.name = variant.name
-        if table.window is not None and table.window.kind == "segment":
-            self.name_suffixes = (table.window.label,)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -111,40 +107,6 @@ class DenseLearner(Learner):
         """
         probabilities: NDArray[np.float32] = model.predict(self.dataset.X[rows], batch_size=_PREDICTION_ROWS, verbose=0)
         return probabilities
-
-    def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return the features of rows.
-
-        Parameters
-        ----------
-        rows : np.ndarray of int, shape (n,)
-            Row numbers.
-
-        Returns
-        -------
-        np.ndarray, shape (n, d), float32
-            Features.
-        """
-        return self.dataset.X[rows]
-
-    def card(self) -> dict[str, Any]:
-        """Describe features and normalisation.
-
-        Returns
-        -------
-        dict
-            Fields of the card.
-        """
-        table, schema = self.dataset, self.dataset.schema
-        recipe = None if schema.recipe is None else get_recipe(schema.recipe)
-        return {
-            "recipe": None if recipe is None else {"name": recipe.name, "parameters": recipe.parameters()},
-            "features": list(schema.features),
-            "window": None if table.window is None else asdict(table.window),
-            "input_shape": [len(schema.features)],
-            "normalisation": NORMALISATION,
-            "training_data": {"schema": schema.name, "ignored_columns": list(table.ignored)},
-        }
 
 
 def plan_tabular(
