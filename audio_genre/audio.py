@@ -8,13 +8,13 @@ import re
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio_genre.errors import AudioError
+from audio_genre.errors import AudioError, SilentError
 
 if TYPE_CHECKING:
     import soundfile
@@ -159,6 +159,57 @@ def cut_segments(y: NDArray[np.float32], *, stride: int) -> NDArray[np.float32]:
     return np.lib.stride_tricks.as_strided(y, (count, stride - 1), (step * stride, step), writeable=False)
 
 
+def cut_stretches(
+    blocks: Iterable[NDArray[np.float32]], *, length: int, hop: int
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Cut a signal that comes in blocks into stretches that may overlap, so that they cover all of it.
+
+    Stretch ``k`` begins at sample ``hop * k``. What remains behind the last that fits whole is joined to it where it is
+    shorter than a tenth of `hop`; otherwise one more stretch ends where the signal ends. No more is held in memory than
+    a block and two stretches.
+
+    Parameters
+    ----------
+    blocks : iterable of np.ndarray, shape (n,), float32
+        Parts of a mono signal in their order in time, such as `iter_windows` gives.
+    length : int
+        Samples of a stretch; a shorter signal is one stretch.
+    hop : int
+        Samples from one stretch's start to the next one's, from 1 to `length`.
+
+    Yields
+    ------
+    start : int
+        Where in the signal the stretch begins.
+    y : np.ndarray, float32
+        The stretch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> blocks = [np.arange(3), np.arange(3, 7)]
+    >>> [(start, y.tolist()) for start, y in cut_stretches(blocks, length=4, hop=2)]
+    [(0, [0, 1, 2, 3]), (2, [2, 3, 4, 5]), (3, [3, 4, 5, 6])]
+    """
+    joined = hop // 10
+    held: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+    first = start = 0
+    for block in blocks:
+        held = np.concatenate((held, block)) if len(held) else block
+        while first + len(held) > start + length + joined:
+            yield start, held[start - first : start - first + length]
+            start += hop
+        # The last stretch may be the one that ends where the signal ends.
+        done = max(min(start - first, len(held) - length), 0)
+        first += done
+        held = held[done:]
+    end = first + len(held)
+    if start + length > end:
+        start = max(end - length, 0)
+    if end:
+        yield start, held[start - first :]
+
+
 def content_hash(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's bytes, to tell whether its content changed.
 
@@ -197,7 +248,7 @@ def _checked_blocks(path: str | os.PathLike[str], sr: int, one_block_seconds: fl
     if empty:
         raise AudioError(name, "holds no samples")
     if not heard:
-        raise AudioError(name, "is silent: every sample is zero")
+        raise SilentError(name, "is silent: every sample is zero")
 
 
 def _refuse_unreadable(name: str) -> None:

@@ -34,6 +34,10 @@ class AudioError(AudioGenreError):
         return f"{self.path} {self.reason}."
 
 
+class SilentError(AudioError):
+    """An audio file holds nothing but zeros."""
+
+
 class ExtractionError(AudioGenreError):
     """An extraction cannot start or go on: no audio found, no space left, folder not writable."""
 

@@ -34,9 +34,11 @@ def demo(
     """Make synthetic music in ten styles, extract features, train, classify an unseen clip: three minutes."""
     from audio_genre import synthesis
     from audio_genre.datasets import load_table
+    from audio_genre.training.backend import require_keras
     from audio_genre.training.cnn import plan_cnn
     from audio_genre.training.tabular import plan_tabular
 
+    require_keras()
     audio, features, models, unseen = (folder / name for name in ("audio", "features", "models", "unseen"))
 
     try:

@@ -31,7 +31,9 @@ def organize(
     music_dir: Annotated[Path, typer.Argument(metavar="MUSIC_DIR", help="Folder of music, with any sub-folders.")],
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="Folder of a trained model, such as models/adam-4.", show_default=False),
+        typer.Option(
+            "--model", "-m", help="Folder of a trained model.", show_default="the one that comes with audio-genre"
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="the cores there are")
@@ -39,6 +41,9 @@ def organize(
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, metavar="P", help="Below this confidence, a genre is unknown.")
     ] = 0.0,
+    no_unknown: Annotated[
+        bool, typer.Option("--no-unknown", help="Always answer a genre, also for what is like none of them.")
+    ] = False,
     genres: Annotated[
         str | None,
         typer.Option(
@@ -89,8 +94,8 @@ def organize(
     if undo:
         _undo(music_dir, database, apply=apply, as_json=as_json)
         return
-    if model is None:
-        raise typer.BadParameter("a model is needed: --model FOLDER, such as models/adam-4.")
+    if no_unknown and min_confidence:
+        raise typer.BadParameter("--no-unknown and --min-confidence exclude each other; give one of the two.")
     if no_playlists and playlists is not None:
         raise typer.BadParameter("--playlists and --no-playlists exclude each other; give one of the two.")
     from audio_genre.library import organize as run
@@ -102,6 +107,7 @@ def organize(
             jobs=jobs,
             database=database,
             min_confidence=min_confidence,
+            unknown=not no_unknown,
             genres=None if genres is None else _split(genres, model),
             playlists=False if no_playlists else True if playlists is None else playlists,
             csv=csv,
@@ -231,11 +237,12 @@ class _Shown:
         self._line.update(self._done, self._todo, f"{self._failed} failed" if self._failed else "")
 
 
-def _split(genres: str, model: Path) -> list[str]:
+def _split(genres: str, model: Path | None) -> list[str]:
     """Split a list of genres; one whose name has a comma is given alone."""
+    from audio_genre.inference.default import default_model
     from audio_genre.training.card import read_card
 
-    if genres in read_card(model)["classes"]:
+    if genres in read_card(default_model() if model is None else model)["classes"]:
         return [genres]
     return [genre for genre in (part.strip() for part in genres.split(",")) if genre]
 

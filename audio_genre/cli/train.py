@@ -76,8 +76,10 @@ def tabular(
 ) -> None:
     """Train dense networks on a table of features; each becomes a folder with its model, card and history."""
     from audio_genre.datasets import load_table
+    from audio_genre.training.backend import require_keras
     from audio_genre.training.tabular import plan_tabular
 
+    require_keras()
     loaded = load_table(table)
     if loaded.ignored:
         tell(f"Not features, so ignored: {', '.join(loaded.ignored)}.")
@@ -109,8 +111,10 @@ def cnn(
     as_json: _Json = False,
 ) -> None:
     """Train a convolutional network on pictures; it becomes a folder with its model, card and history."""
+    from audio_genre.training.backend import require_keras
     from audio_genre.training.cnn import plan_cnn
 
+    require_keras()
     with load_with_progress(pictures) as loaded:
         plan = plan_cnn(loaded, models_dir, protocol=protocol, epochs=epochs, seed=seed, seeds=seeds, folds=folds)
         for name, passes in plan.resumable().items():

@@ -37,7 +37,7 @@ FIGURES = "figures"
 """Folder of the pictures in a report."""
 
 _SIGNIFICANT = 0.05
-_STEPS_PER_MODEL = 3
+_STEPS_PER_MODEL = 4
 
 
 @dataclass(frozen=True)
@@ -478,8 +478,8 @@ def pooled_folds(results: Sequence[ModelResult]) -> list[ModelResult]:
     pooled, taken = [], {result.name for result in results}
     for folds in folded.values():
         models = _without_copies(folds)
-        rows = pd.concat([model.rows for model in models], ignore_index=True)
-        if len(models) < 2 or rows.duplicated(["item", "track"]).any():
+        rows = pd.concat([model.rows[["item", "track"]] for model in models])
+        if len(models) < 2 or rows.duplicated().any():
             continue
         first = models[0]
         stem = first.name.replace(f"-{first.fold}", "", 1)
@@ -490,7 +490,7 @@ def pooled_folds(results: Sequence[ModelResult]) -> list[ModelResult]:
         known = [model.validation for model in models if model.validation is not None]
         pooled.append(
             measured(
-                rows,
+                [(model.rows, model.temperatures[0]) for model in models],
                 classes=first.classes,
                 seed=first.seed,
                 name=name,
@@ -739,7 +739,32 @@ def _model_json(model: ModelResult, section: Section) -> dict[str, Any]:
             "macro_f1": rows.macro_f1.value,
             "macro_f1_ci95": _ends(rows.macro_f1),
         },
+        "calibration": _calibration_json(model),
         "classes": list(model.classes),
         "per_class": model.per_class(),
         "confusion": model.confusion().tolist(),
+    }
+
+
+def _calibration_json(model: ModelResult) -> dict[str, Any]:
+    found = model.reliability
+    return {
+        "temperatures": list(model.temperatures),
+        "ece": found.error.value,
+        "ece_ci95": _ends(found.error),
+        "ece_uncalibrated": found.uncalibrated,
+        "ece_by_chance": found.by_chance.value,
+        "ece_by_chance_ci95": _ends(found.by_chance),
+        "mean_confidence": found.confidence,
+        "bins": [
+            {
+                "from": each.low,
+                "to": each.high,
+                "n_test": each.count,
+                "confidence": each.confidence,
+                "accuracy": each.accuracy.value,
+                "accuracy_ci95": _ends(each.accuracy),
+            }
+            for each in found.bins
+        ],
     }

@@ -21,6 +21,8 @@ from audio_genre.evaluation.plots import (
     curves_picture,
     kind_name,
     png,
+    reliability_figure,
+    reliability_picture,
     shown_name,
 )
 
@@ -115,6 +117,15 @@ def comparison_page(found: Comparison) -> Page:
             "neither is better (McNemar, Note on the sampling error of the difference between correlated proportions "
             "or percentages, Psychometrika 12(2), 1947). With several tests on the same tracks, p is multiplied by "
             "their number (Bonferroni).",
+            "Confidence is the probability that a model states for its answer to a track, after the temperature on its "
+            "card, which was fitted on validation tracks (Guo et al., On calibration of modern neural networks, ICML "
+            "2017). The calibration error is the mean difference of confidence and share of right answers over ten "
+            "bins of confidence, each weighed with its tracks (Naeini et al., Obtaining well calibrated probabilities "
+            "using Bayesian binning, AAAI 2015). It is above zero even for perfect confidences, the more so the fewer "
+            "the tracks; what they would give by chance is found by drawing which answers are right with the "
+            "confidences themselves as probabilities (Bröcker and Smith, Increasing the reliability of reliability "
+            "diagrams, Weather and Forecasting 22(3), 2007). Its interval is a basic bootstrap interval, which takes "
+            "off what resampling adds.",
             "metrics.json has all figures of this page, predictions.csv every prediction, wrong_by_all.csv the whole "
             "list of what all models get wrong, and the folder figures the pictures for papers.",
         ),
@@ -176,6 +187,7 @@ def _section_blocks(section: Section) -> Iterator[Block]:
             height=130 + 26 * len(section.models),
         )
     best = section.best()
+    yield from _calibration_blocks(best[0] if best else first, leaky)
     if len(best) > 1:
         yield _kinds_table(best, section, leaky)
     for test in section.tests:
@@ -191,6 +203,7 @@ def _accuracy_table(section: Section) -> Block:
     header = ["model", "kind", "trained on", "validation", "test accuracy, 95 % interval", "macro-F1, 95 % interval"]
     if by_row:
         header.insert(5, "test accuracy by row")
+    header.append("calibration error (by chance)")
     rows = []
     for model in section.models:
         row: list[Cell] = [
@@ -203,8 +216,49 @@ def _accuracy_table(section: Section) -> Block:
         ]
         if by_row:
             row.insert(5, str(model.scores.rows.accuracy))
+        found = model.reliability
+        raw = "" if model.is_calibrated else " †"
+        row.append(f"{found.error.value:.3f} ({found.by_chance.value:.3f}){raw}")
         rows.append(row)
-    return table(header, rows, f"{section.title}; by track, ordered by validation accuracy")
+    explained = "" if all(model.is_calibrated for model in section.models) else "; † not calibrated"
+    return table(header, rows, f"{section.title}; by track, ordered by validation accuracy{explained}")
+
+
+def _calibration_blocks(model: ModelResult, leaky: str) -> Iterator[Block]:
+    yield figure(
+        reliability_figure(model),
+        f"{leaky}Reliability of {model.name}, {_where(model)}: share of right answers against confidence, in bins of a "
+        "tenth, with its 95 % interval; on top, the number of test tracks of each. Below the diagonal a model promises "
+        "too much, above it too little.",
+        height=490,
+    )
+    yield text(_calibration_words(model))
+
+
+def _calibration_words(model: ModelResult) -> str:
+    found = model.reliability
+    fullest = max(found.bins, key=lambda each: each.count)
+    known = ["none" if temperature is None else f"{temperature:.2f}" for temperature in model.temperatures]
+    without = f"without {'it' if len(known) == 1 else 'them'} the error would be {found.uncalibrated:.3f}"
+    if set(known) == {"none"}:
+        fitted = "It is not calibrated: there is no temperature on its card."
+    elif len(known) == 1:
+        fitted = f"Its temperature is {known[0]}; {without}."
+    else:
+        fitted = f"The temperatures of its folds are {', '.join(known)}; {without}."
+    error = (
+        f"Its calibration error of {found.error} is more than perfect confidences would show by chance on these "
+        f"tracks, {found.by_chance}: its confidences are off."
+        if found.beyond_chance
+        else f"Its calibration error of {found.error} is no more than perfect confidences would show by chance on "
+        f"these tracks, {found.by_chance}: this is no evidence that its confidences are off."
+    )
+    return (
+        f"When {shortened(shown_name(model), _NAME_LETTERS)} says {fullest.confidence:.0%} (its mean for the "
+        f"{fullest.count} of {len(model.tracks)} test tracks where it says {fullest.low:.0%} to {fullest.high:.0%}), "
+        f"it is right {fullest.accuracy.value:.0%} of the time. Over all test tracks it says {found.confidence:.0%} "
+        f"and is right {found.accuracy:.0%} of the time. {error} {fitted}"
+    )
 
 
 def _kinds_table(best: Sequence[ModelResult], section: Section, leaky: str) -> Block:
@@ -240,8 +294,8 @@ def _wrong_block(section: Section, leaky: str) -> Block:
 
 
 def _model_block(model: ModelResult, leaky: str) -> Block:
-    where = f"protocol {model.protocol}{f', {model.fold}' if model.fold else ''}"
-    heading = f"{leaky}{shown_name(model)}, {where}: report, confusion matrix, learning curve"
+    where = _where(model)
+    heading = f"{leaky}{shown_name(model)}, {where}: report, confusion matrix, reliability, learning curve"
     report: list[Sequence[Cell]] = [
         [shortened(name), each["precision"], each["recall"], each["f1"], int(each["support"])]
         for name, each in model.per_class().items()
@@ -256,6 +310,7 @@ def _model_block(model: ModelResult, leaky: str) -> Block:
             f"(columns); {int(model.confusion().trace())} of {len(model.tracks)} right.",
             height=min(300 + 24 * len(model.classes), 1400),
         ),
+        *_calibration_blocks(model, leaky),
     ]
     if model.pooled:
         blocks.insert(0, text(f"The test tracks of {', '.join(model.pooled)} put together, each tested once."))
@@ -271,6 +326,10 @@ def _model_block(model: ModelResult, leaky: str) -> Block:
     elif not model.pooled:
         blocks.append(text("It was not trained in epochs, so it has no learning curve."))
     return details(heading, *blocks)
+
+
+def _where(model: ModelResult) -> str:
+    return f"protocol {model.protocol}{f', {model.fold}' if model.fold else ''}"
 
 
 def _repeats_blocks(found: Comparison) -> Iterator[Block]:
@@ -351,6 +410,8 @@ def _pictures(found: Comparison, begin: Callable[[str], None]) -> Iterator[tuple
         for model in section.models:
             begin(f"drawing {model.name}")
             yield named("confusion", model.name), png(confusion_picture(model))
+            begin(f"drawing {model.name}")
+            yield named("reliability", model.name), png(reliability_picture(model))
             curves = curves_picture(model)
             begin(f"drawing {model.name}")
             if curves is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_genre.evaluation.page import DASHES, PALETTE, Page, figure, label, shortened, text
-from audio_genre.evaluation.results import ModelResult, read_history, read_result
+from audio_genre.evaluation.results import BINS, ModelResult, read_history, read_result
 from audio_genre.training.card import read_card
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MatplotlibFigure
     from plotly.graph_objects import Figure as PlotlyFigure
+
+    from audio_genre.training.scores import Interval
 
 KIND_NAMES = {"tabular": "tabular network", "baseline": "baseline", "cnn": "picture network (CNN)"}
 """What the kinds of models are called; any other is called what it is."""
@@ -30,8 +32,13 @@ _LINE_LETTERS = 26
 _DPI = 150
 _MARKERS = {"tabular": ("o", "circle"), "cnn": ("D", "diamond"), "baseline": ("s", "square")}
 _COLOURS = {"tabular": PALETTE[0], "cnn": PALETTE[2], "baseline": PALETTE[1]}
+_GREY = PALETTE[8]
 _OTHER_MARKER, _OTHER_COLOUR = ("^", "triangle-up"), PALETTE[4]
 _CURVES_HEIGHT = 560
+# The numbers of tracks stand above the diagonal, which ends at 1.
+_COUNTS_HEIGHT, _TOP = 1.06, 1.11
+# Without room at its right, the last tick of a narrow figure loses its label.
+_RIGHT = 1.03
 _LEGEND_LINE = 20
 _HOW_TO_READ_CURVES = "Solid lines: validation rows; dotted lines: training rows; the dot: the epoch that was kept."
 
@@ -181,7 +188,7 @@ def confusion_picture(model: ModelResult) -> MatplotlibFigure:
     right, asked = int(confusion.trace()), int(confusion.sum())
     name = _plain(model.name, _TITLE_LETTERS)
     between = " " if len(name) <= _LINE_LETTERS else "\n"
-    axes.set_title(f"{name}:{between}{right} of {asked} test tracks right ({right / asked:.2f})\n{_protocol(model)}")
+    axes.set_title(f"{name}:{between}{right} of {asked} test tracks right ({right / asked:.3f})\n{_protocol(model)}")
     axes.set(xlabel="predicted", ylabel="true")
     if numbered:
         for tick in axes.get_xticklabels():
@@ -250,7 +257,7 @@ def curves_picture(model: ModelResult) -> MatplotlibFigure | None:
     drawn = Figure(figsize=(7.2, 3.4), layout="constrained")
     panels: Sequence[Axes] = drawn.subplots(1, 2)
     for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
-        axes.plot(history["epoch"], history[quantity], linestyle=":", color=PALETTE[8], label="training")
+        axes.plot(history["epoch"], history[quantity], linestyle=":", color=_GREY, label="training")
         axes.plot(history["epoch"], history[f"val_{quantity}"], color=PALETTE[0], label="validation")
         if model.best_epoch in set(history["epoch"]):
             axes.axvline(model.best_epoch, color=PALETTE[6], linewidth=1, linestyle="--", label="kept")
@@ -259,6 +266,109 @@ def curves_picture(model: ModelResult) -> MatplotlibFigure | None:
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(frameon=False)
     drawn.suptitle(f"{_plain(model.name, _TITLE_LETTERS)}, {_protocol(model)}", fontsize=11)
+    return drawn
+
+
+def reliability_picture(model: ModelResult) -> MatplotlibFigure:
+    """Draw how often a model is right against how sure it is, for a paper.
+
+    Parameters
+    ----------
+    model : ModelResult
+        The model.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A point for each bin of confidence, with its 95 % interval and, above, its number of test tracks; the diagonal
+        is perfect calibration.
+    """
+    from matplotlib.figure import Figure
+
+    found = model.reliability
+    drawn = Figure(figsize=(4.6, 4.8), layout="constrained")
+    axes = drawn.add_subplot()
+    axes.plot([0, 1], [0, 1], linestyle="--", color=_GREY, linewidth=1)
+    shares = [each.accuracy for each in found.bins]
+    axes.errorbar(
+        [each.confidence for each in found.bins], [share.value for share in shares], yerr=_arms(shares),
+        marker="o", linestyle="none", capsize=3, color=PALETTE[0], clip_on=False,
+    )  # fmt: skip
+    axes.annotate("tracks", (-0.02, _COUNTS_HEIGHT), ha="right", va="center", fontsize=8, annotation_clip=False)
+    for each in found.bins:
+        place = (each.low + each.high) / 2
+        axes.annotate(str(each.count), (place, _COUNTS_HEIGHT), ha="center", va="center", fontsize=8)
+    axes.set(xlim=(0, 1), ylim=(0, _TOP), aspect="equal", xlabel="confidence", ylabel="share of right answers")
+    axes.set_xticks([k / BINS for k in range(BINS + 1)])
+    axes.set_yticks([k / 5 for k in range(6)])
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    name = _plain(model.name, _TITLE_LETTERS)
+    raw = "" if model.is_calibrated else " (not calibrated)"
+    axes.set_title(f"{name}\ncalibration error {found.error}{raw}\n{_protocol(model)}", fontsize=10)
+    return drawn
+
+
+def reliability_figure(model: ModelResult) -> PlotlyFigure:
+    """Draw how often a model is right against how sure it is, for a page.
+
+    Parameters
+    ----------
+    model : ModelResult
+        The model.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A point for each bin of confidence, with its 95 % interval and, above, its number of test tracks; the diagonal
+        is perfect calibration.
+    """
+    from plotly.graph_objects import Figure
+
+    bins = model.reliability.bins
+    drawn = Figure()
+    drawn.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": _GREY, "dash": "dash", "width": 1.5}, hoverinfo="skip",
+        name="as often right as it says",
+    )  # fmt: skip
+    below, above = _arms([each.accuracy for each in bins])
+    drawn.add_scatter(
+        x=[each.confidence for each in bins],
+        y=[each.accuracy.value for each in bins],
+        error_y={"array": above, "arrayminus": below, "thickness": 2},
+        mode="markers",
+        marker={"size": 10, "color": PALETTE[0]},
+        name="test tracks, 95 % interval",
+        cliponaxis=False,
+        text=[
+            f"confidence {each.low:.1f} to {each.high:.1f}, mean {each.confidence:.3f}<br>"
+            f"right: {each.accuracy}<br>test tracks: {each.count}"
+            for each in bins
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
+    drawn.add_scatter(
+        x=[(each.low + each.high) / 2 for each in bins],
+        y=[_COUNTS_HEIGHT] * len(bins),
+        text=[str(each.count) for each in bins],
+        mode="text",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    drawn.add_annotation(
+        x=0, xref="paper", xanchor="right", xshift=-4, y=_COUNTS_HEIGHT, yanchor="middle", text="tracks",
+        showarrow=False,
+    )  # fmt: skip
+    places = [k / BINS for k in range(BINS + 1)]
+    drawn.update_xaxes(
+        title_text="confidence", range=[0, _RIGHT], tickmode="array", tickvals=places,
+        ticktext=[f"{place:.1f}" for place in places], constrain="domain", constraintoward="left", zeroline=False,
+        ticks="outside",
+    )  # fmt: skip
+    drawn.update_yaxes(
+        title_text="share of right answers", range=[0, _TOP], tickmode="array", tickvals=[k / 5 for k in range(6)],
+        scaleanchor="x", constrain="domain", zeroline=False,
+    )  # fmt: skip
     return drawn
 
 
@@ -285,14 +395,9 @@ def accuracy_picture(models: Sequence[ModelResult], title: str) -> MatplotlibFig
     for kind in dict.fromkeys(model.kind for model in models):
         mine = [(place, model.scores.tracks.accuracy) for place, model in enumerate(models) if model.kind == kind]
         values = [accuracy.value for _, accuracy in mine]
-        ends = [
-            [accuracy.value - accuracy.low for _, accuracy in mine],
-            [accuracy.high - accuracy.value for _, accuracy in mine],
-        ]
-        # The interval of resampled tracks may end a rounding error on the wrong side of the figure.
-        ends = [[max(0.0, end) for end in side] for side in ends]
         axes.errorbar(
-            values, [place for place, _ in mine], xerr=ends, linestyle="none", capsize=3,
+            values, [place for place, _ in mine], xerr=_arms([accuracy for _, accuracy in mine]),
+            linestyle="none", capsize=3,
             marker=_MARKERS.get(kind, _OTHER_MARKER)[0], color=_COLOURS.get(kind, _OTHER_COLOUR),
             label=_plain(kind_name(kind), _TITLE_LETTERS),
         )  # fmt: skip
@@ -414,6 +519,13 @@ def shown_name(model: ModelResult) -> str:
         Its name.
     """
     return f"{model.name} (interrupted)" if model.interrupted else model.name
+
+
+def _arms(intervals: Sequence[Interval]) -> list[list[float]]:
+    """Return how far intervals reach below and above their figures."""
+    # They may end a rounding error on the wrong side of the figure.
+    below = [max(0.0, each.value - each.low) for each in intervals]
+    return [below, [max(0.0, each.high - each.value) for each in intervals]]
 
 
 def _early(model: ModelResult) -> str:

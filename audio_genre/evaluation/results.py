@@ -14,8 +14,9 @@ import numpy as np
 from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
 from audio_genre.training.bundle import HISTORY, PREDICTIONS
+from audio_genre.training.calibration import calibration_error, temper
 from audio_genre.training.card import CARD, read_card
-from audio_genre.training.scores import Scores, score
+from audio_genre.training.scores import Interval, Scores, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +25,70 @@ if TYPE_CHECKING:
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """Columns of a learning curve."""
 
+BINS = 10
+"""Number of bins of confidence, as `audio_genre.training.calibration.calibration_error` has them."""
+
 _ROUNDING = 1e-5
+_RESAMPLES = 1000
+_LEVEL = 0.95
 _TEXT_COLUMNS = ("item", "track", "label", "predicted")
 _MEDIA_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".au", ".aiff", ".aif", ".m4a", ".png", ".jpg", ".jpeg"})
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Test tracks whose answers are about as confident.
+
+    Attributes
+    ----------
+    low, high : float
+        Confidences above `low` and up to `high`.
+    count : int
+        Number of tracks, at least one.
+    confidence : float
+        Mean confidence.
+    accuracy : Interval
+        Share of right answers, with the interval of Wilson (J. Am. Stat. Assoc. 22(158), 1927).
+    """
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: Interval
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Whether a model is right as often as it says.
+
+    Attributes
+    ----------
+    error : Interval
+        Expected calibration error over `BINS` bins of confidence. Its interval takes off what resampling adds to the
+        error, and so holds the figure itself at its upper end or near it.
+    uncalibrated : float
+        The same without temperatures.
+    by_chance : Interval
+        The error that would be found if every confidence were exactly the probability of being right: its mean and the
+        range of 95 % of such findings. The fewer tracks, the higher.
+    confidence, accuracy : float
+        Mean confidence, and share of right answers.
+    bins : tuple of Bin
+        Bins that hold a track, the least confident first.
+    """
+
+    error: Interval
+    uncalibrated: float
+    by_chance: Interval
+    confidence: float
+    accuracy: float
+    bins: tuple[Bin, ...]
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether the error is larger than that of perfect confidences would be by chance."""
+        return self.error.value > self.by_chance.high
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +138,12 @@ class ModelResult:
     labels, answers : np.ndarray of str, shape (n_tracks,)
         True class of each track, and the class with the highest mean probability over its rows.
     confidence : np.ndarray of float, shape (n_tracks,)
-        That probability.
+        The probability of the answer that the model states, which is that mean after its temperature.
+    temperatures : tuple of float or None
+        Temperature of the model, or of each model that this result puts together; None where it is not calibrated,
+        which counts as 1.
+    reliability : Reliability
+        Whether the answers are right as often as `confidence` says.
     row_tracks : np.ndarray of str, shape (n_rows,)
         Track of each row, spelled as in `tracks`.
     pooled : tuple of str
@@ -105,6 +172,8 @@ class ModelResult:
     labels: NDArray[np.str_] = field(repr=False)
     answers: NDArray[np.str_] = field(repr=False)
     confidence: NDArray[np.float64] = field(repr=False)
+    temperatures: tuple[float | None, ...] = field(repr=False)
+    reliability: Reliability = field(repr=False)
     row_tracks: NDArray[np.str_] = field(repr=False)
     pooled: tuple[str, ...] = ()
 
@@ -112,6 +181,11 @@ class ModelResult:
     def by_row(self) -> bool:
         """Whether tracks have several rows, so that scores by row say something else than scores by track."""
         return self.scores.rows.count != self.scores.tracks.count
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the model, or each that this result puts together, has a temperature."""
+        return None not in self.temperatures
 
     def confusion(self) -> NDArray[np.intp]:
         """Count how the test tracks were classified, each by the vote of its rows.
@@ -175,8 +249,10 @@ def read_result(folder: Path) -> ModelResult:
         if not isinstance(values.get(name), kind):
             raise BundleError(f"{folder / CARD} is malformed: the field {name!r} is missing or wrong; train again.")
     best_epoch, data = card["training"].get("best_epoch"), card["training_data"]
+    calibration = card.get("calibration")
+    temperature = None if calibration is None else float(calibration["temperature"])
     result = measured(
-        _read_predictions(folder, card["classes"]),
+        [(_read_predictions(folder, card["classes"]), temperature)],
         name=folder.name,
         kind=card["kind"],
         variant=str(card["variant"].get("name", card["kind"])),
@@ -204,13 +280,16 @@ def read_result(folder: Path) -> ModelResult:
     return result
 
 
-def measured(rows: pd.DataFrame, *, classes: tuple[str, ...], seed: int, **facts: Any) -> ModelResult:
+def measured(
+    parts: Sequence[tuple[pd.DataFrame, float | None]], *, classes: tuple[str, ...], seed: int, **facts: Any
+) -> ModelResult:
     """Score test rows.
 
     Parameters
     ----------
-    rows : pandas.DataFrame
-        Test rows: item, track, label, predicted, and a column ``p(<class>)`` for each class.
+    parts : sequence of tuple of pandas.DataFrame and float or None
+        Test rows of each model, with item, track, label, predicted, and a column ``p(<class>)`` for each class; and
+        its temperature, None where it is not calibrated.
     classes : tuple of str
         Classes, in the order in which ties are decided.
     seed : int
@@ -223,6 +302,10 @@ def measured(rows: pd.DataFrame, *, classes: tuple[str, ...], seed: int, **facts
     ModelResult
         The result.
     """
+    import pandas as pd
+
+    rows = pd.concat([part for part, _ in parts], ignore_index=True)
+    temperatures = tuple(temperature for _, temperature in parts)
     probabilities = rows[[f"p({name})" for name in classes]].to_numpy(dtype=np.float64)
     number = {name: k for k, name in enumerate(classes)}
     y = np.array([number[label] for label in rows["label"]], dtype=np.intp)
@@ -231,6 +314,10 @@ def measured(rows: pd.DataFrame, *, classes: tuple[str, ...], seed: int, **facts
     sums = np.zeros((len(tracks), len(classes)))
     np.add.at(sums, track, probabilities)
     winner = sums.argmax(axis=1)
+    confidence, uncalibrated = (
+        _calibrated(probabilities, track, np.repeat(used, [len(part) for part, _ in parts]))[range(len(tracks)), winner]
+        for used in ([1.0 if value is None else value for value in temperatures], [1.0 for _ in temperatures])
+    )
     names = np.array(classes, dtype=np.str_)
     return ModelResult(
         classes=classes,
@@ -240,9 +327,80 @@ def measured(rows: pd.DataFrame, *, classes: tuple[str, ...], seed: int, **facts
         tracks=tracks,
         labels=names[y[first]],
         answers=names[winner],
-        confidence=sums.max(axis=1) / np.bincount(track),
+        confidence=confidence,
+        temperatures=temperatures,
+        reliability=reliability(confidence, winner == y[first], uncalibrated, seed=seed),
         row_tracks=row_tracks,
         **facts,
+    )
+
+
+def reliability(
+    confidence: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    uncalibrated: NDArray[np.float64],
+    *,
+    seed: int = 0,
+) -> Reliability:
+    """Measure whether answers are right as often as their confidences say.
+
+    The expected calibration error is never below zero, so chance raises it, and resampling raises it once more: its
+    percentile interval would lie too high (with 200 tracks and an error of 0.04, it missed the error in nine of ten
+    simulations). The interval is therefore the basic one (Davison and Hinkley, "Bootstrap methods and their
+    application", 1997, ch. 5.2), cut off at 0 and 1. What chance gives is found by drawing which answers are right with
+    their confidences as probabilities (Bröcker and Smith, "Increasing the reliability of reliability diagrams", Weather
+    and Forecasting 22(3), 2007).
+
+    Parameters
+    ----------
+    confidence : np.ndarray, shape (n,)
+        Probability that is stated for the answer to each track.
+    right : np.ndarray of bool, shape (n,)
+        Whether the answer is right.
+    uncalibrated : np.ndarray, shape (n,)
+        Confidences without temperatures.
+    seed : int
+        Seed of the resampling.
+
+    Returns
+    -------
+    Reliability
+        Error with interval, what chance gives, bins.
+
+    Examples
+    --------
+    >>> confidence, right = np.full(10, 0.95), np.arange(10) < 8
+    >>> found = reliability(confidence, right, confidence)
+    >>> round(found.error.value, 3), len(found.bins), found.bins[0].count
+    (0.15, 1, 10)
+    """
+    from scipy.stats import binomtest
+
+    count = len(confidence)
+    error = _error(confidence, right)
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(0, count, count) for _ in range(_RESAMPLES))
+    ends = [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]
+    resampled = [_error(confidence[tracks], right[tracks]) for tracks in drawn]
+    low, high = map(float, np.quantile(resampled, ends))
+    chance = [_error(confidence, rng.random(count) < confidence) for _ in range(_RESAMPLES)]
+    # Resampling may raise the error so much that the basic interval ends below it.
+    interval = Interval(error, max(0.0, 2 * error - max(high, error)), min(1.0, 2 * error - min(low, error)))
+    place = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
+    bins = []
+    for k in np.unique(place).tolist():
+        mine = place == k
+        found = binomtest(int(right[mine].sum()), int(mine.sum()))
+        ci = found.proportion_ci(_LEVEL, method="wilson")
+        share = Interval(float(right[mine].mean()), float(ci.low), float(ci.high))
+        bins.append(Bin(k / BINS, (k + 1) / BINS, found.n, float(confidence[mine].mean()), share))
+    return Reliability(
+        error=interval,
+        uncalibrated=_error(uncalibrated, right),
+        by_chance=Interval(float(np.mean(chance)), *map(float, np.quantile(chance, ends))),
+        confidence=float(confidence.mean()),
+        accuracy=float(right.mean()),
+        bins=tuple(bins),
     )
 
 
@@ -302,6 +460,30 @@ def _read_predictions(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     else:
         return rows
     raise BundleError(f"{file} is malformed: {reason}; train the model again.")
+
+
+def _calibrated(
+    probabilities: NDArray[np.float64], track: NDArray[np.intp], temperatures: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the vote of each track after the temperature of its rows."""
+    counts = np.bincount(track)
+    votes = np.zeros((len(counts), probabilities.shape[1]))
+    # Rows of one track may come from several models, each of which has a vote of its own.
+    for temperature in np.unique(temperatures):
+        mine = temperatures == temperature
+        sums = np.zeros_like(votes)
+        np.add.at(sums, track[mine], probabilities[mine])
+        asked = np.bincount(track[mine], minlength=len(counts))
+        voted = asked > 0
+        weights = asked[voted, None]
+        votes[voted] += temper(sums[voted] / weights, float(temperature)) * weights
+    shares: NDArray[np.float64] = votes / counts[:, None]
+    return shares
+
+
+def _error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    # As a class of its own, number 0, the answer is true where it is right.
+    return calibration_error(confidence[:, None], (~right).astype(np.intp), BINS)
 
 
 def _tied_votes(result: ModelResult) -> int:

@@ -170,7 +170,10 @@ class _Crew:
                 how = death.how
             else:
                 return worker
-        raise ExtractionError(f"No worker process can be started ({how}); run with --jobs 1 to do without.")
+        raise ExtractionError(
+            f"No worker process can be started ({how}); mend what it printed, or free memory if it printed nothing, "
+            "and run the same command again."
+        )
 
 
 class _Worker:

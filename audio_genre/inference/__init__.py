@@ -1,5 +1,6 @@
 """Bundle and clip to answer."""
 
 from audio_genre.inference.classifier import Classification, Classifier
+from audio_genre.inference.timeline import Timeline, TimelinePoint
 
-__all__ = ["Classification", "Classifier"]
+__all__ = ["Classification", "Classifier", "Timeline", "TimelinePoint"]

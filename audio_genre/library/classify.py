@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import stat
@@ -136,14 +135,15 @@ def as_answer(
     Answer
         What is kept.
     """
-    fields = {field.name: getattr(classification, field.name) for field in dataclasses.fields(classification)}
+    # Without a distance nothing was heard, and no genre is more probable than another.
+    is_heard = classification.reason is None or classification.distance is not None
     return Answer(
         size,
         mtime_ns,
-        fields["genre"],
-        float(fields["confidence"]),
-        fields["probabilities"],
-        fields.get("reason"),
+        classification.top(1)[0][0] if is_heard else classification.genre,
+        classification.confidence,
+        classification.probabilities,
+        classification.reason,
         seconds,
         title,
     )

@@ -13,7 +13,8 @@ from weakref import WeakSet
 from audio_genre.errors import LibraryError
 from audio_genre.extraction.plan import Clip
 from audio_genre.extraction.storage import NO_SPACE_CODES, NoSpaceError, why_no_space
-from audio_genre.library.records import UNKNOWN, Answer, Entry, Failure, FileState, TagRecord
+from audio_genre.library.records import Acceptance, Answer, Entry, Failure, FileState, TagRecord
+from audio_genre.training.calibration import UNKNOWN
 
 _APPLICATION = 0x61674C69
 _VERSION = 1
@@ -66,7 +67,7 @@ CREATE TEMP TABLE seen (
 """
 _RESULTS = (
     "SELECT path, a.size AS size, a.mtime_ns AS mtime_ns, genre, confidence, probabilities, reason, seconds, title, "
-    "error, CASE WHEN confidence < :bar THEN :unknown ELSE genre END AS decided "
+    "error, CASE WHEN confidence < :bar OR (:limits AND reason IS NOT NULL) THEN :unknown ELSE genre END AS decided "
     "FROM seen JOIN answers AS a USING (path) WHERE model = :model"
 )
 _TAG_COLUMNS = (
@@ -234,15 +235,15 @@ class Database:
                 (_encoded(path), size, mtime_ns, _valid(model), *values),
             )
 
-    def summary(self, model: str, bar: float) -> list[tuple[str | None, int, float]]:
+    def summary(self, model: str, accepted: Acceptance) -> list[tuple[str | None, int, float]]:
         """Count the files of each genre.
 
         Parameters
         ----------
         model : str
             Identity of the model.
-        bar : float
-            Confidence below which a genre is unknown.
+        accepted : Acceptance
+            When a file is unknown.
 
         Returns
         -------
@@ -252,18 +253,18 @@ class Database:
         query = f"SELECT decided, count(*), total(seconds) FROM ({_RESULTS}) GROUP BY decided ORDER BY 2 DESC, 1"
         return [
             (None if genre is None else _decoded_genre(genre), count, seconds)
-            for genre, count, seconds in self._rows(query, _parameters(model, bar))
+            for genre, count, seconds in self._rows(query, _parameters(model, accepted))
         ]
 
-    def entries(self, model: str, bar: float, genre: str | None = None) -> Iterator[Entry]:
+    def entries(self, model: str, accepted: Acceptance, genre: str | None = None) -> Iterator[Entry]:
         """Yield files in the order of their paths.
 
         Parameters
         ----------
         model : str
             Identity of the model.
-        bar : float
-            Confidence below which a genre is unknown.
+        accepted : Acceptance
+            When a file is unknown.
         genre : str, optional
             Only those of this genre, which may be unknown; by default all, also those without an answer.
 
@@ -272,13 +273,13 @@ class Database:
         Entry
             One file.
         """
-        parameters = _parameters(model, bar)
+        parameters = _parameters(model, accepted)
         where = ""
         if genre is not None:
             where = " WHERE decided = :genre"
             parameters["genre"] = _encoded_genre(genre)
         for row in self._rows(f"SELECT * FROM ({_RESULTS}){where} ORDER BY path", parameters):
-            yield _entry(row, bar)
+            yield _entry(row, accepted)
 
     def read_note(self, name: str) -> str | None:
         """Return what was written under a name.
@@ -529,19 +530,26 @@ class Database:
             ) from None
 
 
-def _parameters(model: str, bar: float) -> dict[str, Any]:
-    return {"model": _valid(model), "bar": bar, "unknown": _encoded_genre(UNKNOWN)}
+def _parameters(model: str, accepted: Acceptance) -> dict[str, Any]:
+    return {
+        "model": _valid(model),
+        "bar": accepted.min_confidence,
+        "limits": accepted.limits,
+        "unknown": _encoded_genre(UNKNOWN),
+    }
 
 
-def _entry(row: tuple[Any, ...], bar: float) -> Entry:
+def _entry(row: tuple[Any, ...], accepted: Acceptance) -> Entry:
     path, size, mtime_ns, genre, confidence, probabilities, reason, seconds, title, error, decided = row
     if genre is None:
         return Entry(_decoded(path), "", error=error)
     answer = Answer(
         size, mtime_ns, _decoded_genre(genre), confidence, json.loads(probabilities), reason, seconds, title
     )
-    if reason is None and confidence < bar:
-        reason = f"the confidence {confidence:.3f} is below {bar:g}"
+    if answer.genre != UNKNOWN and not accepted.limits:
+        reason = None
+    if reason is None and confidence < accepted.min_confidence:
+        reason = f"the confidence {confidence:.3f} is below {accepted.min_confidence:g}"
     return Entry(_decoded(path), _decoded_genre(decided), answer, reason)
 
 

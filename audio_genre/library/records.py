@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-UNKNOWN = "unknown"
-"""The genre of a file that is none of the model's genres, or for which the model is too unsure."""
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """When a file is unknown.
+
+    Attributes
+    ----------
+    min_confidence : float
+        Confidence below which it is.
+    limits : bool
+        Whether it also is where the model says so, by its own limits.
+    """
+
+    min_confidence: float = 0.0
+    limits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +31,13 @@ class Answer:
     size, mtime_ns : int
         Size in bytes and time of change of the file that was listened to.
     genre : str
-        The genre, or `UNKNOWN`.
+        The most probable genre, also where there is a reason not to believe it; ``"unknown"`` where nothing is heard.
     confidence : float
         Its probability.
     probabilities : mapping of str to float
         Probability of every genre that the model knows.
     reason : str or None
-        Why the genre is unknown; None where it is known.
+        Why the genre is unknown by the limits of the model; None where it is known.
     seconds : float or None
         Length of the audio in seconds, None where the file does not tell.
     title : str or None
@@ -63,14 +76,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a library, as the user's confidence bar leaves it.
+    """One file of a library, as an `Acceptance` leaves it.
 
     Attributes
     ----------
     path : str
         Path below the library's folder, with forward slashes.
     genre : str
-        The genre, `UNKNOWN` also where the confidence is below the bar; empty where there is no answer.
+        The genre, or ``"unknown"``; empty where there is no answer.
     answer : Answer or None
         What the model says.
     reason : str or None

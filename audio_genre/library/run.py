@@ -18,10 +18,11 @@ from audio_genre.extraction.engines import Lost
 from audio_genre.extraction.plan import Clip, find_clips
 from audio_genre.extraction.processes import WorkerProcesses
 from audio_genre.extraction.storage import is_there, storage_error
+from audio_genre.inference.default import default_model
 from audio_genre.library.classify import ClassifySettings, classify_file, model_identity
 from audio_genre.library.database import Database
 from audio_genre.library.playlists import Writer, playlist_names, real_folder
-from audio_genre.library.records import UNKNOWN, Answer
+from audio_genre.library.records import Acceptance, Answer
 from audio_genre.library.report import (
     GenreSummary,
     LibraryProgress,
@@ -34,6 +35,7 @@ from audio_genre.library.report import (
 from audio_genre.library.table import refuse_foreign_table, write_table
 from audio_genre.library.tagging import Tagger
 from audio_genre.library.tags import TagError, require_mutagen
+from audio_genre.training.calibration import UNKNOWN
 
 PLAYLISTS = "playlists"
 """Name of the folder of playlists in the library, unless another one is given."""
@@ -63,10 +65,11 @@ def default_database(music_dir: str | os.PathLike[str]) -> Path:
 def organize(
     music_dir: str | os.PathLike[str],
     *,
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
     database: str | os.PathLike[str] | None = None,
     min_confidence: float = 0.0,
+    unknown: bool = True,
     genres: Sequence[str] | None = None,
     playlists: bool | str | os.PathLike[str] = True,
     csv: str | os.PathLike[str] | None = None,
@@ -89,14 +92,17 @@ def organize(
     ----------
     music_dir : str or os.PathLike
         The library's folder.
-    model : str or os.PathLike
-        Folder of a trained model.
+    model : str or os.PathLike, optional
+        Folder of a trained model; by default the one that comes with the package.
     jobs : int, optional
         Worker processes; by default as many as there are cores to use.
     database : str or os.PathLike, optional
         Where the answers are kept; by default `default_database`.
     min_confidence : float
         Confidence below which a genre is taken for unknown, from 0 to 1.
+    unknown : bool
+        Whether files beyond the limits of the model are unknown too, unlike its training data or without a genre that
+        is probable enough.
     genres : sequence of str, optional
         Genres that get playlists and tags, "unknown" among them; by default all.
     playlists : bool or str or os.PathLike
@@ -136,7 +142,7 @@ def organize(
     progress = progress or NoProgress()
     _refuse_bad_parameters(jobs, min_confidence, write_tags=write_tags, overwrite=overwrite)
     music = _real_music_dir(music_dir)
-    bundle = Path(model).absolute()
+    bundle = (default_model() if model is None else Path(model)).absolute()
     card = read_card(bundle)
     chosen = _chosen(genres, card["classes"])
     folder = None if playlists is False else real_folder(music / PLAYLISTS if playlists is True else Path(playlists))
@@ -149,13 +155,14 @@ def organize(
     clips = _clips(music, progress)
     settings = ClassifySettings(music, bundle, model_identity(card))
     with _opened(music, file) as kept:
-        run = _Run(music, kept, settings.model, min_confidence, progress)
+        accepted = Acceptance(min_confidence, limits=unknown)
+        run = _Run(music, kept, settings.model, accepted, progress)
         run.see(clips)
         run.listen(settings, jobs or _usable_cores())
         summary, failed = run.summary()
         csv_written = table is not None and (apply or not table.is_relative_to(music))
         if table is not None and csv_written:
-            write_table(table, card["classes"], kept.entries(settings.model, min_confidence))
+            write_table(table, card["classes"], kept.entries(settings.model, accepted))
         lists: list[PlaylistReport] = []
         left_out = 0
         if folder is not None:
@@ -244,8 +251,10 @@ def undo_tags(
 class _Run:
     """One run over a library: what it has counted so far."""
 
-    def __init__(self, music_dir: Path, database: Database, model: str, bar: float, progress: LibraryProgress) -> None:
-        self._music_dir, self._database, self._model, self._bar = music_dir, database, model, bar
+    def __init__(
+        self, music_dir: Path, database: Database, model: str, accepted: Acceptance, progress: LibraryProgress
+    ) -> None:
+        self._music_dir, self._database, self._model, self._accepted = music_dir, database, model, accepted
         self._progress = progress
         self.found = self.todo = self.classified = 0
 
@@ -273,7 +282,7 @@ class _Run:
                     self._progress.failed(path, result.reason)
 
     def summary(self) -> tuple[tuple[GenreSummary, ...], int]:
-        counts = self._database.summary(self._model, self._bar)
+        counts = self._database.summary(self._model, self._accepted)
         failed = sum(count for genre, count, _ in counts if genre is None)
         answered = sum(count for genre, count, _ in counts if genre is not None)
         lines = [
@@ -291,7 +300,7 @@ class _Run:
         left_out: list[str] = []
         for genre, name in sorted(names.items(), key=lambda pair: pair[1]):
             if genre in chosen:
-                report, lost = writer.write(name, self._database.entries(self._model, self._bar, genre))
+                report, lost = writer.write(name, self._database.entries(self._model, self._accepted, genre))
                 if report.tracks or report.action != "keep":
                     reports.append(report)
                 left_out += lost
@@ -311,7 +320,7 @@ class _Run:
         self._database.be_durable()
         for line in wanted:
             # A list, because the database is written to in the meantime.
-            for entry in list(self._database.entries(self._model, self._bar, line.genre)):
+            for entry in list(self._database.entries(self._model, self._accepted, line.genre)):
                 try:
                     counts[tagger.write(entry, overwrite=overwrite)] += 1
                 except TagError as error:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from audio_genre.errors import ParameterError
+
+_PACKAGES = {"tensorflow": "TensorFlow", "keras": "Keras"}
+
+
+def require_keras() -> None:
+    """Refuse to go on where Keras or TensorFlow is not installed; neither is imported.
+
+    Raises
+    ------
+    ParameterError
+        If one of them is not installed.
+    """
+    for package, name in _PACKAGES.items():
+        if importlib.util.find_spec(package) is None:
+            raise ParameterError(
+                f'Training a network needs {name}, which is not installed; run `pip install "audio-genre[train]"`.'
+            )
 
 
 def import_keras() -> Any:
@@ -20,17 +40,37 @@ def import_keras() -> Any:
     -------
     module
         ``keras``.
-    """
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "tensorflow"
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _quiet_stderr():
-            import tensorflow
-        # Its advice on retracing is meant for loops that make functions, not for four models in a row.
-        tensorflow.get_logger().setLevel("ERROR")
-    import keras
 
+    Raises
+    ------
+    ParameterError
+        If Keras or TensorFlow is not installed, or cannot be loaded.
+    """
+    require_keras()
+    try:
+        if "keras" not in sys.modules:
+            os.environ["KERAS_BACKEND"] = "tensorflow"
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            with _quiet_stderr():
+                import tensorflow
+            # Its advice on retracing is meant for loops that make functions, not for four models in a row.
+            tensorflow.get_logger().setLevel("ERROR")
+        import keras
+    except Exception as error:
+        # Beside a package of a version that does not fit, it fails with a TypeError or an AttributeError, too.
+        raise ParameterError(
+            f"TensorFlow is installed but cannot be loaded ({_reason(error)}); mend that, or run "
+            "`pip install --force-reinstall tensorflow`."
+        ) from error
     return keras
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong on one line; TensorFlow wraps it in a traceback and advice."""
+    while "\n" in str(error) and (wrapped := error.__cause__ or error.__context__) is not None:
+        error = wrapped
+    said = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 @contextmanager

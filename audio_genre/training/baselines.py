@@ -336,6 +336,11 @@ class BaselineLearner(TableLearner):
         self.variant = variant
 
     @property
+    def options(self) -> tuple[str, ...] | None:
+        """Options of ``audio-genre train baseline`` that give these settings."""
+        return ("--variant", self.name) if self.variant == BASELINES.get(self.name) else None
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides how the baseline learns."""
         return {"name": self.variant.name, "parameters": dict(self.variant.parameters)}

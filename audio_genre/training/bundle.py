@@ -5,13 +5,14 @@
     adam-4/                       a network
       model.keras       to train on
       model.tflite      to predict with LiteRT, without TensorFlow
-      card.json         classes, recipe, window, training data and hash, protocol, metrics, versions, seed
+      card.json         classes, recipe, window, training data and hash, protocol, metrics, calibration, versions, seed
+      familiarity.npz   what tells how far an input is from the training data
       history.csv       one line a pass over the training rows
       predictions.csv   probabilities of every test row
 
     random-forest/                a baseline
       model.npz         to predict with NumPy alone
-      card.json, history.csv (a header only: there are no passes), predictions.csv
+      card.json, familiarity.npz, history.csv (a header only: there are no passes), predictions.csv
 
 Nothing in it is a pickle: reading a bundle runs no code from it. `model.keras` is only read to train on.
 """
@@ -35,7 +36,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -43,17 +44,23 @@ import audio_genre
 from audio_genre.datasets import Window
 from audio_genre.dsp import RECIPES, Recipe
 from audio_genre.errors import BundleError, ParameterError
-from audio_genre.training.card import CARD, FORMAT_VERSION, LITERT, NUMPY, read_card
-from audio_genre.training.compact import ArrayModel, read_model
+from audio_genre.training.calibration import Calibration, Familiarity
+from audio_genre.training.card import CARD, FORMAT_VERSION, LITERT, NUMPY, read_bounded, read_card
+from audio_genre.training.compact import ArrayModel, read_arrays, read_model, write_arrays
 from audio_genre.training.fit import EpochReport
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_Part = TypeVar("_Part")
+
 KERAS_MODEL = "model.keras"
+FAMILIARITY = "familiarity.npz"
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"
 
 _AGREEMENT = 1e-5
+# Far more than any model that is trained here has.
+_MOST_BYTES = 2**30
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "librosa", "ai-edge-litert", "xgboost")
 
 
@@ -85,6 +92,8 @@ class Bundle:
         What ``card.json`` holds.
     runner : Runner
         The compact model.
+    familiarity : Familiarity, optional
+        What tells how far an input is from the training data.
 
     Attributes
     ----------
@@ -92,11 +101,16 @@ class Bundle:
         Its folder.
     card : dict
         What ``card.json`` holds.
+    familiarity : Familiarity or None
+        What tells how far an input is from the training data; None for a model that was not calibrated.
     """
 
-    def __init__(self, path: Path, card: dict[str, Any], runner: Runner) -> None:
+    def __init__(
+        self, path: Path, card: dict[str, Any], runner: Runner, familiarity: Familiarity | None = None
+    ) -> None:
         self.path = path
         self.card = card
+        self.familiarity = familiarity
         self._runner = runner
 
     def __repr__(self) -> str:
@@ -131,6 +145,12 @@ class Bundle:
     def window(self) -> Window | None:
         """The stretch of signal behind one row; None where there is no recipe."""
         return None if self.card["window"] is None else Window(**self.card["window"])
+
+    @property
+    def calibration(self) -> Calibration:
+        """Temperature and limits; those that change nothing for a model that was not calibrated."""
+        found = self.card.get("calibration")
+        return Calibration() if found is None else Calibration(**found)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -195,18 +215,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     card = read_card(path)
     # Cards had no such field before there was a choice.
     compact = _FORMATS[card.get("format", LITERT)]
-    file = path / compact.file
-    try:
-        model = file.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{file} cannot be read: {error.strerror}; train the model again.") from None
-    if hashlib.sha256(model).hexdigest() != card["compact_sha256"]:
-        raise BundleError(f"{file} is damaged: it is not the file that its card was written for; train again.")
-    try:
-        runner = compact.read(model)
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise BundleError(f"{file} is damaged ({reason}); train the model again.") from None
+    runner = _read_part(path / compact.file, card["compact_sha256"], compact.read)
     expected = {"input": list(card["input_shape"]), "output": [len(card["classes"])]}
     found = {"input": runner.input_shape, "output": runner.output_shape}
     for side, shape in expected.items():
@@ -215,7 +224,14 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
                 f"{path} contradicts itself: by its card the {side} of the model has the shape {_shape(shape)}, and "
                 f"in fact it has {_shape(found[side])}; train it again."
             )
-    return Bundle(path, card, runner)
+    familiarity = None
+    if card.get("calibration") is not None:
+        familiarity = _read_part(
+            path / FAMILIARITY,
+            card["familiarity_sha256"],
+            lambda content: Familiarity.from_arrays(read_arrays(content)),
+        )
+    return Bundle(path, card, runner, familiarity)
 
 
 def write_bundle(
@@ -224,6 +240,7 @@ def write_bundle(
     card: dict[str, Any],
     *,
     check: tuple[NDArray[Any], NDArray[Any]],
+    familiarity: Familiarity,
     history: Sequence[EpochReport],
     predictions: Iterable[Sequence[Any]],
 ) -> None:
@@ -240,6 +257,8 @@ def write_bundle(
     check : tuple of np.ndarray, shapes (n, ...) and (n, n_classes)
         Inputs of every class, and the probabilities that the library gives in which the model was trained; what is
         written must agree.
+    familiarity : Familiarity
+        What tells how far an input is from the training data.
     history : sequence of EpochReport
         Lines of ``history.csv``; none where a model is not trained in passes.
     predictions : iterable of sequence
@@ -255,7 +274,9 @@ def write_bundle(
     form = _FORMATS[name]
     card = {"format_version": FORMAT_VERSION, **card, "format": name, "versions": _versions()}
     compact = model.to_bytes() if is_arrays else _export(model, folder)
+    familiar = write_arrays(familiarity.arrays())
     card["compact_sha256"] = hashlib.sha256(compact).hexdigest()
+    card["familiarity_sha256"] = hashlib.sha256(familiar).hexdigest()
     X, expected = check
     difference = float(np.abs(form.read(compact)(X) - expected).max())
     if not difference <= _AGREEMENT:
@@ -273,6 +294,7 @@ def write_bundle(
                 warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
                 model.save(unfinished / KERAS_MODEL)
         (unfinished / form.file).write_bytes(compact)
+        (unfinished / FAMILIARITY).write_bytes(familiar)
         header = [column.name for column in fields(EpochReport)]
         _write_csv(unfinished / HISTORY, [header, *(asdict(report).values() for report in history)])
         _write_csv(unfinished / PREDICTIONS, predictions)
@@ -287,6 +309,21 @@ def write_bundle(
             replaced.rename(folder)
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _read_part(file: Path, sha256: str, read: Callable[[bytes], _Part]) -> _Part:
+    """Read a file of a bundle that its card has the hash of."""
+    try:
+        content = read_bounded(file, _MOST_BYTES)
+    except OSError as error:
+        raise BundleError(f"{file} cannot be read: {error.strerror}; train the model again.") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise BundleError(f"{file} is damaged: it is not the file that its card was written for; train again.")
+    try:
+        return read(content)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise BundleError(f"{file} is damaged ({reason}); train the model again.") from None
 
 
 class _LiteRTRunner:

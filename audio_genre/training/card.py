@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,7 @@ LITERT, NUMPY = "litert", "numpy"
 """What runs a compact model; a card without the field ``format`` means the first."""
 
 _MOST_SECONDS = 86400
+_MOST_BYTES = 2**26
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     file = folder / CARD
     try:
-        card = json.loads(file.read_text(encoding="utf-8"))
+        card = json.loads(read_bounded(file, _MOST_BYTES).decode("utf-8"))
     except OSError as error:
         raise BundleError(f"{folder} is no model bundle: {CARD} cannot be read ({error.strerror}).") from None
     except (ValueError, RecursionError):
@@ -60,6 +62,10 @@ def read_card(folder: Path) -> dict[str, Any]:
         _require(file, card, field, is_valid, rule)
     if "format" in card:
         _require(file, card, "format", lambda name: name in (LITERT, NUMPY), f"{LITERT} or {NUMPY}")
+    # Cards had no such field before models were calibrated.
+    if card.get("calibration") is not None:
+        for field, (is_valid, rule) in _FIELDS_OF_CALIBRATION.items():
+            _require(file, card, field, is_valid, rule)
     for field, (is_valid, rule) in _FIELDS_OF_KIND.get(card["kind"], {}).items():
         _require(file, card, field, is_valid, rule)
     if card["recipe"] is not None:
@@ -73,6 +79,37 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"an object with a kind and at most {longest} seconds, because there is a recipe",
         )
     return card
+
+
+def read_bounded(file: Path, most: int) -> bytes:
+    """Read a file of a bundle, which may come from anyone.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    most : int
+        Most bytes that it may have.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    BundleError
+        If it is no regular file, or larger.
+    OSError
+        If it cannot be read.
+    """
+    found = file.stat()
+    # Opening a pipe or a device could wait for ever.
+    if not stat.S_ISREG(found.st_mode):
+        raise BundleError(f"{file} is not a regular file; choose another model.")
+    if found.st_size > most:
+        raise BundleError(f"{file} has {found.st_size} bytes, and at most {most} are read; choose another model.")
+    return file.read_bytes()
 
 
 def _require(file: Path, card: dict[str, Any], field: str, is_valid: Callable[[Any], bool], rule: str) -> None:
@@ -138,6 +175,22 @@ def _is_representation(value: Any) -> bool:
     return frames is None or _is_whole(frames)
 
 
+def _is_number(value: Any, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_calibration(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"temperature", "least_confidence", "most_distance", "accepted", "tracks"}
+        and _is_number(value["temperature"], 0.01, 100)
+        and _is_number(value["least_confidence"], 0, 1)
+        and _is_number(value["most_distance"], 0, 1e9)
+        and _is_number(value["accepted"], 0, 1)
+        and _is_whole(value["tracks"])
+    )
+
+
 _OBJECT = (_is_object, "an object with named fields")
 _FIELDS = MappingProxyType(
     {
@@ -159,6 +212,17 @@ _FIELDS = MappingProxyType(
         "protocol": _OBJECT,
         "metrics": _OBJECT,
         "versions": _OBJECT,
+    }
+)
+
+_FIELDS_OF_CALIBRATION = MappingProxyType(
+    {
+        "calibration": (
+            _is_calibration,
+            "an object with temperature (0.01 to 100), least_confidence and accepted (0 to 1), most_distance (0 to "
+            "1e9) and tracks (a whole number from 1)",
+        ),
+        "familiarity_sha256": (_is_text, "a text"),
     }
 )
 

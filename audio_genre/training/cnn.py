@@ -14,8 +14,9 @@ from audio_genre.datasets import DEFAULT_PROTOCOL, Split
 from audio_genre.datasets.pictures import BANDS, Pictures, load_pictures
 from audio_genre.dsp import get_recipe
 from audio_genre.errors import ParameterError
-from audio_genre.training.crops import Augmentation, CropExamples, crops_of
-from audio_genre.training.fit import FitResult, FitSettings, Progress, fit
+from audio_genre.training.backend import require_keras
+from audio_genre.training.crops import Augmentation, CropExamples, crops_of, describe_picture
+from audio_genre.training.fit import FitResult, FitSettings, Progress, epochs_option, fit
 from audio_genre.training.run import FitOptions, Learner, TrainedModel, TrainingPlan, Trials, plan
 
 if TYPE_CHECKING:
@@ -214,6 +215,11 @@ class CnnLearner(Learner):
             self._columns = max(round(cnn.crop_seconds / seconds / multiple), 1) * multiple
 
     @property
+    def options(self) -> tuple[str, ...] | None:
+        """Options of ``audio-genre train cnn`` that give these settings."""
+        return epochs_option(self.cnn, CnnSettings())
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides how the network learns."""
         return {"name": self.name, **asdict(self.cnn)}
@@ -310,6 +316,21 @@ class CnnLearner(Learner):
         probabilities: NDArray[np.float32] = (voted / voted.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities
 
+    def describe(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the levels and movement of the bands of pictures, which tell how familiar they are.
+
+        Parameters
+        ----------
+        rows : np.ndarray of int, shape (n,)
+            Row numbers.
+
+        Returns
+        -------
+        np.ndarray, shape (n, d), float64
+            What `describe_picture` says of each.
+        """
+        return np.stack([describe_picture(self.dataset.pixels(row)) for row in rows])
+
     def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the first crop of pictures.
 
@@ -398,6 +419,7 @@ def plan_cnn(
     BundleError
         If the folder cannot be made or written to.
     """
+    require_keras()
     cnn = CnnSettings()
     if epochs is not None:
         if epochs < 1:

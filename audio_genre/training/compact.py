@@ -103,9 +103,7 @@ class ArrayModel(ABC):
         """
         structure = json.dumps(self.structure()).encode()
         arrays = {name: np.ascontiguousarray(array, self.types[name]) for name, array in self.arrays().items()}
-        file = io.BytesIO()
-        np.savez_compressed(file, **{_STRUCTURE: np.frombuffer(structure, np.uint8)}, **arrays)  # type: ignore[arg-type]
-        return file.getvalue()
+        return write_arrays({_STRUCTURE: np.frombuffer(structure, np.uint8), **arrays})
 
 
 class LinearModel(ArrayModel):
@@ -479,6 +477,62 @@ class TreeModel(ArrayModel):
         return self._arrays
 
 
+def write_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Write arrays as a compressed ``.npz`` file; the same arrays give the same bytes.
+
+    Parameters
+    ----------
+    arrays : mapping of str to np.ndarray
+        Arrays of one or two axes, of types that `read_arrays` reads.
+
+    Returns
+    -------
+    bytes
+        Content of the file.
+    """
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Read arrays of plain types from a ``.npz`` file, which may come from anyone.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of the file.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        Arrays of one or two axes by name.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            _require(len({member.filename for member in members}) == len(members) <= 16, "it is no file of arrays")
+            _require(sum(member.file_size for member in members) <= _MOST_BYTES, "it is too large")
+            arrays = {}
+            for member in members:
+                _require(
+                    member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "it is packed in another way"
+                )
+                with archive.open(member) as file:
+                    # With the size, so that what unpacks to more than it says is never unpacked.
+                    data = file.read(member.file_size)
+                arrays[member.filename.removesuffix(".npy")] = _read_array(data)
+            return arrays
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, OverflowError):
+        # RuntimeError: encrypted, or packed in a way that Python does not know.
+        raise ValueError("it is no file of arrays") from None
+
+
 def read_model(content: bytes) -> ArrayModel:
     """Read a model from what `ArrayModel.to_bytes` wrote, or from what anyone else did.
 
@@ -497,7 +551,7 @@ def read_model(content: bytes) -> ArrayModel:
     ValueError
         If it is no such file.
     """
-    arrays = _read_arrays(content)
+    arrays = read_arrays(content)
     structure = _read_structure(arrays.pop(_STRUCTURE, None))
     kind = structure.pop("model", None)
     model = _MODELS.get(kind) if isinstance(kind, str) else None
@@ -517,27 +571,6 @@ def read_model(content: bytes) -> ArrayModel:
 _MODELS: Mapping[str, type[LinearModel] | type[TreeModel]] = MappingProxyType(
     {"linear": LinearModel, "trees": TreeModel}
 )
-
-
-def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            _require(len({member.filename for member in members}) == len(members) <= 16, "it is no file of arrays")
-            _require(sum(member.file_size for member in members) <= _MOST_BYTES, "it is too large")
-            arrays = {}
-            for member in members:
-                _require(
-                    member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "it is packed in another way"
-                )
-                with archive.open(member) as file:
-                    # With the size, so that what unpacks to more than it says is never unpacked.
-                    data = file.read(member.file_size)
-                arrays[member.filename.removesuffix(".npy")] = _read_array(data)
-            return arrays
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, OverflowError):
-        # RuntimeError: encrypted, or packed in a way that Python does not know.
-        raise ValueError("it is no file of arrays") from None
 
 
 def _read_array(data: bytes) -> NDArray[Any]:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from audio_genre.datasets import Pictures
 
+_RANGES = 32
+DESCRIBED = 3 * _RANGES
+"""Number of quantities that `describe_picture` gives."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -139,6 +143,30 @@ def cut_crops(pixels: NDArray[np.uint8], columns: int, *, overlap: bool = True) 
     crops = 1 + -(-(width - columns) // hop)
     starts = np.rint(np.linspace(0, width - columns, crops)).astype(np.intp)
     return np.stack([pixels[:, start : start + columns] for start in starts])
+
+
+def describe_picture(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return what tells how familiar a picture is: level and movement in each of 32 ranges of bands.
+
+    Parameters
+    ----------
+    pixels : np.ndarray, shape (bands, columns), uint8
+        A picture, its bands a multiple of 32.
+
+    Returns
+    -------
+    np.ndarray, shape (96,), float64
+        Mean level of each range, its standard deviation over time, and the mean size of its steps from column to
+        column.
+
+    Examples
+    --------
+    >>> describe_picture(np.full((128, 10), 7, dtype=np.uint8))[[0, 32, 64]].tolist()
+    [7.0, 0.0, 0.0]
+    """
+    ranges = pixels.reshape(_RANGES, -1, pixels.shape[1]).mean(axis=1)
+    steps = np.abs(np.diff(ranges, axis=1)).mean(axis=1) if pixels.shape[1] > 1 else np.zeros(_RANGES)
+    return np.concatenate([ranges.mean(axis=1), ranges.std(axis=1), steps])
 
 
 @dataclass(frozen=True, eq=False)

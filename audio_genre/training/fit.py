@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -60,6 +60,25 @@ class FitSettings:
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"The number of {name} must be 1 or more; got {getattr(self, name)}.")
+
+
+def epochs_option(settings: Any, default: Any) -> tuple[str, ...] | None:
+    """Return the command-line option that turns default settings into others.
+
+    Parameters
+    ----------
+    settings, default : DenseVariant or CnnSettings
+        Settings of a model, with its `FitSettings` as the attribute ``fit``.
+
+    Returns
+    -------
+    tuple of str or None
+        Nothing or ``--epochs`` and a number; None if they differ in anything else.
+    """
+    with_epochs = replace(default, fit=replace(default.fit, epochs=settings.fit.epochs))
+    if settings != with_epochs:
+        return None
+    return () if settings == default else ("--epochs", str(settings.fit.epochs))
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,10 +19,11 @@ import numpy as np
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
 from audio_genre.training.bundle import write_bundle
+from audio_genre.training.calibration import Calibration, Familiarity
 from audio_genre.training.card import CARD
 from audio_genre.training.checkpoint import Checkpoint
 from audio_genre.training.fit import FitResult, Progress, set_seed
-from audio_genre.training.scores import Scores, score, votes
+from audio_genre.training.scores import Scores, mean_by_track, score, votes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,6 +111,11 @@ class Learner(ABC):
 
     @property
     @abstractmethod
+    def options(self) -> Sequence[str] | None:
+        """Options of the command ``audio-genre train`` that give these settings; None if there are none that do."""
+
+    @property
+    @abstractmethod
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides how the model learns, as plain data."""
 
@@ -123,6 +130,10 @@ class Learner(ABC):
     @abstractmethod
     def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return probabilities of all classes for rows, shape (n, classes)."""
+
+    @abstractmethod
+    def describe(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Return what tells how familiar rows are, shape (n, d): the classifier computes the same of a clip."""
 
     @abstractmethod
     def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -501,14 +512,17 @@ class Run:
         scores = {
             side: score(predicted[side], y[rows], dataset.groups[rows], seed=self.seed) for side, rows in sides.items()
         }
+        familiarity = Familiarity.fit(learner.describe(split.train), y[split.train], self.seed)
+        calibration = self._calibrate(familiarity, predicted["validation"], y)
         used = np.concatenate(list(sides.values()))
         checked = np.concatenate([used[y[used] == number][:_CHECKED_ROWS] for number in range(len(dataset.classes))])
         X = learner.inputs(checked)
         write_bundle(
             folder,
             learner.exported(model),
-            self._card(folder.name, result, scores),
+            self._card(folder.name, result, scores, calibration),
             check=(X, learner.check(model, X)),
+            familiarity=familiarity,
             history=result.history,
             predictions=_predictions(dataset, split.test, predicted["test"]),
         )
@@ -533,6 +547,16 @@ class Run:
             seconds=result.seconds,
             interrupted=result.interrupted,
         )
+
+    def _calibrate(
+        self, familiarity: Familiarity, probabilities: NDArray[np.float32], y: NDArray[np.intp]
+    ) -> Calibration:
+        """Fit temperature and limits to the votes of the validation tracks."""
+        rows, groups = self.split.validation, self.learner.dataset.groups
+        # A track has one class, so that its mean is that.
+        tracks = mean_by_track(y[rows][:, np.newaxis], groups[rows])[:, 0].astype(np.intp)
+        distances = mean_by_track(familiarity.distances(self.learner.describe(rows))[:, np.newaxis], groups[rows])
+        return Calibration.fit(mean_by_track(probabilities, groups[rows]), tracks, distances[:, 0])
 
     def _identity(self) -> dict[str, Any]:
         """Return what makes this run the same as another."""
@@ -561,7 +585,9 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def _card(self, name: str, result: FitResult, scores: dict[str, Scores]) -> dict[str, Any]:
+    def _card(
+        self, name: str, result: FitResult, scores: dict[str, Scores], calibration: Calibration
+    ) -> dict[str, Any]:
         dataset, card = self.learner.dataset, self.learner.card()
         training_data = {
             "file": dataset.path.name,
@@ -589,6 +615,9 @@ class Run:
                 },
             },
             "metrics": {side: measured.as_json() for side, measured in scores.items()},
+            "calibration": asdict(calibration),
+            "limits": self._limits(),
+            "command": self._command(),
             "variant": dict(self.learner.settings),
             "seed": self.seed,
             "training": {
@@ -600,6 +629,32 @@ class Run:
             "identity": self._identity(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def _limits(self) -> list[str]:
+        """Return what a user of the model should know, in sentences."""
+        dataset = self.learner.dataset
+        tracks = len(np.unique(dataset.groups[self.split.train]))
+        limits = [
+            f"It knows {len(dataset.classes)} genres from {tracks} tracks of {dataset.path.name}; music made or "
+            "recorded in another way is more often unknown, or wrong.",
+            "Probabilities and limits were fitted on the validation tracks; they hold for music like that.",
+        ]
+        if self.protocol.leaky:
+            limits.append("Segments of the tracks that it was tested on were learned from, so its scores say too much.")
+        elif not self.protocol.published:
+            limits.append("Artists are not kept apart in its scores; expect less for artists that it never heard.")
+        return limits
+
+    def _command(self) -> str | None:
+        """Return the command that makes this model again; None where its settings come from Python."""
+        options = self.learner.options
+        if options is None:
+            return None
+        words = ["audio-genre", "train", self.learner.kind, self.learner.dataset.path.name, "models", *options]
+        words += ["--protocol", self.protocol.name, "--seed", str(self.seed)]
+        if self.folds is not None:
+            words += ["--folds", str(self.folds)]
+        return shlex.join(words)
 
 
 def _predictions(dataset: Dataset, rows: NDArray[np.intp], probabilities: NDArray[np.float32]) -> list[list[Any]]:

@@ -143,6 +143,32 @@ def votes(
     return tracks, _vote(probabilities, group, len(first)) == y[first]
 
 
+def mean_by_track(values: NDArray[Any], groups: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Average the rows of each track.
+
+    Parameters
+    ----------
+    values : np.ndarray, shape (n, k)
+        Quantities of the rows, such as probabilities of the classes.
+    groups : np.ndarray of str, shape (n,)
+        Track of each row.
+
+    Returns
+    -------
+    np.ndarray, shape (n_tracks, k), float64
+        Means, in the order of the sorted tracks.
+
+    Examples
+    --------
+    >>> mean_by_track(np.array([[1.0], [2.0], [4.0]]), np.array(["b", "a", "a"])).tolist()
+    [[3.0], [1.0]]
+    """
+    tracks, track = np.unique(groups, return_inverse=True)
+    sums = np.zeros((len(tracks), values.shape[1]))
+    np.add.at(sums, track, values)
+    return sums / np.bincount(track)[:, np.newaxis]
+
+
 @dataclass(frozen=True)
 class Repeated:
     """Accuracy by track over several trainings of one variant: other seeds, other folds.

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_VOTES = {
+    None: "mean of the probabilities of the rows of a track",
+    "clip": "mean of the probabilities of consecutive windows of the clip length; up to twice that is one window",
+    "segment": "mean of the probabilities of consecutive segments; silent ones have no say",
+}
+
+
 class TableLearner(Learner):
     """A variant on a feature table.
 
@@ -35,6 +42,21 @@ class TableLearner(Learner):
         self.normalisation = normalisation
         if table.window is not None and table.window.kind == "segment":
             self.name_suffixes = (table.window.label,)
+
+    def describe(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the features of rows, which tell how familiar they are.
+
+        Parameters
+        ----------
+        rows : np.ndarray of int, shape (n,)
+            Row numbers.
+
+        Returns
+        -------
+        np.ndarray, shape (n, d), float32
+            Features.
+        """
+        return self.dataset.X[rows]
 
     def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the features of rows.
@@ -67,5 +89,6 @@ class TableLearner(Learner):
             "window": None if table.window is None else asdict(table.window),
             "input_shape": [len(schema.features)],
             "normalisation": self.normalisation,
+            "vote": _VOTES[None if table.window is None else table.window.kind],
             "training_data": {"schema": schema.name, "ignored_columns": list(table.ignored)},
         }

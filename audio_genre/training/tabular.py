@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from audio_genre.datasets import DEFAULT_PROTOCOL, Split, Table, load_table
 from audio_genre.errors import ParameterError
-from audio_genre.training.fit import ArrayExamples, FitResult, Progress, fit
+from audio_genre.training.backend import require_keras
+from audio_genre.training.fit import ArrayExamples, FitResult, Progress, epochs_option, fit
 from audio_genre.training.run import FitOptions, TrainedModel, TrainingPlan, Trials, plan
 from audio_genre.training.table_learner import TableLearner
-from audio_genre.training.variants import NORMALISATION, DenseVariant, get_variants
+from audio_genre.training.variants import NORMALISATION, VARIANTS, DenseVariant, get_variants
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,12 @@ class DenseLearner(TableLearner):
     def __init__(self, table: Table, variant: DenseVariant) -> None:
         super().__init__(table, variant.name, NORMALISATION)
         self.variant = variant
+
+    @property
+    def options(self) -> tuple[str, ...] | None:
+        """Options of ``audio-genre train tabular`` that give these settings."""
+        epochs = epochs_option(self.variant, VARIANTS[self.name]) if self.name in VARIANTS else None
+        return None if epochs is None else ("--variant", self.name, *epochs)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -157,6 +164,7 @@ def plan_tabular(
     BundleError
         If the folder cannot be made or written to.
     """
+    require_keras()
     variants = get_variants(variant)
     if epochs is not None:
         if epochs < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import shutil
@@ -283,7 +284,8 @@ def test_an_interrupted_network_is_resumed(
 def test_tensorboard_is_asked_for_by_name(
     extracted: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tensorboard" else find_spec(name))
     options = ["--tensorboard", tmp_path / "log"]
     result = run("train", "cnn", extracted[0] / "images_original", tmp_path / "models", *options)
     assert result.exit_code == 2

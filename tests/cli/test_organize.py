@@ -117,7 +117,7 @@ def test_genres_are_split_at_commas_unless_one_has_a_comma(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "a model is needed"),
+        (("--no-unknown", "--min-confidence", "0.5"), "exclude each other"),
         (("--model", "absent"), "absent is no model bundle"),
         (("--model", "MODEL", "--genres", "polka"), "'polka' is none of the model's genres"),
         (("--model", "MODEL", "--min-confidence", "2"), "--min-confidence"),

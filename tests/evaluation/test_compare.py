@@ -11,16 +11,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_folders import tracks_of, write_model
+from scipy.stats import binom, bootstrap
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 from typer.testing import CliRunner, Result
 
 from audio_genre.cli.compare import compare as compare_command
 from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.compare import Comparison, compare, paired_test
-from audio_genre.evaluation.results import read_result
+from audio_genre.evaluation.results import Reliability, measured, read_result, reliability
+from audio_genre.training.calibration import calibration_error, temper
 
 LABELS = "bbbbjjjjrrrr"
 HOSTILE = ["<script>alert(1)</script>", "NA", "1980", "$x_{", "accuracy", "a,b\"c'", "very " * 30 + "long", "日本"]
@@ -291,7 +294,7 @@ def test_hostile_names_change_nothing(models: Path, real_pictures: None) -> None
     page = found.report.read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "<img src=x" not in page
-    assert len(list((found.report.parent / "figures").glob("*.png"))) == 1 + 2 * 2
+    assert len(list((found.report.parent / "figures").glob("*.png"))) == 1 + 2 * 3
     table = pd.read_csv(found.report.parent / "predictions.csv", dtype=str, keep_default_na=False)
     assert table["label"].tolist() == 2 * HOSTILE
 
@@ -315,7 +318,7 @@ def test_a_report_is_replaced_and_old_pictures_go(models: Path) -> None:
     gone.rmdir()
     compared(models)
     names = {path.name for path in (report / "figures").iterdir()}
-    assert names == {"accuracy-track-1.png", "confusion-a.png", "learning-a.png", "mine.png"}
+    assert names == {"accuracy-track-1.png", "confusion-a.png", "learning-a.png", "reliability-a.png", "mine.png"}
     assert "gone" not in (report / "metrics.json").read_text(encoding="utf-8")
     assert ">gone<" not in (report / "report.html").read_text(encoding="utf-8")
 
@@ -388,6 +391,8 @@ def test_tied_votes_contradict_nothing(models: Path) -> None:
         {"seed": "0"},
         {"variant": None},
         {"training": []},
+        {"calibration": {"temperature": 0}},
+        {"calibration": 1.3},
     ],
 )
 def test_a_card_that_lacks_what_is_compared_is_named(models: Path, change: dict[str, object]) -> None:
@@ -454,7 +459,7 @@ def test_progress_ends_where_it_says(models: Path) -> None:
     compare(models, models.parent / "report", progress=lambda *step: seen.append(step))
     done = [step[0] for step in seen]
     assert done == sorted(done)
-    assert seen[-1][0] == seen[-1][1] == 9
+    assert seen[-1][0] == seen[-1][1] == 12
 
 
 def test_ctrl_c_leaves_the_earlier_report_as_it_was(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,3 +480,179 @@ def test_the_same_models_give_the_same_report(models: Path, real_pictures: None)
     first, second = (compare(models, models.parent / name).report.parent for name in ("one", "two"))
     for path in first.rglob("*.*"):
         assert path.read_bytes() == (second / path.relative_to(first)).read_bytes()
+
+
+# Off the edges of the bins, where rounding decides.
+CONFIDENCES = st.integers(1, 999).filter(lambda k: k % 100).map(lambda k: k / 1000)
+
+
+def of_answers(answers: Sequence[tuple[float, bool]]) -> Reliability:
+    confidence, right = (np.array(column) for column in zip(*answers, strict=True))
+    return reliability(confidence, right, confidence)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(CONFIDENCES, st.booleans()), min_size=1, max_size=60))
+def test_bins_and_calibration_error_are_those_of_scikit_learn(answers: list[tuple[float, bool]]) -> None:
+    found = of_answers(answers)
+    confidence, right = (np.array(column) for column in zip(*answers, strict=True))
+    # One answer more of each sort in an eleventh bin lets it count those that are all right or all wrong.
+    shares, means = calibration_curve([*right, True, False], [*confidence, 1.05, 1.05] / np.float64(1.1), n_bins=11)
+    counts = np.histogram(confidence, bins=10, range=(0, 1))[0]
+    assert [each.count for each in found.bins] == counts[counts > 0].tolist()
+    assert [each.accuracy.value for each in found.bins] == pytest.approx(shares[:-1])
+    assert [each.confidence for each in found.bins] == pytest.approx(1.1 * means[:-1])
+    assert all(each.low <= each.confidence <= each.high for each in found.bins)
+    expected = np.sum(counts[counts > 0] * np.abs(shares - 1.1 * means)[:-1]) / len(answers)
+    assert found.error.value == pytest.approx(expected)
+    assert 0 <= found.error.low <= found.error.value <= found.error.high <= 1
+    assert 0 <= found.by_chance.low <= found.by_chance.high <= 1
+    assert all(0 <= each.accuracy.low <= each.accuracy.high <= 1 for each in found.bins)
+
+
+@pytest.mark.parametrize(("count", "confidence"), [(20, 0.55), (200, 0.55), (200, 0.95)])
+def test_the_error_by_chance_is_that_of_the_binomial_distribution(count: int, confidence: float) -> None:
+    found = of_answers([(confidence, True)] * count)
+    right = np.arange(count + 1)
+    errors, weights = np.abs(right / count - confidence), binom.pmf(right, count, confidence)
+    mean = np.sum(weights * errors)
+    deviation = np.sqrt(np.sum(weights * errors**2) - mean**2)
+    # Five standard errors of a mean of 1000.
+    assert found.by_chance.value == pytest.approx(mean, abs=5 * deviation / np.sqrt(1000))
+    assert np.sum(weights[errors > found.by_chance.high + 1e-9]) < 0.05
+
+
+def test_the_interval_of_the_error_is_the_basic_one_of_scipy() -> None:
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0.3, 1, 300)
+    right = rng.random(300) < confidence - 0.2
+    found = reliability(confidence, right, confidence)
+
+    def error(confidence: np.ndarray, right: np.ndarray) -> float:
+        return calibration_error(np.stack([confidence, np.zeros(len(right))], axis=1), np.where(right, 0, 1))
+
+    expected = bootstrap(
+        (confidence, right), error, paired=True, vectorized=False, method="basic", n_resamples=1000, rng=rng
+    ).confidence_interval
+    assert [found.error.low, found.error.high] == pytest.approx([expected.low, expected.high], abs=0.01)
+
+
+@pytest.mark.parametrize(("says", "is_off"), [(0.75, False), (0.95, True), (0.55, True)])
+def test_an_error_beyond_chance_is_told_from_one_within(says: float, is_off: bool) -> None:
+    assert of_answers([(says, k % 4 != 0) for k in range(200)]).beyond_chance is is_off
+
+
+def test_perfect_confidences_are_not_called_off() -> None:
+    rng = np.random.default_rng(0)
+    off = 0
+    for _ in range(40):
+        confidence = rng.uniform(0.2, 1, 100)
+        off += reliability(confidence, rng.random(100) < confidence, confidence).beyond_chance
+    assert off <= 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 1000), min_size=3, max_size=3), min_size=2, max_size=12),
+    st.floats(0.01, 100),
+)
+def test_a_temperature_changes_confidences_and_no_answer(parts: list[list[int]], temperature: float) -> None:
+    p = np.array(parts, dtype=np.float64)
+    p /= p.sum(axis=1, keepdims=True)
+    labels = [("a", "b", "c")[k // 2 % 3] for k in range(len(p))]
+    rows = pd.DataFrame({"item": range(len(p)), "track": [f"t{k // 2}" for k in range(len(p))], "label": labels})
+    rows = rows.assign(predicted="a", **{f"p({name})": p[:, k] for k, name in enumerate("abc")})
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("evaluation.results", "training.scores"):
+            patch.setattr(f"audio_genre.{module}._RESAMPLES", 10)
+        raw, one, tempered = (
+            measured([(rows, value)], classes=("a", "b", "c"), seed=0, **dict.fromkeys(FACTS, ""))
+            for value in (None, 1.0, temperature)
+        )
+    votes = np.stack([p[k : k + 2].mean(axis=0) for k in range(0, len(p), 2)])
+    assert raw.confidence == pytest.approx(votes.max(axis=1))
+    assert tempered.confidence == pytest.approx(temper(votes, temperature).max(axis=1))
+    assert one.confidence.tolist() == raw.confidence.tolist()
+    assert one.reliability == raw.reliability
+    assert tempered.answers.tolist() == raw.answers.tolist()
+    assert tempered.scores == raw.scores
+    assert tempered.reliability.uncalibrated == raw.reliability.error.value == raw.reliability.uncalibrated
+
+
+FACTS = (
+    "name", "kind", "variant", "settings", "data", "data_sha256", "protocol", "description", "leaky", "fold",
+    "interrupted", "best_epoch", "validation", "history",
+)  # fmt: skip
+
+
+def test_the_vote_is_tempered_not_its_rows(models: Path) -> None:
+    model = read_result(write_model(models / "a", {"1": ("jazz", "jazz", "jazz", "blues")}, temperature=2.0))
+    vote = np.sqrt([(0.8 + 0.8 + 0.1) / 3, (0.1 + 0.1 + 0.8) / 3, 0.1])
+    assert model.confidence == pytest.approx(vote[0] / vote.sum())
+
+
+def test_each_fold_has_its_own_temperature(models: Path) -> None:
+    for fold, temperature in (("fold-1", 0.5), ("fold-2", None), ("fold-3", 2.0)):
+        answers = tracks_of("bjrbjr", labels="bjrbjb", start=10 * int(fold[-1]))
+        write_model(models / fold, answers, fold=fold, temperature=temperature, confidence=(0.55,))
+    found = compared(models)
+    pooled = found.sections[0].models[0]
+    assert pooled.temperatures == (0.5, None, 2.0)
+    assert not pooled.is_calibrated
+    expected = [temper(np.array([[0.55, 0.225, 0.225]]), T).max() for T in (0.5, 1.0, 2.0)]
+    got = {track[-2]: confidence for track, confidence in zip(pooled.tracks, pooled.confidence, strict=True)}
+    assert [got[number] for number in "123"] == pytest.approx(expected)
+    # Each fold has a bin of its own, and is right five times in six.
+    assert pooled.reliability.error.value == pytest.approx(np.mean([abs(5 / 6 - value) for value in expected]))
+    calibration = metrics_of(found)["models"][0]["calibration"]
+    assert calibration["temperatures"] == [0.5, None, 2.0]
+    assert calibration["ece"] == pooled.reliability.error.value
+    assert calibration["ece_uncalibrated"] == pytest.approx(5 / 6 - 0.55)
+    assert "The temperatures of its folds are 0.50, none, 2.00; without them" in found.report.read_text("utf-8")
+
+
+def test_a_track_in_several_folds_has_a_vote_of_each(models: Path) -> None:
+    for fold, temperature in (("fold-1", 0.5), ("fold-2", 2.0)):
+        answers = {f"{name}/t": (name, name) for name in ("blues", "jazz")}
+        folder = write_model(models / fold, answers, protocol="segment", leaky=True, fold=fold, temperature=temperature)
+        table = pd.read_csv(folder / "predictions.csv")
+        table.assign(item=table["item"] + fold).to_csv(folder / "predictions.csv", index=False)
+    pooled = next(model for section in compared(models).sections for model in section.models if model.pooled)
+    expected = np.mean([temper(np.array([[0.8, 0.1, 0.1]]), T).max() for T in (0.5, 2.0)])
+    assert pooled.confidence == pytest.approx([expected, expected])
+
+
+@pytest.mark.parametrize("card", [None, {"calibration": None}])
+def test_cards_without_a_temperature_count_as_not_calibrated(models: Path, card: dict[str, object] | None) -> None:
+    write_model(models / "old", tracks_of(LABELS), card=card)
+    write_model(models / "new", tracks_of(LABELS), variant="adam-5", validation=0.9, temperature=1.3)
+    found = compared(models)
+    new, old = metrics_of(found)["models"]
+    assert (old["calibration"]["temperatures"], new["calibration"]["temperatures"]) == ([None], [1.3])
+    assert old["calibration"]["ece"] == old["calibration"]["ece_uncalibrated"] == pytest.approx(0.2)
+    assert new["calibration"]["ece_uncalibrated"] == pytest.approx(0.2)
+    assert new["calibration"]["ece"] > 0.2
+    page = found.report.read_text(encoding="utf-8")
+    assert "† not calibrated" in page
+    assert "It is not calibrated: there is no temperature on its card." in page
+    assert "Its temperature is 1.30; without it the error would be 0.200." in page
+
+
+def test_the_page_says_whether_the_model_is_as_right_as_it_says(models: Path) -> None:
+    answers = tracks_of("b" * 39 + "j", labels="b" * 40)
+    write_model(models / "a", answers, confidence=(0.62, 0.66, 0.72, 0.68), validation=0.9)
+    write_model(models / "b", answers, variant="adam-5", validation=0.1)
+    found = compared(models)
+    page = found.report.read_text(encoding="utf-8")
+    # The best model of the section, and each model's own.
+    assert page.count("<figcaption>Reliability of a, protocol track") == 2
+    assert page.count("<figcaption>Reliability of b, protocol track") == 1
+    assert (
+        "When a says 65% (its mean for the 30 of 40 test tracks where it says 60% to 70%), it is right 97% of the "
+        "time. Over all test tracks it says 67% and is right 98% of the time."
+    ) in page
+    assert "its confidences are off" in page
+    bins = metrics_of(found)["models"][0]["calibration"]["bins"]
+    assert [(each["from"], each["to"], each["n_test"]) for each in bins] == [(0.6, 0.7, 30), (0.7, 0.8, 10)]
+    wrong = pd.read_csv(found.report.parent / "wrong_by_all.csv")
+    assert wrong["confidence"].tolist() == [0.68, 0.8]

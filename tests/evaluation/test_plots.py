@@ -18,6 +18,8 @@ from audio_genre.evaluation.plots import (
     curves_picture,
     learning_curves,
     png,
+    reliability_figure,
+    reliability_picture,
     write_learning_curves,
 )
 from audio_genre.evaluation.results import read_result
@@ -66,7 +68,7 @@ def test_models_that_are_not_trained_in_epochs_have_no_curve(tmp_path: Path) -> 
 
 def test_confusion_counts_votes_of_tracks(bundle: Path) -> None:
     axes = confusion_matrix(bundle).axes[0]
-    assert axes.get_title() == "adam-4: 2 of 3 test tracks right (0.67)\nprotocol: track"
+    assert axes.get_title() == "adam-4: 2 of 3 test tracks right (0.667)\nprotocol: track"
     assert [text.get_text() for text in axes.texts] == ["1", "1", "0", "1"]
     assert [list(row) for row in confusion_figure(read_result(bundle)).data[0].z] == [[1, 1], [0, 1]]
 
@@ -91,7 +93,12 @@ def test_what_is_missing_is_named(bundle: Path, missing: str, draw) -> None:
 def test_genres_may_have_any_name(tmp_path: Path, classes: list[str]) -> None:
     first, second = classes
     model = read_result(write_model(tmp_path / "$m_{", {"1": (first, first), "2": (second, second)}, classes=classes))
-    for draw in (confusion_picture, curves_picture, lambda model: accuracy_picture([model], "$title_{")):
+    for draw in (
+        confusion_picture,
+        curves_picture,
+        reliability_picture,
+        lambda model: accuracy_picture([model], "$title_{"),
+    ):
         assert png(draw(model)).startswith(b"\x89PNG")
     assert [tick.get_text() for tick in confusion_picture(model).axes[0].get_xticklabels()] == [
         name.replace("$", r"\$") for name in classes
@@ -120,7 +127,13 @@ def test_labels_are_not_cut_off(tmp_path: Path) -> None:
     classes = [f"{letter}{'m' * 30}" for letter in "abcdefghij"]
     answers = {str(k): (name, name) for k, name in enumerate(classes)}
     model = read_result(write_model(tmp_path / ("n" * 80), answers, classes=classes))
-    for drawn in (confusion_picture(model), accuracy_picture([model], "t" * 70), curves_picture(model)):
+    draw_all = (
+        confusion_picture,
+        curves_picture,
+        reliability_picture,
+        lambda model: accuracy_picture([model], "t" * 70),
+    )
+    for drawn in (draw(model) for draw in draw_all):
         pixels = np.asarray(Image.open(io.BytesIO(png(drawn))).convert("L"))
         # What is cut off reaches the border.
         assert min(edge.min() for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])) == 255
@@ -137,6 +150,29 @@ def test_accuracies_stand_with_their_intervals_a_kind_a_colour(tmp_path: Path) -
     accuracy = models[0].scores.tracks.accuracy
     assert traces[0].x[0] + traces[0].error_x.array[0] == pytest.approx(accuracy.high)
     assert traces[0].x[0] - traces[0].error_x.arrayminus[0] == pytest.approx(accuracy.low)
+
+
+def test_reliability_stands_at_confidence_and_accuracy_with_the_number_of_tracks(tmp_path: Path) -> None:
+    # The three confidences in turn: the first third of a tenth is right once in four, the others always.
+    answers = tracks_of("jbbjbbjbbbbb", labels="b" * 12)
+    model = read_result(write_model(tmp_path / "m", answers, confidence=(0.55, 0.72, 0.78)))
+    _, points, counts = reliability_figure(model).data
+    assert list(points.x) == pytest.approx([0.55, 0.75])
+    assert list(points.y) == pytest.approx([0.25, 1.0])
+    assert list(zip(counts.x, counts.text, strict=True)) == [(pytest.approx(0.55), "4"), (pytest.approx(0.75), "8")]
+    # Intervals of Wilson for 1 of 4 and 8 of 8, by the formula.
+    assert points.y[0] - points.error_y.arrayminus[0] == pytest.approx(0.0456, abs=1e-4)
+    assert points.y[0] + points.error_y.array[0] == pytest.approx(0.6994, abs=1e-4)
+    assert points.y[1] - points.error_y.arrayminus[1] == pytest.approx(8 / (8 + 1.959964**2), abs=1e-4)
+    assert points.error_y.array[1] == 0
+
+    axes = reliability_picture(model).axes[0]
+    drawn = {text.get_text(): text.xy[0] for text in axes.texts}
+    assert drawn["4"] == pytest.approx(0.55)
+    assert drawn["8"] == pytest.approx(0.75)
+    # (4 |0.25 - 0.55| + 8 |1 - 0.75|) / 12
+    assert axes.get_title().startswith("m\ncalibration error 0.267 [")
+    assert "(not calibrated)" in axes.get_title()
 
 
 @pytest.mark.parametrize(("name", "text"), [("card.json", "{}"), ("card.json", "[]"), ("history.csv", "a,b\n1,2\n")])

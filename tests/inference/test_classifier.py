@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import AudioError, BundleError, ParameterError
 from audio_genre.inference import Classification, Classifier, classifier
 from audio_genre.training import train_tabular
+from audio_genre.training.calibration import UNKNOWN, Familiarity, temper
+from audio_genre.training.compact import write_arrays
 
 SR = 22050
 STYLES = ("hiss", "hum")
@@ -62,8 +65,9 @@ def write(tmp_path: Path):
 @pytest.mark.parametrize("kind", ["clip", "segment"])
 def test_tells_what_it_has_learned(bundles, write, kind: str, style: str) -> None:
     path = write(make(style, 99, 4))
-    answer = Classifier(bundles[kind]).classify(path)
+    answer = Classifier(bundles[kind], unknown=False).classify(path)
     assert answer.genre == style
+    assert answer.reason is None
     assert answer.path == str(path)
     assert answer.model == bundles[kind].name
     assert list(answer.probabilities) == list(STYLES)
@@ -75,7 +79,7 @@ def test_tells_what_it_has_learned(bundles, write, kind: str, style: str) -> Non
 
 def test_stereo_at_another_rate_is_the_same_music(bundles, write) -> None:
     y = make("hum", 99, 4, sr=44100)
-    assert Classifier(bundles["clip"]).classify(write(np.column_stack([y, y]), sr=44100)).genre == "hum"
+    assert Classifier(bundles["clip"], unknown=False).classify(write(np.column_stack([y, y]), sr=44100)).genre == "hum"
 
 
 SEGMENT = 3 * SR - 1
@@ -110,8 +114,10 @@ def test_the_answer_is_the_mean_over_the_segments(bundles, write, monkeypatch: p
     model = Classifier(bundles["segment"])
     X = np.concatenate([feature_matrix(make(style, 1, 3)[np.newaxis, :-1]) for style in STYLES])
     monkeypatch.setattr(classifier, "feature_matrix", lambda signals, recipe: X)
-    expected = model.probabilities(X).mean(axis=0)
+    expected = temper(model.probabilities(X).mean(axis=0, keepdims=True), model.bundle.calibration.temperature)[0]
     answer = model.classify(write(make("hum", 1, 6)))
+    assert model.bundle.familiarity is not None
+    assert answer.distance == pytest.approx(model.bundle.familiarity.distances(X).mean())
     assert list(answer.probabilities.values()) == pytest.approx(expected.tolist())
 
 
@@ -127,13 +133,77 @@ def test_clips_that_cannot_be_classified(bundles, write, tmp_path: Path, kind: s
     model = Classifier(bundles[kind])
     with pytest.raises(AudioError, match=r"is 2\.00 s long, and features need at least 3\.00 s"):
         model.classify(write(make("hiss", 0, 2)))
-    with pytest.raises(AudioError, match="is silent"):
-        model.classify(write(np.zeros(4 * SR, dtype=np.float32)))
     with pytest.raises(AudioError, match="cannot be read"):
         model.classify(tmp_path / "absent.wav")
     (tmp_path / "text.wav").write_text("not audio")
     with pytest.raises(AudioError, match="cannot be decoded"):
         model.classify(tmp_path / "text.wav")
+
+
+@pytest.mark.parametrize("kind", ["clip", "segment"])
+def test_silence_is_unknown(bundles, write, kind: str) -> None:
+    path = write(np.zeros(4 * SR, dtype=np.float32))
+    answer = Classifier(bundles[kind]).classify(path)
+    assert (answer.genre, answer.reason) == (UNKNOWN, "is silent: every sample is zero")
+    assert answer.probabilities == {"hiss": 0.5, "hum": 0.5}
+    assert (answer.confidence, answer.distance) == (0.5, None)
+    with pytest.raises(AudioError, match="is silent"):
+        Classifier(bundles[kind], unknown=False).classify(path)
+
+
+@pytest.mark.parametrize("kind", ["clip", "segment"])
+def test_what_is_like_nothing_known_is_unknown(bundles, write, kind: str) -> None:
+    t = np.arange(4 * SR) / SR
+    path = write(0.5 * np.sin(2 * np.pi * 3000 * t))
+    answer = Classifier(bundles[kind]).classify(path)
+    forced = Classifier(bundles[kind], unknown=False).classify(path)
+    limit = Classifier(bundles[kind]).bundle.calibration.most_distance
+    assert answer.genre == UNKNOWN
+    assert answer.distance == forced.distance > limit
+    assert answer.reason.startswith(f"unlike anything that the model was trained on (distance {answer.distance:.3f}")
+    assert (forced.genre, forced.reason) == (forced.top(1)[0][0], None)
+    assert (answer.probabilities, answer.confidence) == (forced.probabilities, forced.confidence)
+
+
+def calibrated(bundle: Path, folder: Path, **fields: object) -> Path:
+    """A copy of a bundle with another temperature or other limits."""
+    copy = Path(shutil.copytree(bundle, folder))
+    card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
+    card["calibration"] |= fields
+    (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return copy
+
+
+def test_doubt_between_genres_is_unknown(bundles, write, tmp_path: Path) -> None:
+    path = write(make("hiss", 99, 4))
+    known = Classifier(calibrated(bundles["clip"], tmp_path / "a", most_distance=1e6)).classify(path)
+    assert (known.genre, known.reason) == ("hiss", None)
+    unsure = Classifier(calibrated(bundles["clip"], tmp_path / "b", most_distance=1e6, least_confidence=1))
+    answer = unsure.classify(path)
+    assert answer.genre == UNKNOWN
+    assert answer.reason.startswith("no genre is probable enough (at most ")
+
+
+def test_the_temperature_of_the_bundle_is_applied_to_the_vote(bundles, write, tmp_path: Path) -> None:
+    path = write(make("hiss", 99, 7))
+    plain, soft = (
+        Classifier(calibrated(bundles["segment"], tmp_path / str(temperature), temperature=temperature)).classify(path)
+        for temperature in (1, 5)
+    )
+    expected = temper(np.array([list(plain.probabilities.values())]), 5)[0]
+    assert list(soft.probabilities.values()) == pytest.approx(expected.tolist())
+    assert soft.confidence < plain.confidence
+
+
+def test_what_is_familiar_must_fit_the_model(bundles, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundles["clip"], tmp_path / "copy"))
+    content = write_arrays(Familiarity(np.zeros(5), np.ones(5), np.zeros((2, 5))).arrays())
+    (copy / "familiarity.npz").write_bytes(content)
+    card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
+    card["familiarity_sha256"] = hashlib.sha256(content).hexdigest()
+    (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(BundleError, match="what is familiar has 5 quantities, and an input of its model 57"):
+        Classifier(copy)
 
 
 def test_features_that_are_no_numbers_are_told(bundles, write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +227,7 @@ def test_models_that_take_no_audio_features_are_refused(bundles, tmp_path: Path)
     features = list(reversed(GTZAN57_TABLE.features))
     for field, value in {"features": features, "recipe": None}.items():
         card = json.loads((bundles["clip"] / "card.json").read_text(encoding="utf-8")) | {field: value}
-        folder = tmp_path / field
-        folder.mkdir()
-        (folder / "model.tflite").write_bytes((bundles["clip"] / "model.tflite").read_bytes())
+        folder = Path(shutil.copytree(bundles["clip"], tmp_path / field))
         (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
         with pytest.raises(BundleError, match="so it cannot classify audio"):
             Classifier(folder)
@@ -170,7 +238,7 @@ def test_sound_in_the_dropped_remainder_only_is_told(bundles, write) -> None:
     y[-SR:] = make("hum", 0, 1)
     with pytest.raises(AudioError, match="is silent but for its last seconds, and no 3s of it can be used"):
         Classifier(bundles["segment"]).classify(write(y))
-    assert Classifier(bundles["clip"]).classify(write(y)).genre in STYLES
+    assert Classifier(bundles["clip"], unknown=False).classify(write(y)).genre in STYLES
 
 
 def test_a_window_shorter_than_a_frame_is_refused(bundles, tmp_path: Path) -> None:
@@ -186,7 +254,7 @@ def test_classification_is_quiet_and_loads_no_tensorflow(bundles, write) -> None
     path = write(make("hum", 99, 4))
     code = (
         "import sys; from audio_genre.inference import Classifier;"
-        f"print(Classifier({str(bundles['segment'])!r}).classify({str(path)!r}).genre);"
+        f"print(Classifier({str(bundles['segment'])!r}).classify({str(path)!r}).top(1)[0][0]);"
         "assert not {'tensorflow', 'keras', 'sklearn', 'pandas'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import library_helpers as helpers
 import library_work
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from audio_genre.errors import BundleError, ExtractionError, ParameterError
 from audio_genre.inference import Classification, Classifier
 from audio_genre.library import LibraryError, default_database, run
 from audio_genre.library.classify import as_answer
-from audio_genre.library.records import UNKNOWN
+from audio_genre.training.calibration import UNKNOWN
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, or makes odd files")
 
@@ -38,7 +40,7 @@ def test_a_library_is_listened_to(organize, bundle: Path, music: Path) -> None:
     helpers.write(music / "short.wav", seconds=1)
     (music / "song.m4a").write_bytes(b"x")
     recorder = helpers.Recorder()
-    report = organize(jobs=2, progress=recorder)
+    report = organize(jobs=2, progress=recorder, unknown=False)
     assert (report.found, report.classified, report.kept, report.failed) == (7, 4, 0, 3)
     assert {line.genre: (line.tracks, line.share) for line in report.genres} == {"hiss": (2, 0.5), "hum": (2, 0.5)}
     assert [line.seconds for line in report.genres] == pytest.approx([6.4, 6.4])
@@ -67,7 +69,7 @@ def test_the_table_agrees_with_the_classifier(organize, bundle: Path, music: Pat
         # A worker has one core, and sums in another order than several threads do.
         assert row["genre"] == answer.genre
         assert float(row["confidence"]) == pytest.approx(answer.confidence, rel=1e-5)
-        assert row["runner_up"] == answer.top(2)[1][0]
+        assert row["runner_up"] == next(genre for genre, _ in answer.top(2) if genre != answer.genre)
         found = {genre: float(row[f"p_{genre}"]) for genre in answer.probabilities}
         assert found == pytest.approx(answer.probabilities, rel=1e-5, abs=1e-7)
 
@@ -90,10 +92,39 @@ def test_a_model_that_changes_on_the_way_is_told(organize, bundle: Path, music: 
         organize()
 
 
-def test_an_answer_with_and_without_a_reason() -> None:
-    known = Classification("x", "jazz", 0.6, {"jazz": 0.6, "pop": 0.4}, "adam-4")
-    answer = as_answer(known, size=1, mtime_ns=2)
-    assert (answer.genre, answer.confidence, answer.probabilities) == ("jazz", 0.6, {"jazz": 0.6, "pop": 0.4})
+@pytest.mark.parametrize(
+    ("genre", "reason", "distance", "kept"),
+    [
+        ("jazz", None, 0.4, "jazz"),
+        ("jazz", None, None, "jazz"),
+        # Kept as what it would be without the model's limits.
+        (UNKNOWN, "unlike anything", 2.0, "jazz"),
+        (UNKNOWN, "is silent", None, UNKNOWN),
+    ],
+)
+def test_what_is_kept_of_an_answer(genre: str, reason: str | None, distance: float | None, kept: str) -> None:
+    probabilities = {"pop": 0.4, "jazz": 0.6}
+    answer = as_answer(Classification("x", genre, 0.6, probabilities, "adam-4", reason, distance), size=1, mtime_ns=2)
+    assert (answer.genre, answer.confidence, answer.probabilities, answer.reason) == (kept, 0.6, probabilities, reason)
+
+
+def test_limits_of_the_model_count_unless_told_otherwise(organize, bundle: Path, music: Path, tmp_path: Path) -> None:
+    helpers.write(music / "hiss.wav", "hiss", 70)
+    t = np.arange(4 * helpers.SR) / helpers.SR
+    soundfile.write(music / "tone.wav", 0.2 * np.sin(2 * np.pi * 1000 * t), helpers.SR)
+    soundfile.write(music / "silence.wav", np.zeros(4 * helpers.SR), helpers.SR)
+    report = organize(csv=tmp_path / "table.csv")
+    assert {line.genre: line.tracks for line in report.genres} == {"hiss": 1, UNKNOWN: 2}
+    table = pd.read_csv(tmp_path / "table.csv", index_col="path", keep_default_na=False)
+    assert table.loc["tone.wav", "reason"].startswith("unlike anything that the model was trained on (distance ")
+    assert table.loc["silence.wav", "reason"] == "is silent: every sample is zero"
+    report = organize(csv=tmp_path / "table.csv", unknown=False)
+    assert report.classified == 0
+    assert {line.genre: line.tracks for line in report.genres}[UNKNOWN] == 1
+    table = pd.read_csv(tmp_path / "table.csv", index_col="path", keep_default_na=False)
+    forced = Classifier(bundle, unknown=False).classify(music / "tone.wav")
+    assert (table.loc["tone.wav", "genre"], table.loc["tone.wav", "reason"]) == (forced.genre, "")
+    assert table.loc["silence.wav", "reason"] == "is silent: every sample is zero"
 
 
 # With a stand-in for it, from here on.

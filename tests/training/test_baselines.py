@@ -233,7 +233,13 @@ def test_every_baseline_under_every_protocol(
 ) -> None:
     model = trained[variant, protocol]
     assert model.name == model.path.name == f"{variant}-3s" + ("" if protocol == "track" else f"-{protocol}")
-    assert {path.name for path in model.path.iterdir()} == {"model.npz", "card.json", "history.csv", "predictions.csv"}
+    assert {path.name for path in model.path.iterdir()} == {
+        "model.npz",
+        "familiarity.npz",
+        "card.json",
+        "history.csv",
+        "predictions.csv",
+    }
     assert (model.epochs, model.best_epoch, model.interrupted) == (0, 0, False)
     loaded = load_bundle(model.path)
     assert (loaded.kind, loaded.classes, loaded.features) == ("baseline", segments.classes, segments.schema.features)

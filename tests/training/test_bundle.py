@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,14 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audio_genre.datasets import Table, Window
+from audio_genre.datasets import Table, Window, get_protocol
 from audio_genre.dsp import GTZAN57
 from audio_genre.errors import BundleError, ParameterError
 from audio_genre.inference import Classifier
 from audio_genre.training import bundle as bundle_module
 from audio_genre.training import load_bundle, train_tabular
+from audio_genre.training.calibration import Calibration, Familiarity
 
-FILES = {"model.keras", "model.tflite", "card.json", "history.csv", "predictions.csv"}
+FILES = {"model.keras", "model.tflite", "familiarity.npz", "card.json", "history.csv", "predictions.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,40 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     for package in ("python", "keras", "tensorflow", "numpy", "librosa", "audio-genre"):
         assert card["versions"][package][0].isdigit()
     assert card["created"].endswith("+00:00")
+    assert card["command"] == (
+        "audio-genre train tabular features_30_sec.csv models --variant adam-4 --epochs 3 --protocol track --seed 0"
+    )
+    assert card["vote"].startswith("mean of the probabilities")
+    assert all(sentence.endswith(".") for sentence in card["limits"])
+    assert card["calibration"]["tracks"] == 6
+
+
+def test_limits_and_familiarity_are_those_of_validation_and_training_rows(trained: Path, clips: Table) -> None:
+    loaded = load_bundle(trained)
+    split = get_protocol("track").splits(clips, seed=0)[0]
+    y = np.searchsorted(clips.classes, clips.labels)
+    familiarity = Familiarity.fit(clips.X[split.train], y[split.train])
+    assert loaded.familiarity is not None
+    np.testing.assert_array_equal(loaded.familiarity.prototypes, familiarity.prototypes)
+    # One row a track here, so that rows are votes; their order does not matter.
+    expected = Calibration.fit(
+        loaded.predict(clips.X[split.validation]), y[split.validation], familiarity.distances(clips.X[split.validation])
+    )
+    found = loaded.calibration
+    assert (found.accepted, found.tracks) == (expected.accepted, 6)
+    assert found.temperature == pytest.approx(expected.temperature, rel=1e-3)
+    assert found.most_distance == pytest.approx(expected.most_distance)
+    assert found.least_confidence == pytest.approx(expected.least_confidence, rel=1e-3)
+
+
+def test_cards_from_before_models_were_calibrated(copy: Path) -> None:
+    card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
+    del card["calibration"], card["familiarity_sha256"]
+    (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    (copy / "familiarity.npz").unlink()
+    loaded = load_bundle(copy)
+    assert loaded.familiarity is None
+    assert loaded.calibration == Calibration()
 
 
 def test_history_and_predictions(trained: Path) -> None:
@@ -166,6 +202,35 @@ def put(name: str, content: bytes | None) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink() if content is None else (folder / name).write_bytes(content)  # type: ignore[return-value]
 
 
+def calibrate(**fields: Any) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        change(calibration=card["calibration"] | fields)(folder)
+
+    return apply
+
+
+def make_pipe(name: str) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return apply
+
+
+def make_folder(name: str) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).mkdir()
+
+    return apply
+
+
+def make_long(name: str, size: int) -> Callable[[Path], None]:
+    # Sparse: it takes no room.
+    return lambda folder: os.truncate(folder / name, size)
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no folder": (shutil.rmtree, "there is no such folder"),
     "no card": (put("card.json", None), "card.json cannot be read"),
@@ -220,6 +285,27 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "one feature twice": (change(features=["a", "a"]), "the field 'features' must be a list of one or more texts"),
     "half a character": (change(name="\ud800"), "the field 'name' must be a text"),
     "a shape of fractions": (change(input_shape=[57.0]), "the field 'input_shape' must be a list of whole"),
+    "no familiarity": (put("familiarity.npz", None), "familiarity.npz cannot be read"),
+    "another familiarity": (put("familiarity.npz", b"PK"), "is not the file that its card was written for"),
+    "no hash of it": (change(familiarity_sha256=None), "the field 'familiarity_sha256' must be a text"),
+    "a calibration of text": (change(calibration="good"), "the field 'calibration' must be an object"),
+    **{
+        f"{field} {value!r}": (
+            calibrate(**{field: value}),
+            "the field 'calibration' must be an object with temperature",
+        )
+        for field, value in [
+            *(("temperature", value) for value in (0, -1, 1e9, float("nan"), True, "1", None)),
+            *(("least_confidence", value) for value in (-0.1, 1.1, float("nan"), "1")),
+            *(("most_distance", value) for value in (-1, float("inf"), None, 10**400)),
+            *(("tracks", value) for value in (0, 1.5, True)),
+            ("more", 1),
+        ]
+    },
+    "a pipe for a card": (make_pipe("card.json"), "card.json is not a regular file"),
+    "a folder for a model": (make_folder("model.tflite"), "model.tflite is not a regular file"),
+    "an endless card": (make_long("card.json", 2**26 + 1), "has 67108865 bytes, and at most 67108864 are read"),
+    "an endless model": (make_long("model.tflite", 2**30 + 1), "at most 1073741824 are read"),
     "empty model": (put("model.tflite", b""), "is damaged"),
     "text for a model": (put("model.tflite", b"not a model at all" * 10), "is damaged"),
 }
@@ -273,6 +359,8 @@ CARD_FIELDS = (
     "window",
     "input_shape",
     "protocol",
+    "calibration",
+    "familiarity_sha256",
 )
 
 
@@ -302,17 +390,21 @@ from pathlib import Path
 import numpy as np
 from audio_genre.errors import BundleError
 from audio_genre.training import VARIANTS, EpochReport, bundle
+from audio_genre.training.calibration import Familiarity
 
 folder = Path(sys.argv[1])
 X = np.random.default_rng(0).normal(size=(9, 57)).astype("float32")
 model = VARIANTS["adam-4"].build(X, 3)
 report = EpochReport(1, 1, 1, 1, 1, 1)
+familiar = Familiarity.fit(X, np.arange(9) % 3)
 
 def write(most_bytes_in_a_file):
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes_in_a_file, resource.RLIM_INFINITY))
     check = X, model.predict(X, verbose=0)
     try:
-        bundle.write_bundle(folder, model, {"name": "a"}, check=check, history=[report], predictions=[["item"]])
+        bundle.write_bundle(
+            folder, model, {"name": "a"}, check=check, familiarity=familiar, history=[report], predictions=[["item"]]
+        )
     except BundleError as error:
         print(error)
     assert not list(folder.parent.iterdir())

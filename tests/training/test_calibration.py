@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.covariance import LedoitWolf
+from scipy.spatial.distance import cdist
 from sklearn.metrics import log_loss
 
-from audio_genre.errors import BundleError
-from audio_genre.training.calibration import Calibration, Familiarity, calibration_error, temper
+from audio_genre.training.calibration import ACCEPTED, Calibration, Familiarity, calibration_error, temper
+from audio_genre.training.compact import read_arrays, write_arrays
 
 
 def rows(n: int = 300, d: int = 6, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -20,62 +20,99 @@ def rows(n: int = 300, d: int = 6, classes: int = 3, seed: int = 0) -> tuple[np.
     return X, y
 
 
-def test_distances_are_those_of_mahalanobis_to_the_nearest_class() -> None:
-    X, y = rows()
-    X = X[:, :3]
-    familiarity = Familiarity.fit(X, y, 3)
-    Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    centres = np.stack([Z[y == k].mean(axis=0) for k in range(3)])
-    model = LedoitWolf(assume_centered=True).fit(Z - centres[y])
-    expected = np.min([model.mahalanobis(Z - centre) for centre in centres], axis=0)
-    np.testing.assert_allclose(familiarity.distances(X) ** 2 * 3, expected, rtol=1e-6)
+def test_distances_are_those_to_the_nearest_centre() -> None:
+    X, y = rows(n=30)
+    familiarity = Familiarity.fit(X, y)
+    z = (X - X.mean(axis=0)) / X.std(axis=0)
+    Z = np.sign(z) * np.log1p(np.abs(z))
+    expected = cdist(Z, familiarity.prototypes).min(axis=1) / np.sqrt(X.shape[1])
+    np.testing.assert_allclose(familiarity.distances(X), expected, rtol=1e-9)
+    assert familiarity.prototypes.shape == (15, 6)
+    assert familiarity.size == 6
+
+
+def test_centres_are_those_of_k_means_within_each_class() -> None:
+    X, y = rows(n=90)
+    familiarity = Familiarity.fit(X, y)
+    z = (X - X.mean(axis=0)) / X.std(axis=0)
+    Z = np.sign(z) * np.log1p(np.abs(z))
+    for k in range(3):
+        centres = familiarity.prototypes[5 * k : 5 * k + 5]
+        nearest = cdist(Z[y == k], centres).argmin(axis=1)
+        for number, centre in enumerate(centres):
+            np.testing.assert_allclose(Z[y == k][nearest == number].mean(axis=0), centre, rtol=1e-6, atol=1e-9)
 
 
 def test_what_is_like_training_is_near_and_what_is_not_is_far() -> None:
     X, y = rows()
-    familiarity = Familiarity.fit(X, y, 3)
+    familiarity = Familiarity.fit(X, y)
     others, _ = rows(seed=1)
-    assert np.median(familiarity.distances(others)) == pytest.approx(1, abs=0.2)
     limit = np.quantile(familiarity.distances(others), 0.99)
-    # Small by orders of magnitude, which a difference of values would not show.
-    tiny = others.copy()
-    tiny[:, -1] *= 1e-9
     huge = others.copy()
     huge[:, 0] += 50
-    assert np.mean(familiarity.distances(tiny) > limit) > 0.98
+    # Each quantity is usual, and together they are not.
+    odd = np.tile(X.mean(axis=0), (1, 1)) + X.std(axis=0) * [[3, -3, 3, -3, 3, -3]]
     assert (familiarity.distances(huge) > limit).all()
-    assert np.isfinite(familiarity.distances(np.zeros((1, 6)))).all()
+    assert (familiarity.distances(odd) > limit).all()
+    assert np.isfinite(familiarity.distances(np.full((1, 6), 1e30))).all()
 
 
 def test_constant_quantities_and_copies_change_nothing() -> None:
     X, y = rows()
-    plain = Familiarity.fit(X, y, 3).distances(X)
-    more = np.column_stack([X, np.full(len(X), 7.0), np.zeros(len(X))])
-    distances = Familiarity.fit(more, y, 3).distances(more)
-    assert np.corrcoef(plain, distances)[0, 1] > 0.99
-    assert np.isfinite(Familiarity.fit(np.ones((6, 3)), np.arange(6) % 2, 2).distances(np.ones((1, 3)))).all()
+    plain = Familiarity.fit(X, y).distances(X)
+    more = np.column_stack([X, np.full(len(X), 0.1), np.zeros(len(X))])
+    distances = Familiarity.fit(more, y).distances(more)
+    np.testing.assert_allclose(distances, plain * np.sqrt(6 / 8), rtol=1e-9)
+    assert Familiarity.fit(np.ones((6, 3)), np.arange(6) % 2).distances(np.full((1, 3), 9.0)).tolist() == [0]
 
 
-def test_arrays_make_the_same_again() -> None:
+def test_the_same_rows_give_the_same() -> None:
+    first, second = (Familiarity.fit(*rows(), seed=3) for _ in range(2))
+    for name, array in first.arrays().items():
+        np.testing.assert_array_equal(array, second.arrays()[name])
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_few_rows_of_a_class_are_centres_themselves(count: int) -> None:
+    X, y = rows(n=3 * count)
+    familiarity = Familiarity.fit(X, y)
+    assert len(familiarity.prototypes) == 3 * count
+    np.testing.assert_allclose(familiarity.distances(X), 0, atol=1e-9)
+
+
+def test_a_file_gives_the_same_again() -> None:
     X, y = rows()
-    familiarity = Familiarity.fit(X, y, 3)
-    again = Familiarity.from_arrays(familiarity.arrays(), classes=3, source="x")
+    X = np.column_stack([X, np.zeros(len(X))])
+    familiarity = Familiarity.fit(X, y)
+    again = Familiarity.from_arrays(read_arrays(write_arrays(familiarity.arrays())))
     np.testing.assert_array_equal(again.distances(X), familiarity.distances(X))
 
 
-@pytest.mark.parametrize("fault", ["missing", "shape", "type", "classes", "scalar"])
-def test_arrays_that_do_not_fit_are_a_sentence(fault: str) -> None:
-    arrays = Familiarity.fit(*rows(), 3).arrays()
-    if fault == "missing":
-        del arrays["precision"]
-    elif fault == "shape":
-        arrays["scale"] = arrays["scale"][:-1]
-    elif fault == "type":
-        arrays["mean"] = arrays["mean"].astype(np.float32)
-    elif fault == "scalar":
-        arrays["mean"] = np.array(1.0)
-    with pytest.raises(BundleError, match="do not fit together"):
-        Familiarity.from_arrays(arrays, classes=4 if fault == "classes" else 3, source="x")
+@pytest.mark.parametrize(
+    ("name", "array", "reason"),
+    [
+        ("scale", None, "other arrays"),
+        ("precision", np.ones(6), "other arrays"),
+        ("mean", np.ones(6, dtype=np.float32), "other arrays"),
+        ("scale", np.ones(5), "do not fit together"),
+        ("mean", np.ones((6, 1)), "do not fit together"),
+        ("prototypes", np.ones(6), "do not fit together"),
+        ("prototypes", np.ones((3, 5)), "do not fit together"),
+        ("prototypes", np.ones((0, 6)), "nothing to compare"),
+        ("mean", np.full(6, np.nan), "out of range"),
+        ("prototypes", np.full((2, 6), 1e200), "out of range"),
+        ("scale", np.zeros(6), "out of range"),
+        ("scale", np.full(6, np.nan), "out of range"),
+    ],
+)
+def test_arrays_that_no_fit_gives_are_refused(name: str, array: np.ndarray | None, reason: str) -> None:
+    arrays = Familiarity.fit(*rows()).arrays()
+    if array is None:
+        del arrays[name]
+    else:
+        arrays[name] = array
+    with pytest.raises(ValueError, match=reason):
+        Familiarity.from_arrays(arrays)
 
 
 @given(
@@ -123,6 +160,34 @@ def test_the_limits_accept_the_share_asked_for(seed: int, n: int, accepted: floa
     best = temper(p, limits.temperature).max(axis=1)
     share = np.mean((distances <= limits.most_distance) & (best >= limits.least_confidence))
     assert share == pytest.approx(accepted, abs=1.5 / n + 0.01)
+
+
+@pytest.mark.parametrize("n", [1, 4, 20])
+def test_a_few_tracks_that_are_all_right_do_not_make_certain(n: int) -> None:
+    p = np.full((n, 3), 0.1)
+    p[:, 0] = 0.8
+    found = Calibration.fit(p, np.zeros(n, dtype=int), np.ones(n))
+    assert 0.5 < temper(p, found.temperature).max() <= (n + 1) / (n + 2) + 1e-6 or found.temperature == 1
+    assert found.tracks == n
+    assert found.accepted == ACCEPTED
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_temperature_within_chance_is_left_alone(seed: int) -> None:
+    p, y = votes(100, seed=seed)
+    found = Calibration.fit(p, y, np.ones(100)).temperature
+    # What is kept has to pay: 2 log-likelihood units on the tracks that it was fitted to.
+    gain = log_loss(y, p, labels=range(5)) - log_loss(y, temper(p, found), labels=range(5))
+    assert found == 1 or gain * 100 > 1.5
+    assert Calibration.fit(np.full((100, 5), 0.2), y, np.ones(100)).temperature == 1
+
+
+def test_why_unknown_at_the_limits() -> None:
+    limits = Calibration(1.0, 0.3, 0.8)
+    assert limits.why_unknown(0.3, 0.8) is None
+    assert "no genre is probable enough" in (limits.why_unknown(0.2999, 0.8) or "")
+    assert "unlike anything" in (limits.why_unknown(0.1, 0.8001) or "")
+    assert Calibration().why_unknown(0.0, 1e300) is None
 
 
 def test_the_error_is_zero_for_perfect_and_full_for_wrong_certainty() -> None:

@@ -27,6 +27,7 @@ from audio_genre.training import (
     plan_cnn,
     train_cnn,
 )
+from audio_genre.training.calibration import temper
 from audio_genre.training.cnn import CnnLearner
 from audio_genre.training.crops import crops_of, cut_crops
 
@@ -142,7 +143,7 @@ def test_audio_is_classified_as_its_picture_is(
     path = tmp_path / "x.wav"
     y = signal(style, 50, seconds)
     soundfile.write(path, y, SR, subtype="FLOAT")
-    answer = Classifier(trained.path).classify(path)
+    answer = Classifier(trained.path, unknown=False).classify(path)
     assert answer.genre == style
     assert sum(answer.probabilities.values()) == pytest.approx(1)
     if seconds < 60:
@@ -153,8 +154,11 @@ def test_audio_is_classified_as_its_picture_is(
             (tmp_path / "pictures" / name / "x.png").write_bytes(encode_picture(mel_spectrogram(y), recipe=GTZAN57))
         with load_pictures(tmp_path / "pictures") as loaded:
             crops, _ = next(crops_of(loaded, np.array([0]), 130, 999))
-        expected = load_bundle(trained.path).predict(crops).mean(axis=0)
+            described = CnnLearner(loaded, SMALL).describe(np.array([0]))
+        bundle = load_bundle(trained.path)
+        expected = temper(bundle.predict(crops).mean(axis=0, keepdims=True), bundle.calibration.temperature)[0]
         np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-5)
+        assert answer.distance == pytest.approx(bundle.familiarity.distances(described)[0], rel=1e-9)
 
 
 def test_the_same_seed_gives_the_same_model(pictures: Pictures, tmp_path: Path) -> None:
