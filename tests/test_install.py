@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from audio_genre import Classifier, synthesis
+from audio_genre.inference.default import default_model
 from audio_genre.training import train_tabular
 
 CHECKOUT = Path(__file__).parents[1]
@@ -108,6 +109,16 @@ def test_a_clip_gets_the_answer_that_it_gets_here(run: Run, work: Path, models: 
     answer = json.loads(run("audio-genre", "classify", clip, "--model", models / name, "--json").stdout)
     # Versions of NumPy may differ, and with them the last digits.
     assert answer["probabilities"] == pytest.approx(Classifier(models / name).classify(clip).probabilities, abs=0.01)
+
+
+def test_the_model_that_comes_with_the_package(run: Run, work: Path, environment: Path) -> None:
+    (clip,) = synthesis.write_dataset(work / "unheard", tracks_per_style=1, seconds=6.5, seed=2, styles=STYLES[:1])
+    answer = json.loads(run("audio-genre", "classify", clip, "--json").stdout)
+    here = Classifier().classify(clip)
+    assert (answer["model"], answer["genre"]) == (here.model, here.genre)
+    assert answer["probabilities"] == pytest.approx(here.probabilities, abs=0.01)
+    (bundled,) = environment.parent.glob("lib*/**/audio_genre/models/*")
+    assert {path.name for path in bundled.iterdir()} == {path.name for path in default_model().iterdir()}
 
 
 @pytest.mark.parametrize(
