@@ -7,7 +7,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,61 @@ def test_segments_of_clips(samples: int, count: int) -> None:
 def test_segments_of_a_strided_signal() -> None:
     y = np.arange(20, dtype=np.float32)[::2]
     np.testing.assert_array_equal(audio.cut_segments(y, stride=4), [[0, 2, 4], [8, 10, 12]])
+
+
+@given(
+    st.integers(0, 300),
+    st.integers(2, 40).flatmap(lambda length: st.tuples(st.just(length), st.integers(1, length))),
+    st.lists(st.integers(0, 300), max_size=6),
+)
+def test_stretches_of_blocks_are_those_of_the_whole(n: int, sizes: tuple[int, int], cuts: list[int]) -> None:
+    length, hop = sizes
+    y = np.arange(n, dtype=np.float32)
+    starts = [start for start in range(0, n, hop) if start + length <= n]
+    expected = [(start, y[start : start + length]) for start in starts]
+    if n and not starts:
+        expected = [(0, y)]
+    elif n and 10 * (n - starts[-1] - length) <= hop:
+        expected[-1] = (starts[-1], y[starts[-1] :])
+    elif n:
+        expected.append((n - length, y[n - length :]))
+    found = list(audio.cut_stretches(np.split(y, sorted(cut for cut in cuts if cut < n)), length=length, hop=hop))
+    assert [(start, stretch.tolist()) for start, stretch in found] == [
+        (start, part.tolist()) for start, part in expected
+    ]
+
+
+def test_stretches_come_while_blocks_do_and_forget_them() -> None:
+    asked = 0
+
+    def blocks() -> Iterator[np.ndarray]:
+        nonlocal asked
+        for asked in range(1, 501):  # noqa: B007
+            yield np.zeros(10_000, dtype=np.float32)
+
+    tracemalloc.start()
+    try:
+        for count, (start, _) in enumerate(audio.cut_stretches(blocks(), length=15_000, hop=5_000)):
+            assert start == 5_000 * count
+            assert 10_000 * asked <= start + 30_000
+        # All of it would be 20 MB.
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert asked == 500
+
+
+@pytest.mark.parametrize(("sr", "channels"), [(22050, 1), (44100, 2)])
+def test_streamed_stretches_equal_those_of_the_whole_file(sr: int, channels: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "x.wav", 130.0, sr, channels)
+    whole = audio.load(path, sr=SR)
+    stretches = audio.cut_stretches(
+        audio.iter_windows(path, sr=SR, seconds=30, min_samples=SR), length=30 * SR, hop=20 * SR
+    )
+    found = list(stretches)
+    assert [start for start, _ in found] == [20 * SR * k for k in range(6)]
+    for start, y in found:
+        np.testing.assert_allclose(y, whole[start : start + len(y)], rtol=0, atol=1e-6)
 
 
 def zero_bytes(path: Path) -> None:

@@ -93,6 +93,9 @@ def classify(
             else:
                 complain(str(error))
             continue
+        # Before a reader of the output, such as head, has seen enough.
+        if line is not None and strip is not None:
+            write_strip(line, strip)
         if as_json:
             points = {"timeline": [asdict(point) for point in line.points]} if line is not None and timeline else {}
             print_json(asdict(answer) | points)
@@ -101,9 +104,7 @@ def classify(
             if line is not None and timeline:
                 for text in timeline_lines(line):
                     typer.echo(f"  {printable(text)}")
-        if line is not None and strip is not None:
-            write_strip(line, strip)
-            if not as_json:
+            if strip is not None:
                 typer.echo(printable(f"strip: {shown(strip)}"))
     if failed:
         raise typer.Exit(SOME_FAILED)
@@ -194,7 +195,7 @@ def timeline_lines(line: Timeline) -> list[str]:
         start, end = clock(point.start, tenths=tenths), clock(point.end, tenths=tenths)
         rows.append([f"{start}-{end}", *cells])
     lines = table_lines(["time", "genre", "confidence", "runner-up"], rows)
-    return lines + [f"unknown {count} x: {reason}" for reason, count in reasons.most_common()]
+    return lines + [f"unknown, {count} of {len(rows)}: {reason}" for reason, count in reasons.most_common()]
 
 
 def _listen(classifier: Classifier, clip: str, hop: float | None) -> Timeline:
@@ -204,13 +205,17 @@ def _listen(classifier: Classifier, clip: str, hop: float | None) -> Timeline:
     with ExitStack() as stack:
 
         def show(done: int, total: int | None) -> None:
-            if not sys.stderr.isatty() or time.monotonic() - began < _PATIENCE_SECONDS:
+            if not _on_terminal() or time.monotonic() - began < _PATIENCE_SECONDS:
                 return
             if not bars:
                 bars.append(stack.enter_context(ProgressLine("listening", "seconds")))
             bars[0].update(done, total)
 
         return classifier.timeline(clip, hop, progress=show)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty()
 
 
 def _is_folder(clip: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audio_genre.cli.classify import describe
+from audio_genre.cli.classify import answer_words
 from audio_genre.cli.console import ProgressLine, guarded
 from audio_genre.cli.extract import extract_with_progress, report_lines
 from audio_genre.cli.train import fit_with_progress, load_with_progress, summary_lines, tell_if_stopped
@@ -76,7 +76,7 @@ def demo(
     (clip,) = synthesis.write_dataset(unseen, tracks_per_style=1, seconds=_SECONDS, seed=seed + 1, styles=[style])
     for model in (best, convolutional):
         _command("classify", clip, "--model", model.path)
-        typer.echo(f"  {describe(Classifier(model.path).classify(clip).top(3))}; it is {style}")
+        typer.echo(f"  {answer_words(Classifier(model.path).classify(clip), 3)}; it is {style}")
     typer.echo(f"\nEverything is in {folder}: the tables and pictures in features/, the models in models/.")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import stat
-import unicodedata
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,26 +19,29 @@ from audio_genre.inference.timeline import clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
     from numpy.typing import NDArray
 
-    from audio_genre.inference.timeline import Timeline
+    from audio_genre.inference.timeline import Timeline, TimelinePoint
 
 SUFFIX = ".png"
 """Suffix of a strip."""
 
 # Colours that colour-blind readers tell apart (Okabe and Ito, "Color universal design", 2008), light and dark in turn.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
-_OTHERS, _GREY, _INK = "#B8B8B8", "#E4E4E4", "#333333"
+_OTHERS, _GREY, _INK = "#B8B8B8", "#E4E4E4", "#555555"
 # With so many genres "others" are two or more.
 _SHOWN = 6
 # 390 pixels on a phone at two for one, and 10 points are 10 of them there.
 _WIDTH, _PANEL, _DPI = 5.2, 1.9, 150
+_TITLE_WIDTH, _LABEL_WIDTH = 5.0, 1.25
 _LEGEND_COLUMNS, _LEGEND_LINE = 3, 0.21
-_TITLE_COLUMNS, _LABEL_COLUMNS = 44, 14
+_MOST_LETTERS = 80
 _STEPS = (
-    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
-    *(60, 120, 300, 600, 900, 1800),
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30),
+    *(60, 120, 300, 600, 1200, 1800),
     *(3600, 7200, 4 * 3600, 6 * 3600, 12 * 3600, 24 * 3600),
 )
 _MOST_TICKS = 6
@@ -60,6 +64,7 @@ def draw_strip(timeline: Timeline) -> Figure:
     matplotlib.figure.Figure
         To be shown or written.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -69,12 +74,9 @@ def draw_strip(timeline: Timeline) -> Figure:
     if len(shares) > len(genres):
         genres.append("others")
         colours.append(_OTHERS)
-    handles = [Patch(facecolor=colour) for colour in colours]
-
-    heard = np.array([not point.is_silent for point in timeline.points])
-    states = [_state(point.is_silent, point.reason) for point in timeline.points]
-    labels = [_plain(genre, _LABEL_COLUMNS) for genre in genres] if heard.any() else []
-    handles = handles[: len(labels)]
+    states = [_state(point) for point in timeline.points]
+    labels = [] if set(states) == {"silent"} else genres
+    handles = [Patch(facecolor=colour) for _, colour in zip(labels, colours, strict=False)]
     for state, style in _STATES.items():
         if state in states:
             handles.append(Patch(linewidth=0, **style))
@@ -93,18 +95,19 @@ def draw_strip(timeline: Timeline) -> Figure:
     _label_axes(axes, edges[-1])
 
     answer = timeline.answer
-    name = _plain(Path(answer.path).name or answer.path, _TITLE_COLUMNS)
-    genre = _plain(answer.genre, _TITLE_COLUMNS - 8)
-    told = genre if answer.reason is not None else f"{genre} {100 * answer.confidence:.0f} %"
-    axes.set_title(f"{name}\n{told}", fontsize=10, parse_math=False)
+    told = answer.genre if answer.reason is not None else f"{answer.genre} {100 * answer.confidence:.0f} %"
     # Labels that begin with an underscore would be left out, so they are put in afterwards.
     legend = drawn.legend(
         handles, ["-"] * len(handles), loc="outside lower center", ncols=_LEGEND_COLUMNS, fontsize=9.5, frameon=False,
         handlelength=1.2, handleheight=1.0, columnspacing=1.4, labelspacing=0.3, borderpad=0.1,
     )  # fmt: skip
-    for text, label in zip(legend.get_texts(), labels, strict=True):
-        text.set_parse_math(False)
-        text.set_text(label)
+    with _boxes_for_strange_letters():
+        renderer: RendererBase = FigureCanvasAgg(drawn).get_renderer()  # type: ignore[no-untyped-call]
+        title = drawn.suptitle("-", fontsize=10)
+        names = [_fitted(title, name, _TITLE_WIDTH, renderer) for name in (Path(answer.path).name, told)]
+        title.set_text("\n".join(names))
+        for text, label in zip(legend.get_texts(), labels, strict=True):
+            text.set_text(_fitted(text, label, _LABEL_WIDTH, renderer))
     return drawn
 
 
@@ -125,10 +128,7 @@ def write_strip(timeline: Timeline, path: Path) -> None:
     """
     refuse_strip(path)
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A letter that the font lacks is a box.
-        warnings.filterwarnings("ignore", "Glyph .* missing from")
-        warnings.filterwarnings("ignore", "Matplotlib currently does not support")
+    with _boxes_for_strange_letters():
         draw_strip(timeline).savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     # Names of files are limited, and so the part is not named after it.
     part = path.with_name(f".{uuid.uuid4().hex}.part")
@@ -180,10 +180,10 @@ _STATES: dict[str, dict[str, Any]] = {
 }
 
 
-def _state(is_silent: bool, reason: str | None) -> str:
-    if is_silent:
+def _state(point: TimelinePoint) -> str:
+    if point.is_silent:
         return "silent"
-    return "known" if reason is None else "unknown"
+    return "known" if point.reason is None else "unknown"
 
 
 def _edges(timeline: Timeline) -> NDArray[np.float64]:
@@ -217,19 +217,23 @@ def _label_axes(axes: Axes, end: float) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _plain(name: str, columns: int) -> str:
-    """Leave out the middle of a long name, and what cannot be drawn on a line."""
+@contextmanager
+def _boxes_for_strange_letters() -> Iterator[None]:
+    """Draw a box for a letter that the font lacks, and say nothing."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support")
+        yield
+
+
+def _fitted(text: Text, name: str, width: float, renderer: RendererBase) -> str:
+    """Leave out as much of the middle of a name as there is no room for, and what cannot be drawn on a line."""
+    # A dollar sign begins no formula.
+    text.set_parse_math(False)
     name = "".join(letter if letter.isprintable() else "?" for letter in name)
-    widths = [2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name]
-    if sum(widths) <= columns:
-        return name
-    left, right = 0, len(name)
-    room = columns - 1
-    # The end of a file's name, with its suffix, tells as much as the start.
-    while right > left:
-        place = left if left <= len(name) - right else right - 1
-        if widths[place] > room:
-            break
-        room -= widths[place]
-        left, right = (left + 1, right) if place == left else (left, right - 1)
-    return f"{name[:left]}…{name[right:]}"
+    for most in range(min(len(name), _MOST_LETTERS), 1, -1):
+        shown = name if most == len(name) else f"{name[: most // 2]}…{name[len(name) - (most - most // 2 - 1) :]}"
+        text.set_text(shown)
+        if text.get_window_extent(renderer).width <= width * _DPI:
+            return shown
+    return name[:1]

@@ -369,7 +369,10 @@ class CnnLearner(Learner):
             "pictures": representation.as_json(),
             "input_shape": [BANDS, self._columns],
             "normalisation": NORMALISATION,
-            "vote": "mean of the probabilities of evenly spaced crops, each overlapping the next by half or more",
+            "vote": (
+                "mean of the probabilities of evenly spaced crops, each overlapping the next by half or more, then of "
+                "the clip-long windows of a file, without silent ones; then the temperature"
+            ),
             "training_data": {"left_out": list(self.dataset.left_out)},
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from audio_genre.datasets import Table
+from audio_genre.datasets import Table, Window
 from audio_genre.dsp import get_recipe
 from audio_genre.training.run import Learner
 
@@ -14,11 +14,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_VOTES = {
-    None: "mean of the probabilities of the rows of a track",
-    "clip": "mean of the probabilities of consecutive windows of the clip length; up to twice that is one window",
-    "segment": "mean of the probabilities of consecutive segments; silent ones have no say",
-}
+def _vote(window: Window | None) -> str:
+    """Return how the rows of a track, or the windows of a file, make one answer."""
+    if window is None:
+        return "mean of the probabilities of the rows of a track; then the temperature"
+    if window.kind == "clip":
+        return (
+            f"mean of the probabilities of consecutive windows of {window.seconds:g} s (a file of up to twice that is "
+            "one window; what remains at the end is joined to the last), without silent ones; then the temperature"
+        )
+    return (
+        f"mean of the probabilities of consecutive segments of {window.seconds:g} s, without silent ones; then the "
+        "temperature"
+    )
 
 
 class TableLearner(Learner):
@@ -89,6 +97,6 @@ class TableLearner(Learner):
             "window": None if table.window is None else asdict(table.window),
             "input_shape": [len(schema.features)],
             "normalisation": self.normalisation,
-            "vote": _VOTES[None if table.window is None else table.window.kind],
+            "vote": _vote(table.window),
             "training_data": {"schema": schema.name, "ignored_columns": list(table.ignored)},
         }

@@ -111,7 +111,7 @@ def test_nothing_done_is_one_sentence_and_exit_status_2(arguments: list[str], se
         ["extract", "."],
         ["extract", ".", "out", "--jobs", "0"],
         ["extract", ".", "out", "--picture-size", "large"],
-        ["classify", "x.wav"],
+        ["classify"],
         ["classify", "x.wav", "--model", "m", "--top", "0"],
         ["train", "forest", "t.csv", "m"],
         ["sing"],
@@ -173,7 +173,7 @@ def test_classify_json_has_one_object_a_clip_and_ends_with_1_if_one_failed(
     assert result.exit_code == 1
     assert set(first) == {"path", "error"}
     assert first["path"] == str(bad)
-    assert set(second) == {"path", "genre", "confidence", "probabilities", "model"}
+    assert set(second) == {"path", "genre", "confidence", "probabilities", "model", "reason", "distance"}
     assert second["confidence"] == max(second["probabilities"].values())
     assert sum(second["probabilities"].values()) == pytest.approx(1)
 
