@@ -623,7 +623,9 @@ def _find_models(models: Path, report: Path) -> tuple[list[Path], list[str]]:
     found = [folder for folder in folders if (folder / CARD).exists()]
     # The report may lie here, and its pictures in a folder below it.
     own = (report / FIGURES).resolve()
-    skipped = [folder.name for folder in folders if folder not in found and not own.is_relative_to(folder.resolve())]
+    others = [folder for folder in folders if folder not in found and not own.is_relative_to(folder.resolve())]
+    # A folder of other models, such as those that ship, is no broken one.
+    skipped = [folder.name for folder in others if not any(folder.glob(f"*/{CARD}"))]
     if not found:
         raise BundleError(f"{models} holds no model; train one with `audio-genre train`.")
     return found, skipped

@@ -381,6 +381,7 @@ def plan_cnn(
     pictures: str | os.PathLike[str] | Pictures,
     models_dir: str | os.PathLike[str],
     *,
+    settings: CnnSettings | None = None,
     protocol: str = DEFAULT_PROTOCOL,
     epochs: int | None = None,
     seed: int = 0,
@@ -395,6 +396,8 @@ def plan_cnn(
         A folder of pictures, one sub-folder a genre, or what `load_pictures` gave.
     models_dir : str or os.PathLike
         Folder that receives the bundles; it is made if need be.
+    settings : CnnSettings, optional
+        The network and how it is trained.
     protocol : str
         Name of the evaluation protocol that splits the pictures, or ``"all"`` for every one that applies.
     epochs : int, optional
@@ -423,7 +426,7 @@ def plan_cnn(
         If the folder cannot be made or written to.
     """
     require_keras()
-    cnn = CnnSettings()
+    cnn = CnnSettings() if settings is None else settings
     if epochs is not None:
         if epochs < 1:
             raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
@@ -439,6 +442,7 @@ def train_cnn(
     pictures: str | os.PathLike[str] | Pictures,
     models_dir: str | os.PathLike[str],
     *,
+    settings: CnnSettings | None = None,
     protocol: str = DEFAULT_PROTOCOL,
     epochs: int | None = None,
     seed: int = 0,
@@ -459,6 +463,8 @@ def train_cnn(
         exactly; others by inverting their colormap.
     models_dir : str or os.PathLike
         Folder that receives the bundles; it is made if need be.
+    settings : CnnSettings, optional
+        The network and how it is trained.
     protocol : str
         Name of the evaluation protocol that splits the pictures, or ``"all"`` for every one that applies.
     epochs : int, optional
@@ -497,6 +503,13 @@ def train_cnn(
     A keyboard interrupt ends the training early, as in `train_tabular`. The state after each complete pass stands in
     ``.<model>.checkpoint.npz`` in `models_dir` until the training is complete.
     """
-    return plan_cnn(pictures, models_dir, protocol=protocol, epochs=epochs, seed=seed, seeds=seeds, folds=folds).train(
-        progress, resume=resume
-    )
+    return plan_cnn(
+        pictures,
+        models_dir,
+        settings=settings,
+        protocol=protocol,
+        epochs=epochs,
+        seed=seed,
+        seeds=seeds,
+        folds=folds,
+    ).train(progress, resume=resume)
