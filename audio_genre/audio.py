@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio_genre.errors import AudioError, SilentError
+from audio_genre.errors import AudioError, SilentError, apart
 
 if TYPE_CHECKING:
     import soundfile
@@ -121,9 +121,8 @@ def iter_windows(
         yield held[:full]
         held = held[full:]
     if not split and len(held) < min_samples:
-        raise AudioError(
-            os.fspath(path), f"is {len(held) / sr:.2f} s long, and features need at least {min_samples / sr:.2f} s"
-        )
+        found, needed = apart(len(held) / sr, min_samples / sr, 2)
+        raise AudioError(os.fspath(path), f"is {found} s long, and features need at least {needed} s")
     yield held
 
 
@@ -175,7 +174,7 @@ def cut_stretches(
     length : int
         Samples of a stretch; a shorter signal is one stretch.
     hop : int
-        Samples from one stretch's start to the next one's, from 1 to `length`.
+        Samples from one stretch's start to the next one's, from 1; what is left out between two is beyond `length`.
 
     Yields
     ------

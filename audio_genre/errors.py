@@ -2,6 +2,33 @@
 
 from __future__ import annotations
 
+_MOST_DIGITS = 9
+
+
+def apart(first: float, second: float, digits: int) -> tuple[str, str]:
+    """Write two numbers that differ so that it shows.
+
+    Parameters
+    ----------
+    first, second : float
+        The numbers.
+    digits : int
+        Fewest digits after the point.
+
+    Returns
+    -------
+    tuple of str
+        Both, with as many digits as it takes, up to nine.
+
+    Examples
+    --------
+    >>> apart(0.25, 0.31, 2), apart(2.9999, 3.0, 2)
+    (('0.25', '0.31'), ('2.9999', '3.0000'))
+    """
+    while digits < _MOST_DIGITS and first != second and f"{first:.{digits}f}" == f"{second:.{digits}f}":
+        digits += 1
+    return f"{first:.{digits}f}", f"{second:.{digits}f}"
+
 
 class AudioGenreError(Exception):
     """Base of every error that this package raises on purpose.

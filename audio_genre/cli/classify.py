@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audio_genre.cli.console import (
+    NOTHING_DONE,
     SOME_FAILED,
     ProgressLine,
     complain,
@@ -45,7 +46,9 @@ def classify(
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many genres to show.")] = 3,
-    unknown: Annotated[bool, typer.Option(" /--no-unknown", help="Always answer a genre.", show_default=False)] = True,
+    unknown: Annotated[
+        bool, typer.Option(" /--no-unknown", help="Answer a genre for all that is not silent.", show_default=False)
+    ] = True,
     timeline: Annotated[bool, typer.Option("--timeline", help="Also tell the genre over time.")] = False,
     hop: Annotated[
         float | None,
@@ -62,7 +65,10 @@ def classify(
         bool, typer.Option("--json", help="Print one JSON object a clip, each on its own line.")
     ] = False,
 ) -> None:
-    """Tell the genre of audio files with a trained model."""
+    """Tell the genre of audio files with a trained model.
+
+    Exit status: 0 all answered, also with "unknown", 1 some files failed, 2 all of them did, 130 stopped with Ctrl-C.
+    """
     if strip is not None and len(clips) > 1:
         raise typer.BadParameter("draws the timeline of one clip; give one CLIP.", param_hint="--strip")
     if hop is not None and not timeline and strip is None:
@@ -75,7 +81,7 @@ def classify(
     if strip is not None:
         refuse_strip(strip)
     classifier = Classifier(model, unknown=unknown)
-    failed = False
+    failed = answered = False
     for clip in clips:
         try:
             if _is_folder(clip):
@@ -93,6 +99,7 @@ def classify(
             else:
                 complain(str(error))
             continue
+        answered = True
         # Before a reader of the output, such as head, has seen enough.
         if line is not None and strip is not None:
             write_strip(line, strip)
@@ -107,7 +114,7 @@ def classify(
             if strip is not None:
                 typer.echo(printable(f"strip: {shown(strip)}"))
     if failed:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(SOME_FAILED if answered else NOTHING_DONE)
 
 
 def describe(best: list[tuple[str, float]]) -> str:
@@ -153,15 +160,14 @@ def answer_words(answer: Classification, top: int) -> str:
     >>> probabilities = {"blues": 0.3, "jazz": 0.7}
     >>> answer_words(Classification("x.wav", "jazz", 0.7, probabilities, "adam-5"), 2)
     'jazz 70 % (blues 30 %)'
-    >>> answer_words(Classification("x.wav", "unknown", 0.7, probabilities, "adam-5", "unlike anything"), 2)
+    >>> answer_words(Classification("x.wav", "unknown", 0.7, probabilities, "adam-5", "unlike anything", 2.0), 2)
     'unknown, unlike anything; most probable: jazz 70 %, blues 30 %'
     """
     best = answer.top(top)
     if answer.reason is None:
         return describe(best)
     words = f"unknown, {answer.reason}"
-    # Of what is silent, no genre is more probable than another.
-    if len(set(answer.probabilities.values())) == 1:
+    if answer.is_silent:
         return words
     return f"{words}; most probable: {', '.join(_words(genre, p) for genre, p in best)}"
 
@@ -220,7 +226,7 @@ def _on_terminal() -> bool:
 
 def _is_folder(clip: str) -> bool:
     try:
-        return Path(clip).is_dir()
+        return bool(clip) and Path(clip).is_dir()
     except OSError:
         return False
 

@@ -42,7 +42,7 @@ def organize(
         float, typer.Option(min=0, max=1, metavar="P", help="Below this confidence, a genre is unknown.")
     ] = 0.0,
     no_unknown: Annotated[
-        bool, typer.Option("--no-unknown", help="Always answer a genre, also for what is like none of them.")
+        bool, typer.Option("--no-unknown", help="Answer a genre for all that is not silent.")
     ] = False,
     genres: Annotated[
         str | None,
@@ -92,10 +92,20 @@ def organize(
     Exit status: 0 all done, 1 some files failed, 2 nothing could be done, 130 stopped with Ctrl-C.
     """
     if undo:
+        others = {
+            "--csv": csv,
+            "--genres": genres,
+            "--min-confidence": min_confidence,
+            "--no-unknown": no_unknown,
+            "--playlists": playlists,
+            "--no-playlists": no_playlists,
+            "--write-tags": write_tags,
+        }
+        for name, value in others.items():
+            if value:
+                raise typer.BadParameter(f"--undo only takes tags back; leave out {name}.")
         _undo(music_dir, database, apply=apply, as_json=as_json)
         return
-    if no_unknown and min_confidence:
-        raise typer.BadParameter("--no-unknown and --min-confidence exclude each other; give one of the two.")
     if no_playlists and playlists is not None:
         raise typer.BadParameter("--playlists and --no-playlists exclude each other; give one of the two.")
     from audio_genre.library import organize as run

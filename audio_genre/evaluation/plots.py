@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_genre.evaluation.page import DASHES, PALETTE, Page, figure, label, shortened, text
-from audio_genre.evaluation.results import BINS, ModelResult, read_history, read_result
+from audio_genre.evaluation.results import ModelResult, read_history, read_result
+from audio_genre.training.calibration import BINS
 from audio_genre.training.card import read_card
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
 from audio_genre.training.bundle import HISTORY, PREDICTIONS
-from audio_genre.training.calibration import calibration_error, temper
+from audio_genre.training.calibration import BINS, bins_of, calibration_error, temper
 from audio_genre.training.card import CARD, read_card
 from audio_genre.training.scores import Interval, Scores, score
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """Columns of a learning curve."""
-
-BINS = 10
-"""Number of bins of confidence, as `audio_genre.training.calibration.calibration_error` has them."""
 
 _ROUNDING = 1e-5
 _RESAMPLES = 1000
@@ -377,16 +374,16 @@ def reliability(
     from scipy.stats import binomtest
 
     count = len(confidence)
-    error = _error(confidence, right)
+    error = calibration_error(confidence, right)
     rng = np.random.default_rng(seed)
     drawn = (rng.integers(0, count, count) for _ in range(_RESAMPLES))
     ends = [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]
-    resampled = [_error(confidence[tracks], right[tracks]) for tracks in drawn]
+    resampled = [calibration_error(confidence[tracks], right[tracks]) for tracks in drawn]
     low, high = map(float, np.quantile(resampled, ends))
-    chance = [_error(confidence, rng.random(count) < confidence) for _ in range(_RESAMPLES)]
+    chance = [calibration_error(confidence, rng.random(count) < confidence) for _ in range(_RESAMPLES)]
     # Resampling may raise the error so much that the basic interval ends below it.
     interval = Interval(error, max(0.0, 2 * error - max(high, error)), min(1.0, 2 * error - min(low, error)))
-    place = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
+    place = bins_of(confidence)
     bins = []
     for k in np.unique(place).tolist():
         mine = place == k
@@ -396,7 +393,7 @@ def reliability(
         bins.append(Bin(k / BINS, (k + 1) / BINS, found.n, float(confidence[mine].mean()), share))
     return Reliability(
         error=interval,
-        uncalibrated=_error(uncalibrated, right),
+        uncalibrated=calibration_error(uncalibrated, right),
         by_chance=Interval(float(np.mean(chance)), *map(float, np.quantile(chance, ends))),
         confidence=float(confidence.mean()),
         accuracy=float(right.mean()),
@@ -479,11 +476,6 @@ def _calibrated(
         votes[voted] += temper(sums[voted] / weights, float(temperature)) * weights
     shares: NDArray[np.float64] = votes / counts[:, None]
     return shares
-
-
-def _error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    # As a class of its own, number 0, the answer is true where it is right.
-    return calibration_error(confidence[:, None], (~right).astype(np.intp), BINS)
 
 
 def _tied_votes(result: ModelResult) -> int:

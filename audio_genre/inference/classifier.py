@@ -61,6 +61,11 @@ class Classification:
     reason: str | None = None
     distance: float | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was heard, so that no genre is more probable than another."""
+        return self.reason is not None and self.distance is None
+
     def top(self, count: int) -> list[tuple[str, float]]:
         """Return the most probable genres with their probabilities, the best first.
 
@@ -92,7 +97,7 @@ class Classifier:
         model that comes with the package.
     unknown : bool
         Whether a clip unlike the training data, or without a genre that is probable enough, is answered
-        ``"unknown"``. Without it the most probable genre is the answer, whatever the clip is.
+        ``"unknown"``. Without it the most probable genre is the answer, whatever the clip is; of silence there is none.
 
     Attributes
     ----------
@@ -141,8 +146,7 @@ class Classifier:
         Raises
         ------
         AudioError
-            If the file cannot be decoded or is shorter than one segment; also if it is silent and a genre is asked for
-            in any case.
+            If the file cannot be decoded or is shorter than one segment.
         """
         name = os.fspath(path)
         votes: dict[_Place, _Vote] = {}
@@ -150,7 +154,7 @@ class Classifier:
             for _ in self._listen(name, votes):
                 pass
         except SilentError as error:
-            return self._silence(error)
+            return self._equal(name, error.reason)
         return self._verdict(name, votes.values())
 
     def timeline(
@@ -207,7 +211,7 @@ class Classifier:
                     total = read_header(name)[0] if total is None else total
                     progress(round(points[-1].end), round(total))
         except SilentError as error:
-            silence = self._silence(error)
+            silence = self._equal(name, error.reason)
             points = [self._as_point(0.0, read_header(name)[0], self._equal(name, SILENT))]
             return Timeline(silence, tuple(points), reader.window_seconds, hop)
         return Timeline(self._verdict(name, votes.values()), tuple(points), reader.window_seconds, hop)
@@ -245,7 +249,8 @@ class Classifier:
         vote = votes.get((start, len(y)))
         if vote is None:
             (vote,) = self._votes(name, y[np.newaxis])
-        return self._as_point(begin, end, self._answer(name, vote.probabilities, vote.distance))
+        temperature = self._calibration.window_temperature
+        return self._as_point(begin, end, self._answer(name, vote.probabilities, vote.distance, temperature))
 
     @staticmethod
     def _as_point(start: float, end: float, answer: Classification) -> TimelinePoint:
@@ -258,26 +263,24 @@ class Classifier:
     def _verdict(self, name: str, votes: Collection[_Vote]) -> Classification:
         """Turn the votes on a file into the answer."""
         if not votes:
-            what = self._reader.unit
-            raise AudioError(name, f"is silent but for its last seconds, and no {what} of it can be used")
+            return self._equal(
+                name, f"is silent but for its last seconds, and no {self._reader.unit} of it can be used"
+            )
         distances = [vote.distance for vote in votes if vote.distance is not None]
         mean = np.mean([vote.probabilities for vote in votes], axis=0)
-        return self._answer(name, mean, float(np.mean(distances)) if distances else None)
-
-    def _silence(self, error: SilentError) -> Classification:
-        """Answer for a file in which nothing is to be heard."""
-        if not self._unknown:
-            raise error
-        return self._equal(error.path, error.reason)
+        distance = float(np.mean(distances)) if distances else None
+        return self._answer(name, mean, distance, self._calibration.temperature)
 
     def _equal(self, name: str, reason: str) -> Classification:
         """Answer for what has no genre."""
         equal = dict.fromkeys(self.genres, 1 / len(self.genres))
         return Classification(name, UNKNOWN, 1 / len(self.genres), equal, self.bundle.name, reason)
 
-    def _answer(self, name: str, vote: NDArray[np.float64], distance: float | None) -> Classification:
+    def _answer(
+        self, name: str, vote: NDArray[np.float64], distance: float | None, temperature: float
+    ) -> Classification:
         """Turn a vote into an answer."""
-        calibrated = temper(vote[np.newaxis], self._calibration.temperature)[0]
+        calibrated = temper(vote[np.newaxis], temperature)[0]
         probabilities = dict(zip(self.genres, calibrated.tolist(), strict=True))
         genre = max(probabilities, key=probabilities.__getitem__)
         confidence = probabilities[genre]

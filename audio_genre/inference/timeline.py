@@ -132,7 +132,7 @@ def clock(seconds: float, *, tenths: bool = False) -> str:
     >>> clock(65), clock(3605.2), clock(0.26, tenths=True)
     ('1:05', '1:00:05', '0:00.3')
     """
-    rest, tenth = divmod(round(10 * seconds), 10)
+    rest, tenth = divmod(round(10 * seconds), 10) if tenths else (round(seconds), 0)
     minutes, second = divmod(rest, 60)
     hours, minute = divmod(minutes, 60)
     text = f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

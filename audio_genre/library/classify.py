@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from audio_genre.inference.classifier import Classification, Classifier
 
 _LONGEST_TITLE = 500
+# Counts up when the same model comes to other answers or keeps them in another way.
+_ANSWERS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,10 @@ def model_identity(card: dict[str, Any]) -> str:
     Examples
     --------
     >>> model_identity({"name": "adam-4", "compact_sha256": "0"})[:12]
-    'adam-4 45582'
+    'adam-4 2039d'
     """
-    return f"{card['name']} {hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:32]}"
+    answered = json.dumps([_ANSWERS, card], sort_keys=True)
+    return f"{card['name']} {hashlib.sha256(answered.encode()).hexdigest()[:32]}"
 
 
 def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
@@ -135,12 +138,10 @@ def as_answer(
     Answer
         What is kept.
     """
-    # Without a distance nothing was heard, and no genre is more probable than another.
-    is_heard = classification.reason is None or classification.distance is not None
     return Answer(
         size,
         mtime_ns,
-        classification.top(1)[0][0] if is_heard else classification.genre,
+        classification.genre if classification.is_silent else classification.top(1)[0][0],
         classification.confidence,
         classification.probabilities,
         classification.reason,

@@ -11,6 +11,7 @@ from pathlib import Path
 from audio_genre.errors import LibraryError
 from audio_genre.extraction.storage import atomic_file
 from audio_genre.library.records import Entry
+from audio_genre.training.calibration import UNKNOWN
 
 _COLUMNS = ("path", "genre", "confidence", "runner_up", "reason", "error")
 _HEAD = ",".join(_COLUMNS).encode()
@@ -47,6 +48,8 @@ def refuse_foreign_table(path: Path) -> None:
 def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry]) -> None:
     """Write a table of all files: path, genre, confidence, runner-up, reason, error, a probability for each genre.
 
+    The runner-up is the most probable genre besides the answer: of an unknown file it is the most probable one at all.
+
     Parameters
     ----------
     path : Path
@@ -76,7 +79,7 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry]) -> 
                     entry.path,
                     entry.genre,
                     repr(answer.confidence),
-                    runner_up(entry.genre, answer.probabilities.items()),
+                    "" if answer.genre == UNKNOWN else runner_up(entry.genre, answer.probabilities.items()),
                     entry.reason or "",
                     "",
                     *(repr(answer.probabilities.get(genre, "")) for genre in genres),

@@ -59,6 +59,8 @@ FAMILIARITY = "familiarity.npz"
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"
 
 _AGREEMENT = 1e-5
+# What single precision may leave of a sum of probabilities, and far less than what is none.
+_SUM_TOLERANCE = 1e-3
 # Far more than any model that is trained here has.
 _MOST_BYTES = 2**30
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "librosa", "ai-edge-litert", "xgboost")
@@ -176,6 +178,8 @@ class Bundle:
         ------
         ParameterError
             If the shape is another, or a value is NaN or infinite.
+        BundleError
+            If the model, which may come from anyone, gives no probabilities.
         """
         X = np.asarray(X, dtype=np.float32)
         if X.shape[1:] != self.input_shape:
@@ -187,7 +191,14 @@ class Bundle:
             raise ParameterError(f"The inputs of {self.name} must be finite numbers; got NaN or infinite ones.")
         if len(X) == 0:
             return np.empty((0, len(self.classes)), dtype=np.float32)
-        return self._runner(X)
+        try:
+            probabilities = self._runner(X)
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(f"{self.path} cannot predict ({_first_line(error)}); choose another model.") from None
+        is_fit = probabilities.shape == (len(X), len(self.classes)) and bool((probabilities >= 0).all())
+        if not is_fit or not bool((np.abs(probabilities.sum(axis=1) - 1) <= _SUM_TOLERANCE).all()):
+            raise BundleError(f"{self.path} predicts what are no probabilities; choose another model.")
+        return probabilities
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -322,8 +333,12 @@ def _read_part(file: Path, sha256: str, read: Callable[[bytes], _Part]) -> _Part
     try:
         return read(content)
     except (ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise BundleError(f"{file} is damaged ({reason}); train the model again.") from None
+        raise BundleError(f"{file} is damaged ({_first_line(error)}); train the model again.") from None
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error of another library says first."""
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 class _LiteRTRunner:
@@ -341,6 +356,8 @@ class _LiteRTRunner:
         self._run = interpreter.get_signature_runner()
         ((self._input, takes),) = self._run.get_input_details().items()
         ((self._output, gives),) = self._run.get_output_details().items()
+        if not takes["dtype"] == gives["dtype"] == np.float32:
+            raise ValueError("it takes or gives something other than numbers of single precision")
         self.input_shape: list[int] = takes["shape_signature"][1:].tolist()
         self.output_shape: list[int] = gives["shape_signature"][1:].tolist()
         self._lock = threading.Lock()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audio_genre.errors import apart
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 """The answer for what is none of a model's genres, or for which the model is too unsure."""
+
+BINS = 10
+"""Bins of confidence that the calibration error is taken over."""
 
 ACCEPTED = 0.93
 """Share of validation tracks that the limits accept: a little above nine in ten, which new tracks are to be."""
@@ -26,9 +31,10 @@ _UNFAMILIAR_SHARE = 0.5
 _PROTOTYPES = 5
 # The 95 % point of chi-squared with one degree of freedom.
 _CLEAR = 3.841
-# Values beyond this come from no fit, and their squares could overflow.
-_LARGEST, _SMALLEST = 1e100, 1e-12
-_MOST_PROTOTYPES = 1_000_000
+# What a file may hold: beyond this is no fit of single precision, and what comes of it could overflow.
+_LARGEST, _LEAST_SCALE = 1e39, 1e-30
+_MOST_PROTOTYPES = 100_000
+_SMALLEST = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +155,12 @@ class Familiarity:
         found = cls(**arrays)
         n, d = len(found.prototypes), found.mean.size
         if not 1 <= n <= _MOST_PROTOTYPES or d == 0:
-            raise ValueError("it holds nothing to compare with")
+            raise ValueError("it holds nothing to compare with, or too many prototypes")
         if found.mean.shape != (d,) or found.scale.shape != (d,) or found.prototypes.shape != (n, d):
             raise ValueError("its arrays do not fit together")
         if not (
             all(bool((np.abs(array) <= _LARGEST).all()) for array in (found.mean, found.prototypes))
-            and bool((found.scale > 0).all())
+            and bool((found.scale >= _LEAST_SCALE).all())
         ):
             raise ValueError("it has values out of range")
         return found
@@ -169,6 +175,8 @@ class Calibration:
     temperature : float
         Probabilities of a vote are raised to 1 / temperature and normalised (Guo et al., "On calibration of modern
         neural networks", ICML 2017).
+    window_temperature : float
+        The same for a single window of a track; equal where a track has one.
     least_confidence : float
         An answer whose best genre is less probable than this is ``unknown``.
     most_distance : float
@@ -180,6 +188,7 @@ class Calibration:
     """
 
     temperature: float = 1.0
+    window_temperature: float = 1.0
     least_confidence: float = 0.0
     most_distance: float = float("inf")
     accepted: float = 1.0
@@ -191,6 +200,7 @@ class Calibration:
         probabilities: NDArray[Any],
         y: NDArray[np.intp],
         distances: NDArray[np.float64],
+        windows: tuple[NDArray[Any], NDArray[np.intp]] | None = None,
         accepted: float = ACCEPTED,
     ) -> Calibration:
         """Fit temperature and limits to validation tracks.
@@ -203,41 +213,26 @@ class Calibration:
             Their class numbers.
         distances : np.ndarray, shape (n,)
             How far the tracks are from the training data.
+        windows : tuple of np.ndarray, shapes (n_windows, classes) and (n_windows,), optional
+            Probabilities and class numbers of single windows, where tracks have several.
         accepted : float
             Share of the tracks that get an answer.
 
         Returns
         -------
         Calibration
-            Temperature with the least log loss; limits that accept this share.
-
-        Notes
-        -----
-        No target probability is 1: of ``n`` tracks each counts as ``(n + 1) / (n + 2)`` its own class, so that a few
-        tracks that are all right do not make the answers certain (Platt, "Probabilistic outputs for support vector
-        machines", 1999). A temperature that the tracks do not clearly ask for stays at 1: by a likelihood ratio test at
-        the level of 5 %, for what is within chance would make other answers worse as often as better.
+            Temperatures with the least log loss; limits that accept this share.
         """
-        from scipy.optimize import minimize_scalar
-
-        n, classes = probabilities.shape
-        rest = 1 / (n + 2)
-        targets = np.full((n, classes), rest / max(classes - 1, 1))
-        targets[np.arange(n), y] = 1 - rest
-
-        def loss(log_temperature: float) -> float:
-            scaled = temper(probabilities, float(np.exp(log_temperature)))
-            return float(-(targets * np.log(np.maximum(scaled, _SMALLEST))).sum(axis=1).mean())
-
-        found = minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded")
-        temperature = float(np.exp(found.x)) if 2 * n * (loss(0.0) - found.fun) > _CLEAR else 1.0
+        n = len(y)
+        temperature = fit_temperature(probabilities, y)
         most = float(np.quantile(distances, 1 - _UNFAMILIAR_SHARE * (1 - accepted)))
         best = temper(probabilities, temperature).max(axis=1)
         near = np.sort(best[distances <= most])
         # So many may still be given up that the share of all is what it should be.
         given_up = max(round(n * (1 - accepted)) - (n - len(near)), 0)
         least = float(near[given_up]) if given_up < len(near) else 0.0
-        return cls(temperature, least, most, accepted, n)
+        window_temperature = temperature if windows is None else fit_temperature(*windows)
+        return cls(temperature, window_temperature, least, most, accepted, n)
 
     def why_unknown(self, confidence: float, distance: float) -> str | None:
         """Tell why something gets no answer.
@@ -256,22 +251,56 @@ class Calibration:
 
         Examples
         --------
-        >>> Calibration(1.0, 0.3, 0.8).why_unknown(0.9, 1.234)
+        >>> limits = Calibration(least_confidence=0.3, most_distance=0.8)
+        >>> limits.why_unknown(0.9, 1.234)
         'unlike anything that the model was trained on (distance 1.234, and at most 0.800 is familiar)'
-        >>> Calibration(1.0, 0.3, 0.8).why_unknown(0.25, 0.5)
+        >>> limits.why_unknown(0.25, 0.5)
         'no genre is probable enough (at most 25.0 %, and 30.0 % are needed)'
         """
         if distance > self.most_distance:
-            return (
-                f"unlike anything that the model was trained on (distance {distance:.3f}, and at most "
-                f"{self.most_distance:.3f} is familiar)"
-            )
+            far, most = apart(distance, self.most_distance, 3)
+            return f"unlike anything that the model was trained on (distance {far}, and at most {most} is familiar)"
         if confidence < self.least_confidence:
-            return (
-                f"no genre is probable enough (at most {100 * confidence:.1f} %, and "
-                f"{100 * self.least_confidence:.1f} % are needed)"
-            )
+            found, least = apart(100 * confidence, 100 * self.least_confidence, 1)
+            return f"no genre is probable enough (at most {found} %, and {least} % are needed)"
         return None
+
+
+def fit_temperature(probabilities: NDArray[Any], y: NDArray[np.intp]) -> float:
+    """Find the temperature with the least log loss.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray, shape (n, classes)
+        Rows that sum to 1.
+    y : np.ndarray of int, shape (n,)
+        True class numbers.
+
+    Returns
+    -------
+    float
+        The temperature, from exp(-2.5) to exp(2.5).
+
+    Notes
+    -----
+    No target probability is 1: of ``n`` rows each counts as ``(n + 1) / (n + 2)`` its own class, so that a few rows
+    that are all right do not make the answers certain (Platt, "Probabilistic outputs for support vector machines",
+    1999). A temperature that the rows do not clearly ask for stays at 1: by a likelihood ratio test at the level of
+    5 %, for what is within chance would make other answers worse as often as better.
+    """
+    from scipy.optimize import minimize_scalar
+
+    n, classes = probabilities.shape
+    rest = 1 / (n + 2)
+    targets = np.full((n, classes), rest / max(classes - 1, 1))
+    targets[np.arange(n), y] = 1 - rest
+
+    def loss(log_temperature: float) -> float:
+        scaled = temper(probabilities, float(np.exp(log_temperature)))
+        return float(-(targets * np.log(np.maximum(scaled, _SMALLEST))).sum(axis=1).mean())
+
+    found = minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded")
+    return float(np.exp(found.x)) if 2 * n * (loss(0.0) - found.fun) > _CLEAR else 1.0
 
 
 def temper(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:
@@ -300,21 +329,19 @@ def temper(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float6
     return scaled
 
 
-def calibration_error(probabilities: NDArray[Any], y: NDArray[np.intp], bins: int = 10) -> float:
-    """Return the expected calibration error of the best class.
+def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error of answers.
 
     Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning" (AAAI 2015), as Guo
-    et al. (ICML 2017) use it: bins of equal width, each weighed with its answers. With few answers it is above zero
-    even for perfect probabilities.
+    et al. (ICML 2017) use it: `BINS` bins of equal width, each weighed with its answers. With few answers it is above
+    zero even for perfect probabilities.
 
     Parameters
     ----------
-    probabilities : np.ndarray, shape (n, classes)
-        Probabilities of the classes.
-    y : np.ndarray of int, shape (n,)
-        True class numbers.
-    bins : int
-        Number of bins.
+    confidence : np.ndarray, shape (n,)
+        Probability that is stated for each answer.
+    right : np.ndarray of bool, shape (n,)
+        Whether it is right.
 
     Returns
     -------
@@ -323,14 +350,28 @@ def calibration_error(probabilities: NDArray[Any], y: NDArray[np.intp], bins: in
 
     Examples
     --------
-    >>> calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))
+    >>> calibration_error(np.full(4, 0.75), np.array([True, True, True, False]))
     0.0
     """
-    best = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == y
-    place = np.clip(np.ceil(best * bins).astype(np.intp) - 1, 0, bins - 1)
-    gaps = np.bincount(place, weights=right, minlength=bins) - np.bincount(place, weights=best, minlength=bins)
-    return float(np.abs(gaps).sum() / len(y))
+    place = bins_of(confidence)
+    gaps = np.bincount(place, weights=right, minlength=BINS) - np.bincount(place, weights=confidence, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(right))
+
+
+def bins_of(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the bin of each confidence.
+
+    Parameters
+    ----------
+    confidence : np.ndarray, shape (n,)
+        Probabilities.
+
+    Returns
+    -------
+    np.ndarray of int, shape (n,)
+        Numbers from 0 to `BINS` - 1; what lies between two bins belongs to the lower.
+    """
+    return np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
 
 
 def _squashed(X: NDArray[np.float64], mean: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from audio_genre.dsp import RECIPES
 from audio_genre.errors import BundleError
+from audio_genre.training.calibration import UNKNOWN, Calibration
 
 CARD = "card.json"
 """Name of the card's file."""
@@ -182,8 +184,9 @@ def _is_number(value: Any, least: float, most: float) -> bool:
 def _is_calibration(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and set(value) == {"temperature", "least_confidence", "most_distance", "accepted", "tracks"}
+        and set(value) == {field.name for field in fields(Calibration)}
         and _is_number(value["temperature"], 0.01, 100)
+        and _is_number(value["window_temperature"], 0.01, 100)
         and _is_number(value["least_confidence"], 0, 1)
         and _is_number(value["most_distance"], 0, 1e9)
         and _is_number(value["accepted"], 0, 1)
@@ -198,7 +201,10 @@ _FIELDS = MappingProxyType(
         "name": (_is_text, "a text"),
         "kind": (_is_text, "a text"),
         "compact_sha256": (_is_text, "a text"),
-        "classes": (lambda value: _are_names(value, 2), "a list of two or more texts, each once"),
+        "classes": (
+            lambda value: _are_names(value, 2) and UNKNOWN not in value,
+            f"a list of two or more texts, each once and none of them {UNKNOWN!r}",
+        ),
         "recipe": (_is_recipe, "null or an object with a name and parameters"),
         "window": (
             _is_window,
@@ -219,8 +225,8 @@ _FIELDS_OF_CALIBRATION = MappingProxyType(
     {
         "calibration": (
             _is_calibration,
-            "an object with temperature (0.01 to 100), least_confidence and accepted (0 to 1), most_distance (0 to "
-            "1e9) and tracks (a whole number from 1)",
+            "an object with temperature and window_temperature (0.01 to 100), least_confidence and accepted (0 to 1), "
+            "most_distance (0 to 1e9) and tracks (a whole number from 1)",
         ),
         "familiarity_sha256": (_is_text, "a text"),
     }

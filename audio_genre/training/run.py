@@ -19,7 +19,7 @@ import numpy as np
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
 from audio_genre.training.bundle import write_bundle
-from audio_genre.training.calibration import Calibration, Familiarity
+from audio_genre.training.calibration import UNKNOWN, Calibration, Familiarity
 from audio_genre.training.card import CARD
 from audio_genre.training.checkpoint import Checkpoint
 from audio_genre.training.fit import FitResult, Progress, set_seed
@@ -406,13 +406,18 @@ def plan(learners: Sequence[Learner], models_dir: str | os.PathLike[str], trials
     Raises
     ------
     ParameterError
-        If a protocol cannot make so many folds.
+        If a protocol cannot make so many folds, or a genre has a name that is an answer.
     ProtocolError
         If the rows cannot be split under the protocol.
     BundleError
         If the folder cannot be made or written to.
     """
     dataset = learners[0].dataset
+    if UNKNOWN in dataset.classes:
+        raise ParameterError(
+            f"No genre can be named {UNKNOWN!r}, which is the answer for what is none of a model's genres; rename it "
+            f"in {dataset.path.name}."
+        )
     runs = tuple(
         Run(learner, protocol, split, seed, trials.folds)
         for protocol, seed, split in trials.splits(dataset)
@@ -556,7 +561,8 @@ class Run:
         # A track has one class, so that its mean is that.
         tracks = mean_by_track(y[rows][:, np.newaxis], groups[rows])[:, 0].astype(np.intp)
         distances = mean_by_track(familiarity.distances(self.learner.describe(rows))[:, np.newaxis], groups[rows])
-        return Calibration.fit(mean_by_track(probabilities, groups[rows]), tracks, distances[:, 0])
+        windows = (probabilities, y[rows]) if len(tracks) < len(rows) else None
+        return Calibration.fit(mean_by_track(probabilities, groups[rows]), tracks, distances[:, 0], windows)
 
     def _identity(self) -> dict[str, Any]:
         """Return what makes this run the same as another."""
@@ -637,7 +643,8 @@ class Run:
         limits = [
             f"It knows {len(dataset.classes)} genres from {tracks} tracks of {dataset.path.name}; music made or "
             "recorded in another way is more often unknown, or wrong.",
-            "Probabilities and limits were fitted on the validation tracks; they hold for music like that.",
+            "Temperature and limits were fitted on the validation tracks, and hold for tracks like those: of a longer "
+            "recording that changes its genre, no genre may be probable enough.",
         ]
         if self.protocol.leaky:
             limits.append("Segments of the tracks that it was tested on were learned from, so its scores say too much.")

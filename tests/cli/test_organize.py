@@ -117,13 +117,14 @@ def test_genres_are_split_at_commas_unless_one_has_a_comma(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--no-unknown", "--min-confidence", "0.5"), "exclude each other"),
         (("--model", "absent"), "absent is no model bundle"),
         (("--model", "MODEL", "--genres", "polka"), "'polka' is none of the model's genres"),
         (("--model", "MODEL", "--min-confidence", "2"), "--min-confidence"),
         (("--model", "MODEL", "--playlists", "x", "--no-playlists"), "exclude each other"),
         (("--model", "MODEL", "--overwrite"), "add --write-tags"),
         (("--undo",), "there is nothing to take back"),
+        (("--undo", "--csv", "x.csv"), "--undo only takes tags back; leave out --csv."),
+        (("--undo", "--no-unknown"), "--undo only takes tags back; leave out --no-unknown."),
     ],
 )
 def test_what_cannot_be_done_is_told(known: tuple[Path, Path], model: Path, options, message: str) -> None:

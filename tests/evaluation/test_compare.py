@@ -529,7 +529,7 @@ def test_the_interval_of_the_error_is_the_basic_one_of_scipy() -> None:
     found = reliability(confidence, right, confidence)
 
     def error(confidence: np.ndarray, right: np.ndarray) -> float:
-        return calibration_error(np.stack([confidence, np.zeros(len(right))], axis=1), np.where(right, 0, 1))
+        return calibration_error(confidence, right)
 
     expected = bootstrap(
         (confidence, right), error, paired=True, vectorized=False, method="basic", n_resamples=1000, rng=rng

@@ -16,7 +16,7 @@ from audio_genre.inference import Classifier
 from audio_genre.inference.default import default_model
 from audio_genre.sounds import NO_MUSIC, SR, no_music
 from audio_genre.training import load_bundle
-from audio_genre.training.calibration import UNKNOWN, calibration_error, temper
+from audio_genre.training.calibration import UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,6 @@ def test_the_card_agrees_with_the_public_table(shipped: Classifier, shared_data:
     y = np.searchsorted(table.classes, table.labels)[split.test]
     p = bundle.predict(table.X[split.test])
     assert np.mean(p.argmax(axis=1) == y) == bundle.card["metrics"]["test"]["tracks"]["accuracy"]["value"]
-    # Perfect probabilities have about .06 on 200 tracks.
-    assert calibration_error(temper(p, bundle.calibration.temperature), y) < 0.11
     assert bundle.familiarity is not None
     # Prototypes are means of groups of rows, no rows.
     assert bundle.familiarity.prototypes.shape == (50, 57)

@@ -154,8 +154,8 @@ def test_a_silent_file_is_one_silent_stretch(bundles, write) -> None:
     timeline = Classifier(bundles["clip"]).timeline(path)
     assert timeline.answer == Classifier(bundles["clip"]).classify(path)
     assert [(point.start, point.end, point.reason) for point in timeline.points] == [(0, 70, "is silent")]
-    with pytest.raises(AudioError, match=r"is silent: every sample is zero\."):
-        Classifier(bundles["clip"], unknown=False).timeline(path)
+    assert timeline.answer.is_silent
+    assert Classifier(bundles["clip"], unknown=False).timeline(path) == timeline
 
 
 def test_unlike_anything_is_told_for_each_point(bundles, write, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_picture_model_has_points_of_clip_long_windows(write, monkeypatch: pyt
 
 def test_times_as_people_read_them() -> None:
     assert [clock(seconds) for seconds in (0, 59.9, 61, 3599.9, 3600, 36061)] == [
-        "0:00", "0:59", "1:01", "59:59", "1:00:00", "10:01:01",
+        "0:00", "1:00", "1:01", "1:00:00", "1:00:00", "10:01:01",
     ]  # fmt: skip
     assert [clock(seconds, tenths=True) for seconds in (0.05, 59.99, 61.5)] == ["0:00.0", "1:00.0", "1:01.5"]
 

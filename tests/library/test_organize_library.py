@@ -118,6 +118,7 @@ def test_limits_of_the_model_count_unless_told_otherwise(organize, bundle: Path,
     table = pd.read_csv(tmp_path / "table.csv", index_col="path", keep_default_na=False)
     assert table.loc["tone.wav", "reason"].startswith("unlike anything that the model was trained on (distance ")
     assert table.loc["silence.wav", "reason"] == "is silent: every sample is zero"
+    assert table.loc["silence.wav", "runner_up"] == ""
     report = organize(csv=tmp_path / "table.csv", unknown=False)
     assert report.classified == 0
     assert {line.genre: line.tracks for line in report.genres}[UNKNOWN] == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -257,8 +258,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"the output .* has the shape \(4\), and in fact it has \(3\)",
     ),
     "classes that are numbers": (change(classes=[1, 2, 3]), "the field 'classes' must be a list of two or more texts"),
-    "one class twice": (change(classes=["a", "b", "b"]), "two or more texts, each once"),
-    "no class": (change(classes=[]), "two or more texts, each once"),
+    "a class that is an answer": (change(classes=["a", "b", "unknown"]), "each once and none of them 'unknown'"),
+    "one class twice": (change(classes=["a", "b", "b"]), "two or more texts, each once and none of them 'unknown'"),
+    "no class": (change(classes=[]), "two or more texts, each once and none of them 'unknown'"),
     "another input": (change(input_shape=[56]), r"the input .* has the shape \(56\), and in fact it has \(57\)"),
     "unknown recipe": (change(recipe={"name": "gtzan57-v9", "parameters": {}}), "made for the recipe 'gtzan57-v9'"),
     "recipe with other numbers": (
@@ -448,6 +450,55 @@ def test_a_truncated_model_is_refused(copy: Path) -> None:
     model = copy / "model.tflite"
     model.write_bytes(model.read_bytes()[:2000])
     with pytest.raises(BundleError, match="is damaged"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        lambda p: p * np.nan,
+        lambda p: p * 0,
+        lambda p: p * np.inf,
+        lambda p: p * 2,
+        lambda p: np.tile([1.5, -0.5, 0], (len(p), 1)),
+        lambda p: p[:, :2],
+        lambda p: p[:1],
+        lambda p: p[0],
+    ],
+)
+def test_what_is_no_probability_is_refused(trained: Path, clips: Table, outputs: Callable[[Any], Any]) -> None:
+    loaded = load_bundle(trained)
+    run = loaded._runner
+    loaded._runner = lambda X: outputs(run(X))
+    with np.errstate(invalid="ignore"), pytest.raises(BundleError, match="predicts what are no probabilities"):
+        loaded.predict(clips.X[:3])
+
+
+def test_a_model_that_fails_when_it_runs_is_told(trained: Path, clips: Table) -> None:
+    loaded = load_bundle(trained)
+
+    def fail(X: np.ndarray) -> np.ndarray:
+        raise RuntimeError("node 3 failed.\nat length")
+
+    loaded._runner = fail
+    with pytest.raises(BundleError, match=r"cannot predict \(node 3 failed\); choose another model\.$"):
+        loaded.predict(clips.X[:3])
+
+
+@pytest.mark.parametrize(("takes", "gives"), [("int32", "float32"), ("float32", "int32")])
+def test_a_model_of_other_numbers_is_refused(copy: Path, takes: str, gives: str) -> None:
+    import tensorflow as tf
+
+    class Other(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 57], takes)])
+        def serve(self, x: Any) -> Any:
+            return tf.cast(tf.nn.softmax(tf.cast(x, "float32")[:, :3]), gives)
+
+    module = Other()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([module.serve.get_concrete_function()], module).convert()
+    (copy / "model.tflite").write_bytes(content)
+    change(compact_sha256=hashlib.sha256(content).hexdigest())(copy)
+    with pytest.raises(BundleError, match="other than numbers of single precision"):
         load_bundle(copy)
 
 
