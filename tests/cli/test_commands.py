@@ -314,7 +314,7 @@ def test_curves_that_cannot_be_written_do_not_cost_the_results(extracted: tuple[
 def test_names_cannot_steer_the_terminal_or_break_the_json(trained: tuple[Path, Result]) -> None:
     for name in ("\x1b[31mred.wav", "two\nlines.wav", "bad\udcff.wav"):
         result = run("classify", name, "--model", trained[0] / "adam-4-3s")
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert result.stderr.count("\n") == 1
         assert "\x1b" not in result.stderr
         as_json = run("classify", name, "--model", trained[0] / "adam-4-3s", "--json")

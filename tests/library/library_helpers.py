@@ -22,8 +22,9 @@ from audio_genre.library import organize, run
 
 class Told:
     def planned(self, found, todo): pass
-    def done(self, path): print(ascii(path), flush=True)
-    def failed(self, path, reason): print(ascii(path), flush=True)
+    # Long lines, so that a small pipe is soon full and the run waits for its reader.
+    def done(self, path): print(ascii(path).ljust(250), flush=True)
+    def failed(self, path, reason): print(ascii(path).ljust(250), flush=True)
     def note(self, sentence): pass
     def tagged(self, done, total): pass
 

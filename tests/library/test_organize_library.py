@@ -451,12 +451,16 @@ def test_nothing_to_organize(bundle: Path, music: Path, tmp_path: Path) -> None:
 
 @linux_only
 def test_killed_at_any_moment(faked, bundle: Path, music: Path, tmp_path: Path) -> None:
+    import fcntl
+
     helpers.touch(*(music / f"{k % 7}" / f"{k}.wav" for k in range(1500)), music / "3" / "bad.wav")
     database = tmp_path / "killed.sqlite"
     told: set[str] = set()
     for count in (1, 150, 400):
         with helpers.start(helpers.RUN_FAKE, music, bundle, database) as process:
             assert process.stdout is not None
+            # However slow this process is, the other must not run ahead to its end.
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
             lines = [process.stdout.readline().strip() for _ in range(count)]
             workers = helpers.workers_of(process.pid)
             process.kill()
