@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Literal
 
 from audio_genre.errors import ExtractionError
 from audio_genre.extraction.clip import ClipTask, Extracted, Failed
 from audio_genre.extraction.plan import Clip, numbered, picture_owners
-from audio_genre.extraction.storage import NoSpaceError, is_there, why_no_space
+from audio_genre.extraction.store import Store, decoded_name, encoded_name
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _VERSION = 2
-_LOCK_TIMEOUT_SECONDS = 1.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clips (
@@ -131,7 +128,7 @@ class DamagedJournalError(ExtractionError):
     """A journal cannot be read by this version of the package, and can only be begun anew."""
 
 
-class Journal:
+class Journal(Store):
     """The journal of one output folder, locked for as long as it is open.
 
     Parameters
@@ -145,45 +142,30 @@ class Journal:
         If another extraction holds it, if it is damaged, or if it cannot be written.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
-        with self._told():
-            self._db = sqlite3.connect(path or ":memory:", timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None)
-        try:
-            with self._told():
-                # Held alone, the journal needs no shared memory, and so works on network file systems too.
-                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
-                self._db.execute("BEGIN IMMEDIATE")
-                (version,) = self._db.execute("PRAGMA user_version").fetchone()
-                if version not in (0, _VERSION):
-                    raise DamagedJournalError(
-                        f"The journal {path} was written by another version of audio_genre (format {version}, this is "
-                        f"{_VERSION}); run with --restart to begin anew."
-                    )
-                for statement in _SCHEMA.split(";\n")[:-1]:
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {_VERSION}")
-                self._db.execute("COMMIT")
-                self._db.executescript(_PLAN_SCHEMA)
-        except BaseException:
-            self._db.close()
-            raise
+    schema = _SCHEMA
+    temporary_schema = _PLAN_SCHEMA
+    version = _VERSION
 
-    def __enter__(self) -> Journal:
-        return self
+    def _foreign(self, application: int, version: int) -> ExtractionError:  # noqa: ARG002
+        return DamagedJournalError(
+            f"The journal {self._path} was written by another version of audio_genre (format {version}, this is "
+            f"{_VERSION}); run with --restart to begin anew."
+        )
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the journal and let go of its lock."""
-        # A statement that is still being read, by an iterator that some traceback holds, would keep the lock.
-        for cursor in self._cursors:
-            cursor.close()
-        self._db.close()
+    def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> ExtractionError:
+        if kind == "held":
+            return ExtractionError(
+                f"Another extraction is writing to the folder of {self._path}; wait for its end, or choose another "
+                "output folder."
+            )
+        if kind == "damaged":
+            return DamagedJournalError(
+                f"The journal {self._path} is damaged ({error}); run with --restart to begin anew."
+            )
+        return ExtractionError(
+            f"The journal {self._path} cannot be used ({error}); look after the disk and the permissions of its "
+            "folder, and run the same command again."
+        )
 
     @property
     def kept(self) -> int:
@@ -208,7 +190,7 @@ class Journal:
             row = self._db.execute(
                 "SELECT size, mtime_ns, content_hash, recipe, picture_settings, pictures, reason IS NOT NULL "
                 "FROM clips WHERE path = ?",
-                (_encoded(path),),
+                (encoded_name(path),),
             ).fetchone()
         if row is None:
             return None
@@ -251,7 +233,7 @@ class Journal:
                 "INSERT OR REPLACE INTO clips (path, size, mtime_ns, content_hash, recipe, picture_settings, pictures, "
                 "reason, clip_rows, clip_lengths, segment_rows, libraries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    _encoded(clip.path),
+                    encoded_name(clip.path),
                     clip.size,
                     clip.mtime_ns,
                     result.content_hash,
@@ -270,7 +252,7 @@ class Journal:
             The clip, as it was planned.
         """
         with self._told():
-            self._db.execute("UPDATE clips SET mtime_ns = ? WHERE path = ?", (clip.mtime_ns, _encoded(clip.path)))
+            self._db.execute("UPDATE clips SET mtime_ns = ? WHERE path = ?", (clip.mtime_ns, encoded_name(clip.path)))
 
     def forget(self, path: str) -> None:
         """Drop what is kept of a clip.
@@ -281,7 +263,7 @@ class Journal:
             Its path below the audio folder.
         """
         with self._told():
-            self._db.execute("DELETE FROM clips WHERE path = ?", (_encoded(path),))
+            self._db.execute("DELETE FROM clips WHERE path = ?", (encoded_name(path),))
 
     def add_to_plan(self, clip: Clip, *, todo: bool, known_hash: str | None = None) -> None:
         """Append a clip to this run's plan.
@@ -300,10 +282,10 @@ class Journal:
                 "INSERT INTO plan (path, label, filename, picture, size, mtime_ns, todo, known_hash) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    _encoded(clip.path),
-                    _encoded(clip.label),
-                    _encoded(clip.filename),
-                    _encoded(clip.picture),
+                    encoded_name(clip.path),
+                    encoded_name(clip.label),
+                    encoded_name(clip.filename),
+                    encoded_name(clip.picture),
                     clip.size,
                     clip.mtime_ns,
                     todo,
@@ -326,9 +308,9 @@ class Journal:
         """
         with self._told():
             label, filename, picture, size, mtime_ns = self._db.execute(
-                "SELECT label, filename, picture, size, mtime_ns FROM plan WHERE path = ?", (_encoded(path),)
+                "SELECT label, filename, picture, size, mtime_ns FROM plan WHERE path = ?", (encoded_name(path),)
             ).fetchone()
-        return Clip(path, _decoded(label), _decoded(filename), _decoded(picture), size, mtime_ns)
+        return Clip(path, decoded_name(label), decoded_name(filename), decoded_name(picture), size, mtime_ns)
 
     def tasks(self) -> Iterator[ClipTask]:
         """Yield what is to be done, in the plan's order.
@@ -341,7 +323,7 @@ class Journal:
         for path, picture, known_hash in self._rows(
             "SELECT path, picture, known_hash FROM plan WHERE todo ORDER BY position"
         ):
-            yield ClipTask(_decoded(path), _decoded(picture), known_hash)
+            yield ClipTask(decoded_name(path), decoded_name(picture), known_hash)
 
     def outside_plan(self) -> list[tuple[str, tuple[str, ...]]]:
         """List clips that are kept and not planned, with their pictures.
@@ -352,7 +334,7 @@ class Journal:
             Path and pictures of each.
         """
         query = "SELECT path, pictures FROM clips WHERE path NOT IN (SELECT path FROM plan) ORDER BY path"
-        return [(_decoded(path), tuple(json.loads(pictures))) for path, pictures in self._rows(query)]
+        return [(decoded_name(path), tuple(json.loads(pictures))) for path, pictures in self._rows(query)]
 
     def find_clash(self, path: str, count: int) -> str | None:
         """Find out whether a row of a file has the name of another file.
@@ -379,10 +361,10 @@ class Journal:
         for path, size in self._rows(
             "SELECT path, length(clip_lengths) FROM plan JOIN clips USING (path) WHERE length(clip_lengths) > 8"
         ):
-            clash = self.find_clash(_decoded(path), size // 8)
+            clash = self.find_clash(decoded_name(path), size // 8)
             if clash is not None:
                 with self._told():
-                    self._db.execute("UPDATE plan SET clash = ? WHERE path = ?", (_encoded(clash), path))
+                    self._db.execute("UPDATE plan SET clash = ? WHERE path = ?", (encoded_name(clash), path))
 
     def libraries(self) -> dict[str, list[str]]:
         """List what computed the rows.
@@ -416,7 +398,7 @@ class Journal:
             lengths = np.frombuffer(clip_lengths, dtype="<i8")
             rows = np.frombuffer(clip_rows, dtype="<f8").reshape(len(lengths), -1)
             segments = np.frombuffer(segment_rows, dtype="<f8").reshape(-1, rows.shape[1])
-            yield Rows(_decoded(filename), _decoded(label), rows, lengths, segments)
+            yield Rows(decoded_name(filename), decoded_name(label), rows, lengths, segments)
 
     def is_picture_planned(self, name: str) -> bool:
         """Tell whether a picture file may be one of a planned clip.
@@ -433,7 +415,7 @@ class Journal:
         """
         with self._told():
             return any(
-                self._db.execute("SELECT 1 FROM plan WHERE picture = ?", (_encoded(picture),)).fetchone()
+                self._db.execute("SELECT 1 FROM plan WHERE picture = ?", (encoded_name(picture),)).fetchone()
                 for picture in picture_owners(name)
             )
 
@@ -449,7 +431,7 @@ class Journal:
             "SELECT path, reason, clash FROM plan JOIN clips USING (path) "
             "WHERE reason IS NOT NULL OR clash IS NOT NULL ORDER BY path"
         ):
-            yield _decoded(path), clash_reason(_decoded(clash)) if reason is None else reason
+            yield decoded_name(path), clash_reason(decoded_name(clash)) if reason is None else reason
 
     def fingerprints(self) -> Iterator[bytes]:
         """Yield what tells the present results of the plan from any other.
@@ -462,102 +444,12 @@ class Journal:
         for path, number in self._rows("SELECT path, id FROM plan JOIN clips USING (path) ORDER BY position"):
             yield path + b"\0%d\0" % number
 
-    def read_note(self, name: str) -> str | None:
-        """Return what was written under a name.
-
-        Parameters
-        ----------
-        name : str
-            The name.
-
-        Returns
-        -------
-        str or None
-            The value.
-        """
-        with self._told():
-            row = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def write_note(self, name: str, value: str) -> None:
-        """Write a value under a name.
-
-        Parameters
-        ----------
-        name : str
-            The name.
-        value : str
-            The value.
-        """
-        with self._told():
-            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
-
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Write all that is written within the context in one transaction."""
-        with self._told():
-            self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            # Some errors have rolled it back already.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        with self._told():
-            self._db.execute("COMMIT")
-
     def _is_planned(self, path: str) -> bool:
-        return self._db.execute("SELECT 1 FROM plan WHERE path = ?", (_encoded(path),)).fetchone() is not None
+        return self._db.execute("SELECT 1 FROM plan WHERE path = ?", (encoded_name(path),)).fetchone() is not None
 
     def _number(self, query: str) -> int:
         (number,) = self._db.execute(query).fetchone()
         return int(number)
-
-    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        with self._told():
-            cursor = self._db.execute(query)
-            self._cursors.add(cursor)
-        while True:
-            with self._told():
-                row = cursor.fetchone()
-            if row is None:
-                return
-            yield row
-
-    def _why_no_space(self) -> int | None:
-        """Find out whether what SQLite calls an input or output error, such as an exhausted quota, is lack of space."""
-        if self._path is None:
-            return None
-        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
-        return why_no_space(self._path.parent, max(file.stat().st_size if is_there(file) else 0 for file in files))
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Put SQLite's errors into sentences."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            # The low byte is the kind of error, the rest its details.
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise ExtractionError(
-                    f"Another extraction is writing to the folder of {self._path}; wait for its end, or choose another "
-                    "output folder."
-                ) from None
-            if code == sqlite3.SQLITE_FULL:
-                raise NoSpaceError(self._path or Path()) from None
-            no_space = self._why_no_space() if code == sqlite3.SQLITE_IOERR else None
-            if no_space is not None:
-                raise NoSpaceError(self._path or Path(), no_space) from None
-            if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                raise DamagedJournalError(
-                    f"The journal {self._path} is damaged ({error}); run with --restart to begin anew."
-                ) from None
-            raise ExtractionError(
-                f"The journal {self._path} cannot be used ({error}); look after the disk and the permissions of its "
-                "folder, and run the same command again."
-            ) from None
 
 
 def clash_reason(other: str) -> str:
@@ -575,12 +467,3 @@ def clash_reason(other: str) -> str:
     """
     name = PurePosixPath(other).name
     return f"would give a row named {name}, which is another file's name; rename one of the two"
-
-
-def _encoded(name: str) -> bytes:
-    # File names need not be valid text; SQLite's text must.
-    return name.encode("utf-8", "surrogateescape")
-
-
-def _decoded(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-from weakref import WeakSet
+from typing import Any, Literal
 
 from audio_genre.errors import LibraryError
 from audio_genre.extraction.plan import Clip
-from audio_genre.extraction.storage import NO_SPACE_CODES, NoSpaceError, why_no_space
+from audio_genre.extraction.store import Store, decoded_name, encoded_name
 from audio_genre.library.records import Acceptance, Answer, Entry, Failure, FileState, TagRecord
 from audio_genre.training.calibration import UNKNOWN
 
 _APPLICATION = 0x61674C69
 _VERSION = 1
-_LOCK_TIMEOUT_SECONDS = 1.0
 _TELL_EVERY = 1000
 _MOST_LOSSES = 2
 
@@ -76,7 +72,7 @@ _TAG_COLUMNS = (
 )
 
 
-class Database:
+class Database(Store):
     """The database of one library, locked for as long as it is open.
 
     Parameters
@@ -90,37 +86,37 @@ class Database:
         If another run holds it, if it is damaged or another program's, or if it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
-        with self._told():
-            self._db = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None)
-        try:
-            with self._told():
-                # Held alone, the database needs no shared memory, and so works on network file systems too.
-                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._refuse_foreign()
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
-                self._db.execute("BEGIN IMMEDIATE")
-                for statement in _SCHEMA.split(";\n")[:-1]:
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
-                self._db.execute(f"PRAGMA user_version = {_VERSION}")
-                self._db.execute("COMMIT")
-                self._db.executescript(_SEEN_SCHEMA)
-        except BaseException:
-            self._db.close()
-            raise
+    schema = _SCHEMA
+    temporary_schema = _SEEN_SCHEMA
+    application = _APPLICATION
+    version = _VERSION
 
-    def __enter__(self) -> Database:
-        return self
+    def _note_key(self, name: str) -> bytes:
+        return encoded_name(name)
 
-    def __exit__(self, *_: object) -> None:
-        # A statement that is still being read, by an iterator that some traceback holds, would keep the lock.
-        for cursor in self._cursors:
-            cursor.close()
-        self._db.close()
+    def _foreign(self, application: int, version: int) -> LibraryError:
+        if application != _APPLICATION:
+            return LibraryError(f"{self._path} is another program's database; choose another --database.")
+        return LibraryError(
+            f"The database {self._path} was written by another version of audio-genre (format {version}, this is "
+            f"{_VERSION}); choose another --database."
+        )
+
+    def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> LibraryError:
+        if kind == "held":
+            return LibraryError(
+                f"Another run is organizing this library (it holds {self._path}); wait for its end and run the "
+                "same command again."
+            )
+        if kind == "damaged":
+            return LibraryError(
+                f"{self._path} is no database, or a damaged one ({error}); choose another --database, or move it "
+                "away to begin anew."
+            )
+        return LibraryError(
+            f"The database {self._path} cannot be used ({error}); look after the disk and the permissions of its "
+            "folder, or choose another --database."
+        )
 
     def see(self, clips: Iterable[Clip], model: str) -> Iterator[tuple[int, int]]:
         """Take in which files are there, and find out which are to be listened to.
@@ -138,9 +134,9 @@ class Database:
             How many files were found so far, and how many of them are to be listened to; the last one counts all.
         """
         found = todo = 0
-        with self._at_once():
+        with self.at_once():
             for clip in clips:
-                path = _encoded(clip.path)
+                path = encoded_name(clip.path)
                 with self._told():
                     row = self._db.execute(
                         "SELECT size = ? AND mtime_ns = ?, model = ?, retry, losses FROM answers WHERE path = ?",
@@ -167,7 +163,7 @@ class Database:
             Path below the library's folder.
         """
         for (path,) in self._rows("SELECT path FROM seen WHERE todo ORDER BY losses, path", {}):
-            yield _decoded(path)
+            yield decoded_name(path)
 
     def record(self, path: str, model: str, result: Answer | Failure) -> None:
         """Keep a file's result instead of what was kept of it.
@@ -217,7 +213,7 @@ class Database:
         """
         with self._told():
             size, mtime_ns, losses = self._db.execute(
-                "SELECT size, mtime_ns, losses FROM seen WHERE path = ?", (_encoded(path),)
+                "SELECT size, mtime_ns, losses FROM seen WHERE path = ?", (encoded_name(path),)
             ).fetchone()
         losses += 1
         again = losses < _MOST_LOSSES
@@ -232,7 +228,7 @@ class Database:
             self._db.execute(
                 "INSERT OR REPLACE INTO answers (path, size, mtime_ns, model, genre, confidence, probabilities, "
                 "reason, seconds, title, error, retry, losses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (_encoded(path), size, mtime_ns, _valid(model), *values),
+                (encoded_name(path), size, mtime_ns, _valid(model), *values),
             )
 
     def summary(self, model: str, accepted: Acceptance) -> list[tuple[str | None, int, float]]:
@@ -281,36 +277,6 @@ class Database:
         for row in self._rows(f"SELECT * FROM ({_RESULTS}){where} ORDER BY path", parameters):
             yield _entry(row, accepted)
 
-    def read_note(self, name: str) -> str | None:
-        """Return what was written under a name.
-
-        Parameters
-        ----------
-        name : str
-            The name.
-
-        Returns
-        -------
-        str or None
-            The value.
-        """
-        with self._told():
-            row = self._db.execute("SELECT value FROM notes WHERE name = ?", (_encoded(name),)).fetchone()
-        return None if row is None else str(row[0])
-
-    def write_note(self, name: str, value: str) -> None:
-        """Write a value under a name.
-
-        Parameters
-        ----------
-        name : str
-            The name.
-        value : str
-            The value.
-        """
-        with self._told():
-            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (_encoded(name), value))
-
     def be_durable(self) -> None:
         """From now on have what is written survive a loss of power: users' files are about to change."""
         with self._told():
@@ -339,7 +305,14 @@ class Database:
             cursor = self._db.execute(
                 "INSERT INTO tags (path, genre, is_settled, part, sha256_before, size_before, mtime_ns_before, delta) "
                 "VALUES (?, ?, 0, ?, ?, ?, ?, x'')",
-                (_encoded(path), _encoded_genre(genre), _encoded(part), before.sha256, before.size, before.mtime_ns),
+                (
+                    encoded_name(path),
+                    _encoded_genre(genre),
+                    encoded_name(part),
+                    before.sha256,
+                    before.size,
+                    before.mtime_ns,
+                ),
             )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -370,7 +343,7 @@ class Database:
         number : int
             Number of the record.
         """
-        with self._at_once(), self._told():
+        with self.at_once(), self._told():
             self._db.execute("UPDATE tags SET is_settled = 1 WHERE number = ?", (number,))
             path, *states = self._db.execute(
                 "SELECT path, size_before, mtime_ns_before, size_after, mtime_ns_after FROM tags WHERE number = ?",
@@ -389,7 +362,7 @@ class Database:
             Name of the file beside it that the former content is prepared in.
         """
         with self._told():
-            self._db.execute("UPDATE tags SET is_settled = 0, part = ? WHERE number = ?", (_encoded(part), number))
+            self._db.execute("UPDATE tags SET is_settled = 0, part = ? WHERE number = ?", (encoded_name(part), number))
 
     def keep_tag(self, number: int) -> None:
         """Keep that a tag was not taken back after all.
@@ -410,7 +383,7 @@ class Database:
         number : int
             Number of the record.
         """
-        with self._at_once(), self._told():
+        with self.at_once(), self._told():
             path, *states = self._db.execute(
                 "SELECT path, size_after, mtime_ns_after, size_before, mtime_ns_before FROM tags WHERE number = ?",
                 (number,),
@@ -432,7 +405,7 @@ class Database:
             The records, the last one first.
         """
         query = f"SELECT {_TAG_COLUMNS} FROM tags WHERE path = :path ORDER BY number DESC"
-        return [_tag(row) for row in self._rows(query, {"path": _encoded(path)})]
+        return [_tag(row) for row in self._rows(query, {"path": encoded_name(path)})]
 
     def unsettled_tags(self) -> list[TagRecord]:
         """List the tags that were being written or taken back when a run ended early.
@@ -452,7 +425,7 @@ class Database:
         list of str
             Paths below the library's folder, sorted.
         """
-        return [_decoded(path) for (path,) in self._rows("SELECT DISTINCT path FROM tags ORDER BY path", {})]
+        return [decoded_name(path) for (path,) in self._rows("SELECT DISTINCT path FROM tags ORDER BY path", {})]
 
     def _follow(
         self, path: bytes, size: int | None, mtime_ns: int | None, new_size: int | None, new_mtime_ns: int | None
@@ -462,72 +435,6 @@ class Database:
             "UPDATE answers SET size = ?, mtime_ns = ? WHERE path = ? AND size = ? AND mtime_ns = ?",
             (new_size, new_mtime_ns, path, size, mtime_ns),
         )
-
-    def _refuse_foreign(self) -> None:
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if tables and application != _APPLICATION:
-            raise LibraryError(f"{self._path} is another program's database; choose another --database.")
-        if tables and version != _VERSION:
-            raise LibraryError(
-                f"The database {self._path} was written by another version of audio-genre (format {version}, this is "
-                f"{_VERSION}); choose another --database."
-            )
-
-    @contextmanager
-    def _at_once(self) -> Iterator[None]:
-        """Write all that is written within the context in one transaction."""
-        with self._told():
-            self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            # Some errors have rolled it back already.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        with self._told():
-            self._db.execute("COMMIT")
-
-    def _rows(self, query: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        with self._told():
-            cursor = self._db.execute(query, parameters)
-            self._cursors.add(cursor)
-        while True:
-            with self._told():
-                row = cursor.fetchone()
-            if row is None:
-                return
-            yield row
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Put SQLite's errors into sentences."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            # The low byte is the kind of error, the rest its details.
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise LibraryError(
-                    f"Another run is organizing this library (it holds {self._path}); wait for its end and run the "
-                    "same command again."
-                ) from None
-            if code == sqlite3.SQLITE_FULL:
-                raise NoSpaceError(self._path) from None
-            no_space = why_no_space(self._path.parent, 0) if code == sqlite3.SQLITE_IOERR else None
-            if no_space in NO_SPACE_CODES:
-                raise NoSpaceError(self._path, no_space) from None
-            if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                raise LibraryError(
-                    f"{self._path} is no database, or a damaged one ({error}); choose another --database, or move it "
-                    "away to begin anew."
-                ) from None
-            raise LibraryError(
-                f"The database {self._path} cannot be used ({error}); look after the disk and the permissions of its "
-                "folder, or choose another --database."
-            ) from None
 
 
 def _parameters(model: str, accepted: Acceptance) -> dict[str, Any]:
@@ -542,7 +449,7 @@ def _parameters(model: str, accepted: Acceptance) -> dict[str, Any]:
 def _entry(row: tuple[Any, ...], accepted: Acceptance) -> Entry:
     path, size, mtime_ns, genre, confidence, probabilities, reason, seconds, title, error, decided = row
     if genre is None:
-        return Entry(_decoded(path), "", error=error)
+        return Entry(decoded_name(path), "", error=error)
     answer = Answer(
         size, mtime_ns, _decoded_genre(genre), confidence, json.loads(probabilities), reason, seconds, title
     )
@@ -550,30 +457,21 @@ def _entry(row: tuple[Any, ...], accepted: Acceptance) -> Entry:
         reason = None
     if reason is None and confidence < accepted.min_confidence:
         reason = f"the confidence {confidence:.3f} is below {accepted.min_confidence:g}"
-    return Entry(_decoded(path), _decoded_genre(decided), answer, reason)
+    return Entry(decoded_name(path), _decoded_genre(decided), answer, reason)
 
 
 def _tag(row: tuple[Any, ...]) -> TagRecord:
     number, path, genre, is_settled, part, sha_before, size_before, mtime_before, sha, size, mtime_ns, delta = row
     return TagRecord(
         number,
-        _decoded(path),
+        decoded_name(path),
         _decoded_genre(genre),
         bool(is_settled),
-        _decoded(part),
+        decoded_name(part),
         FileState(sha_before, size_before, mtime_before),
         None if sha is None else FileState(sha, size, mtime_ns),
         delta,
     )
-
-
-def _encoded(name: str) -> bytes:
-    # File names need not be valid text; SQLite's text must.
-    return name.encode("utf-8", "surrogateescape")
-
-
-def _decoded(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
 
 
 def _encoded_genre(genre: str) -> bytes:

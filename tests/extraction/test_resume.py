@@ -179,7 +179,7 @@ def test_an_error_of_the_disk_is_not_taken_for_lack_of_space(
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
         raise error
 
-    monkeypatch.setattr("audio_genre.extraction.journal._encoded", fail)
+    monkeypatch.setattr("audio_genre.extraction.journal.encoded_name", fail)
     with pytest.raises(ExtractionError, match=r"cannot be used \(disk I/O error\); look after the disk"):
         extract(music, tmp_path, jobs=1)
 
