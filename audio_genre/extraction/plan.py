@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias, Union
@@ -211,8 +211,10 @@ def is_unread(filename: str) -> bool:
 
 
 def _listing(folder: Path, prefix: str, above: frozenset[tuple[int, int] | None], unreadable: Unreadable) -> _Listing:
+    from audio_genre.audio import AUDIO_SUFFIXES, UNREAD_SUFFIXES
+
     try:
-        files, folders = _names(folder)
+        files, folders = list_folder(folder, AUDIO_SUFFIXES | UNREAD_SUFFIXES)
     except OSError as error:
         unreadable(prefix, error)
         return
@@ -227,10 +229,26 @@ def _listing(folder: Path, prefix: str, above: frozenset[tuple[int, int] | None]
             yield _listing(folder / name, f"{prefix}{name}/", above | {identity}, unreadable)
 
 
-def _names(folder: Path) -> tuple[list[str], list[str]]:
-    from audio_genre.audio import AUDIO_SUFFIXES, UNREAD_SUFFIXES
+def list_folder(folder: Path, suffixes: Collection[str]) -> tuple[list[str], list[str]]:
+    """List a folder, without what is hidden.
 
-    suffixes = AUDIO_SUFFIXES | UNREAD_SUFFIXES
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    suffixes : collection of str
+        Lower-case suffixes of the files that are wanted.
+
+    Returns
+    -------
+    files, folders : list of str
+        Names of the files with such a suffix and of all folders in it, also of those that links lead to; each sorted.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be read.
+    """
     files: list[str] = []
     folders: list[str] = []
     with os.scandir(folder) as entries:
@@ -245,13 +263,12 @@ def _names(folder: Path) -> tuple[list[str], list[str]]:
                 folders.append(entry.name)
             elif PurePosixPath(entry.name).suffix.lower() in suffixes:
                 files.append(entry.name)
-    files.sort()
-    return files, folders
+    return sorted(files), sorted(folders)
 
 
 def _ordered(files: list[str], folders: list[str], *, is_root: bool) -> list[str]:
     if is_root:  # files without a label come first, then label by label
-        return files + sorted(folders)
+        return files + folders
     # With the slash that follows it, a folder's name sorts as the paths below it do.
     return [key.rstrip("/") for key in sorted(files + [f"{name}/" for name in folders])]
 

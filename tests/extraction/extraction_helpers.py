@@ -6,9 +6,7 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 from queue import Queue
 
@@ -85,21 +83,6 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.astype({"length": int} | dict.fromkeys(columns[2:-1], float))
 
 
-def start(code: str, *arguments: object, measured: bool = True) -> subprocess.Popen[str]:
-    """Start Python on some code, in a session of its own; one that is not measured is left alone by coverage."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    if not measured:
-        environment = {name: value for name, value in environment.items() if not name.startswith("COVERAGE_PROCESS_")}
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    )
-
-
 def read_lines(process: subprocess.Popen[str], count: int, timeout: float = 60) -> list[str]:
     """Wait for some lines of a process's output."""
     lines: Queue[str] = Queue()
@@ -107,35 +90,6 @@ def read_lines(process: subprocess.Popen[str], count: int, timeout: float = 60) 
     stdout = process.stdout
     threading.Thread(target=lambda: [lines.put(stdout.readline()) for _ in range(count)], daemon=True).start()
     return [lines.get(timeout=timeout) for _ in range(count)]
-
-
-def workers_of(pid: int) -> list[int]:
-    """Process ids of the worker processes of a process; Linux only."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            is_worker = b"audio_genre.extraction.worker" in (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == pid and is_worker:
-            found.append(int(folder.name))
-    return found
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def wait_until_gone(pids: list[int], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while any(map(is_running, pids)):
-        assert time.monotonic() < end, f"still running after {seconds} s: {pids}"
-        time.sleep(0.02)
 
 
 def kill(pid: int) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import engine_work
 import extraction_helpers as helpers
+import process_helpers
 import pytest
 
 from audio_genre.errors import ExtractionError, ParameterError
@@ -104,7 +105,7 @@ def test_a_lost_worker_is_survived(music: Path, expected: dict[str, bytes], tmp_
 
 def test_ctrl_c(cluster: Cluster, music: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
     code = helpers.REPORTER.replace("jobs=int(sys.argv[3])", "dask=sys.argv[3]")
-    with helpers.start(code, music, tmp_path, cluster.address) as process:
+    with process_helpers.start(code, music, tmp_path, cluster.address) as process:
         helpers.read_lines(process, 2)
         started = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
@@ -226,7 +227,7 @@ except ExtractionError as error:
     print(error)
 """
     started = time.monotonic()
-    with helpers.start(code, address) as process:
+    with process_helpers.start(code, address) as process:
         output, errors = process.communicate(timeout=60)
     assert errors == ""
     assert len(output.splitlines()) == 1

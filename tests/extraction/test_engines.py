@@ -10,6 +10,7 @@ from pathlib import Path
 import engine_work
 import extraction_helpers as helpers
 import numpy as np
+import process_helpers
 import pytest
 import threadpoolctl
 
@@ -101,12 +102,12 @@ def test_a_result_that_cannot_be_pickled_is_told() -> None:
 def test_closing_ends_the_workers_at_once() -> None:
     results = WorkerProcesses(2).run(iter([0.0, 0.0, 60.0, 60.0]), engine_work.sleep_for)
     next(results)
-    workers = helpers.workers_of(os.getpid())
+    workers = process_helpers.workers_of(os.getpid())
     assert len(workers) == 2
     started = time.monotonic()
     results.close()  # type: ignore[attr-defined]
     assert time.monotonic() - started < 1.5
-    assert helpers.workers_of(os.getpid()) == []
+    assert process_helpers.workers_of(os.getpid()) == []
 
 
 @linux_only
@@ -117,12 +118,12 @@ from audio_genre.extraction.processes import WorkerProcesses
 for task, _ in WorkerProcesses(2).run(iter([0.0, 0.0, 60.0, 60.0]), engine_work.sleep_for):
     print(task, flush=True)
 """
-    with helpers.start(code) as process:
+    with process_helpers.start(code) as process:
         helpers.read_lines(process, 2)
-        workers = helpers.workers_of(process.pid)
+        workers = process_helpers.workers_of(process.pid)
         assert len(workers) == 2
         process.kill()
-    helpers.wait_until_gone(workers, seconds=2)
+    process_helpers.wait_until_gone(workers, seconds=2)
 
 
 def test_a_script_without_main_guard(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import extraction_helpers as helpers
+import process_helpers
 import pytest
 
 from audio_genre.errors import ExtractionError
@@ -25,11 +26,11 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 
 def test_killed_parent(music: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
-    with helpers.start(helpers.REPORTER, music, tmp_path, 2) as process:
+    with process_helpers.start(helpers.REPORTER, music, tmp_path, 2) as process:
         done = set(helpers.read_lines(process, 4))
-        workers = helpers.workers_of(process.pid)
+        workers = process_helpers.workers_of(process.pid)
         process.kill()
-    helpers.wait_until_gone(workers, seconds=2)
+    process_helpers.wait_until_gone(workers, seconds=2)
     assert helpers.outputs(tmp_path).keys() <= {name for name in expected if name.endswith(".png")}
     recorder = helpers.Recorder()
     report = extract(music, tmp_path, jobs=1, progress=recorder)
@@ -44,7 +45,7 @@ def test_killed_worker(music: Path, expected: dict[str, bytes], tmp_path: Path) 
         def done(self, path: str) -> None:
             super().done(path)
             if len(self.paths) == 2:
-                helpers.kill(helpers.workers_of(os.getpid())[0])
+                helpers.kill(process_helpers.workers_of(os.getpid())[0])
 
     killer = Killer()
     report = extract(music, tmp_path, jobs=2, progress=killer)
@@ -63,16 +64,16 @@ def test_killed_worker(music: Path, expected: dict[str, bytes], tmp_path: Path) 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c(jobs: int, music: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
-    with helpers.start(helpers.REPORTER, music, tmp_path, jobs) as process:
+    with process_helpers.start(helpers.REPORTER, music, tmp_path, jobs) as process:
         helpers.read_lines(process, 2)
-        workers = helpers.workers_of(process.pid)
+        workers = process_helpers.workers_of(process.pid)
         started = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=10) == 130
         assert time.monotonic() - started < 2
         assert process.stderr is not None
         assert process.stderr.read() == ""
-    helpers.wait_until_gone(workers, seconds=1)
+    process_helpers.wait_until_gone(workers, seconds=1)
     report = extract(music, tmp_path, jobs=1)
     assert 2 <= report.already_done < 12
     assert helpers.outputs(tmp_path) == expected
@@ -101,7 +102,7 @@ def test_an_interrupted_run_leaves_no_workers(music: Path, tmp_path: Path) -> No
 
     with pytest.raises(KeyboardInterrupt) as interrupted:
         extract(music, tmp_path, jobs=2, progress=Interrupter())
-    assert helpers.workers_of(os.getpid()) == []
+    assert process_helpers.workers_of(os.getpid()) == []
     assert interrupted.tb is not None
 
 
@@ -160,7 +161,7 @@ except ExtractionError as error:
     print(error)
 """
     # The limit would be in the way of coverage too.
-    with helpers.start(code, music, tmp_path, limit, measured=False) as process:
+    with process_helpers.start(code, music, tmp_path, limit, measured=False) as process:
         output, errors = process.communicate(timeout=60)
     assert errors == ""
     assert re.fullmatch(

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -90,43 +87,3 @@ def answers(database: Path) -> list[tuple[object, ...]]:
         return db.execute("SELECT * FROM answers ORDER BY path").fetchall()
     finally:
         db.close()
-
-
-def start(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start Python on some code, in a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        start_new_session=True,
-    )
-
-
-def workers_of(pid: int) -> list[int]:
-    """Process ids of the worker processes of a process; Linux only."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            is_worker = b"audio_genre.extraction.worker" in (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == pid and is_worker:
-            found.append(int(folder.name))
-    return found
-
-
-def wait_until_gone(pids: list[int], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while any(_is_running(pid) for pid in pids):
-        assert time.monotonic() < end, f"still running after {seconds} s: {pids}"
-        time.sleep(0.02)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -17,6 +17,7 @@ import library_helpers as helpers
 import library_work
 import numpy as np
 import pandas as pd
+import process_helpers
 import pytest
 import soundfile
 
@@ -457,16 +458,16 @@ def test_killed_at_any_moment(faked, bundle: Path, music: Path, tmp_path: Path) 
     database = tmp_path / "killed.sqlite"
     told: set[str] = set()
     for count in (1, 150, 400):
-        with helpers.start(helpers.RUN_FAKE, music, bundle, database) as process:
+        with process_helpers.start(helpers.RUN_FAKE, music, bundle, database) as process:
             assert process.stdout is not None
             # However slow this process is, the other must not run ahead to its end.
             fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
             lines = [process.stdout.readline().strip() for _ in range(count)]
-            workers = helpers.workers_of(process.pid)
+            workers = process_helpers.workers_of(process.pid)
             process.kill()
         assert not told & set(lines), "something was done twice"
         told |= set(lines)
-        helpers.wait_until_gone(workers, seconds=2)
+        process_helpers.wait_until_gone(workers, seconds=2)
     recorder = helpers.Recorder()
     report = run.organize(music, model=bundle, database=database, jobs=2, progress=recorder)
     assert report.kept >= len(told) == 551
@@ -480,16 +481,16 @@ def test_killed_at_any_moment(faked, bundle: Path, music: Path, tmp_path: Path) 
 def test_ctrl_c_ends_the_workers(faked, bundle: Path, music: Path, tmp_path: Path) -> None:
     helpers.touch(music / "a.wav", music / "b stuck.wav", music / "c stuck.wav", music / "d.wav")
     database = tmp_path / "library.sqlite"
-    with helpers.start(helpers.RUN_FAKE, music, bundle, database) as process:
+    with process_helpers.start(helpers.RUN_FAKE, music, bundle, database) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "'a.wav'"
-        workers = helpers.workers_of(process.pid)
+        workers = process_helpers.workers_of(process.pid)
         assert len(workers) == 2
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
         assert time.monotonic() - started < 2
-    helpers.wait_until_gone(workers, seconds=1)
+    process_helpers.wait_until_gone(workers, seconds=1)
     assert [row[0] for row in helpers.answers(database)] == [b"a.wav"]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import library_helpers as helpers
 import numpy as np
+import process_helpers
 import pytest
 import soundfile
 
@@ -354,7 +355,7 @@ def test_a_crash_at_any_step(tag, song: Path, bundle: Path, action: str, name: s
     if action == "undo":
         tag()
     database = song.parent.parent / "library.sqlite"
-    with helpers.start(CRASH, song.parent, bundle, database, action, name, when) as process:
+    with process_helpers.start(CRASH, song.parent, bundle, database, action, name, when) as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 9, errors
     if read_genres(song):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from audio_genre.errors import PictureError
+from audio_genre.extraction.plan import list_folder
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
 """What names of pictures end in, in lower case."""
@@ -34,7 +35,7 @@ def find_pictures(folder: Path, left_out: list[str]) -> list[str]:
         If the folder is missing, cannot be read, holds no pictures in its sub-folders, or these are no genres.
     """
     try:
-        loose, genres = _listed(folder)
+        loose, genres = list_folder(folder, PICTURE_SUFFIXES)
     except FileNotFoundError:
         raise PictureError(
             f"There is no folder {folder}; give one that has a sub-folder of pictures per genre."
@@ -64,24 +65,6 @@ def find_pictures(folder: Path, left_out: list[str]) -> list[str]:
     return [name for genre in sorted(found) for name in found[genre]]
 
 
-def _listed(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the names of the pictures and of the folders in a folder, each sorted."""
-    files, folders = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            try:
-                is_folder = entry.is_dir()
-            except OSError:  # a link to itself
-                is_folder = False
-            if is_folder:
-                folders.append(entry.name)
-            elif PurePosixPath(entry.name).suffix.lower() in PICTURE_SUFFIXES:
-                files.append(entry.name)
-    return sorted(files), sorted(folders)
-
-
 def _walk(root: Path, top: str, seen: set[tuple[int, int]], left_out: list[str]) -> Iterator[str]:
     """List the pictures below a folder; enter each folder once, whatever links lead there."""
     waiting = [top]
@@ -93,7 +76,7 @@ def _walk(root: Path, top: str, seen: set[tuple[int, int]], left_out: list[str])
                 left_out.append(f"The folder {below} is left out, because a link leads from it to one that is read.")
                 continue
             seen.add(identity)
-            files, folders = _listed(root / below)
+            files, folders = list_folder(root / below, PICTURE_SUFFIXES)
         except OSError as error:
             if below == top:
                 raise PictureError(
