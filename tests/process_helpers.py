@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+# Tests that run in the background may have inherited that Ctrl-C is ignored.
+_HEAR_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
 
 def start(code: str, *arguments: object, measured: bool = True) -> subprocess.Popen[str]:
     """Start Python on some code, in a session of its own; one that is not measured is left alone by coverage."""
@@ -15,7 +18,7 @@ def start(code: str, *arguments: object, measured: bool = True) -> subprocess.Po
     if not measured:
         environment = {name: value for name, value in environment.items() if not name.startswith("COVERAGE_PROCESS_")}
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, "-c", _HEAR_CTRL_C + code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
