@@ -61,6 +61,10 @@ class AudioError(AudioGenreError):
         return f"{self.path} {self.reason}."
 
 
+class UnreadableError(AudioError):
+    """An audio file cannot be read at the moment: the same bytes may well be read at another try."""
+
+
 class SilentError(AudioError):
     """An audio file holds nothing but zeros."""
 
