@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from audio_genre import __version__
-from audio_genre.cli import audit, classify, compare, demo, explore, extract, organize, train
+from audio_genre.cli import audit, classify, compare, demo, explore, extract, organize, train, verify
 
 app = typer.Typer(
     name="audio-genre",
     help="Features, pictures, honest genre models, and a classifier for your own music.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -24,6 +23,7 @@ app.add_typer(train.train)
 app.command()(compare.compare)
 app.command()(classify.classify)
 app.command()(organize.organize)
+app.command()(verify.verify)
 app.command()(demo.demo)
 
 
@@ -36,7 +36,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Features, pictures, honest genre models, and a classifier for your own music."""

@@ -101,3 +101,30 @@ def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDAr
     for coefficients in librosa.feature.mfcc(S=M, n_mfcc=recipe.n_mfcc):
         values += [np.mean(coefficients), np.var(coefficients)]
     return np.array(values, dtype=np.float64)
+
+
+def float32_noise(row: NDArray[np.float64], recipe: Recipe = GTZAN57) -> NDArray[np.float64]:
+    """Return what librosa's own single-precision arithmetic leaves open in each feature of a row.
+
+    Parameters
+    ----------
+    row : np.ndarray, shape (len(recipe.feature_names),), float64
+        Features as `reference_features` gives them.
+    recipe : Recipe
+        Which features they are.
+
+    Returns
+    -------
+    np.ndarray, shape (len(recipe.feature_names),), float64
+        Absolute differences without a meaning: of the coefficients, which are sums over bands of up to a few hundred
+        dB, and of the means of the separated waveforms, which are offsets near 1e-6.
+    """
+    names = recipe.feature_names
+    is_mfcc = np.char.startswith(names, "mfcc")
+    is_var = np.char.endswith(names, "_var")
+    deviation = np.sqrt(row[is_mfcc & is_var].max())
+    noise = np.full(len(names), 1e-12)
+    noise[is_mfcc] = 3e-7 * (np.abs(row[is_mfcc & ~is_var]).max() + deviation)
+    noise[is_mfcc & is_var] *= 2 * deviation
+    noise[[names.index("harmony_mean"), names.index("perceptr_mean")]] = 1e-7
+    return noise

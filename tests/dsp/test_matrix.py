@@ -16,7 +16,7 @@ import audio_genre
 from audio_genre.audio import cut_segments
 from audio_genre.dsp import GTZAN57, matrix
 from audio_genre.dsp.matrix import feature_matrix, window_features
-from audio_genre.dsp.reference import reference_features
+from audio_genre.dsp.reference import float32_noise, reference_features
 from audio_genre.dsp.workspace import thread_workspace
 from audio_genre.errors import ParameterError
 
@@ -158,19 +158,6 @@ def test_silence_gives_finite_numbers() -> None:
     assert all(np.isfinite(list(row.values())))
     assert row["tempo"] == row["spectral_centroid_mean"] == row["chroma_stft_mean"] == 0
     assert row["mfcc1_mean"] == pytest.approx(-100 * np.sqrt(128))
-
-
-def float32_noise(row: np.ndarray) -> np.ndarray:
-    """What librosa's own float32 arithmetic leaves open in each feature."""
-    names = GTZAN57.feature_names
-    is_mfcc = np.char.startswith(names, "mfcc")
-    is_var = np.char.endswith(names, "_var")
-    deviation = np.sqrt(row[is_mfcc & is_var].max())
-    noise = np.full(len(names), 1e-12)
-    noise[is_mfcc] = 3e-7 * (np.abs(row[is_mfcc & ~is_var]).max() + deviation)
-    noise[is_mfcc & is_var] *= 2 * deviation
-    noise[[names.index("harmony_mean"), names.index("perceptr_mean")]] = 1e-7
-    return noise
 
 
 @settings(max_examples=15)
