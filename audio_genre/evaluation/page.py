@@ -439,10 +439,14 @@ _POLICY = (
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --soft: #56606b; --paper: #ffffff; --box: #f3f5f7; --line: #d5dae0;
-  --link: #0b5cad; --warn: #a33b00; --warn-box: #fff1e6; }
+  --link: #0b5cad; --warn: #a33b00; --warn-box: #fff1e6; --edge: rgba(29, 35, 41, .28); }
 @media (max-width: 600px) { .modebar { display: none; } }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --soft: #a3adb8; --paper: #15191e; --box: #1e242b;
-  --line: #3a434d; --link: #7db8f5; --warn: #ffb27a; --warn-box: #33231a; } }
+  --line: #3a434d; --link: #7db8f5; --warn: #ffb27a; --warn-box: #33231a;
+  --edge: rgba(230, 233, 237, .35); } }
+:root[data-print] { color-scheme: light; --ink: #1d2329; --soft: #56606b; --paper: #ffffff; --box: #f3f5f7;
+  --line: #d5dae0; --link: #0b5cad; --warn: #a33b00; --warn-box: #fff1e6; }
+:root[data-print] body { max-width: 44rem; padding: 0; font-size: .85rem; }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem clamp(.8rem, 3vw, 2rem) 3rem; max-width: 72rem; color: var(--ink);
   background: var(--paper); font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
@@ -458,13 +462,19 @@ nav ul { margin: .8rem 0; padding: 0; list-style: none; display: flex; flex-wrap
 nav a { display: inline-block; padding: .25rem 0; }
 .note { background: var(--box); border-left: .25rem solid var(--soft); padding: .5rem .8rem; }
 .warning { background: var(--warn-box); border-color: var(--warn); }
-.scroll { overflow-x: auto; overflow-wrap: normal; }
+.scroll { overflow-x: auto; overflow-wrap: normal;
+  /* Shadows at the edges beyond which the table goes on, and covers that hide them where it ends. */
+  background: linear-gradient(to right, var(--paper) 40%, transparent) 0 0 / 2rem 100% no-repeat local,
+    linear-gradient(to left, var(--paper) 40%, transparent) 100% 0 / 2rem 100% no-repeat local,
+    linear-gradient(to right, var(--edge), transparent) 0 0 / .8rem 100% no-repeat scroll,
+    linear-gradient(to left, var(--edge), transparent) 100% 0 / .8rem 100% no-repeat scroll; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   unicode-bidi: isolate; }
 td { white-space: nowrap; }
 thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
 tbody th { font-weight: 500; max-width: min(22rem, 55vw); overflow-wrap: break-word; }
+tbody th, thead th:first-child { position: sticky; left: 0; z-index: 1; background: var(--paper); }
 .long tbody th { min-width: min(13rem, 42vw); }
 .number { text-align: right; }
 figure { margin: 1rem 0; }
@@ -475,6 +485,16 @@ details { margin: .6rem 0; border: 1px solid var(--line); border-radius: .4rem; 
 details[open] { padding-bottom: .6rem; }
 summary { cursor: pointer; padding: .6rem 0; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
+@media print {
+  figure, tr, .plot { break-inside: avoid; }
+  h2, h3, summary { break-after: avoid; }
+  nav, .modebar { display: none !important; }
+  .scroll { overflow: visible; background: none; }
+  table { font-size: .75rem; }
+  td { white-space: normal; }
+  tbody th, thead th:first-child { position: static; }
+  details { border: none; padding: 0; }
+}
 """
 
 _SCRIPT = """
@@ -522,6 +542,19 @@ _SCRIPT = """
     }
   }, { rootMargin: "600px" });
   document.querySelectorAll(".plot").forEach((box) => near.observe(box));
+  // On paper nothing scrolls and nothing unfolds: all figures are drawn, in light colours and as wide as a page.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    document.documentElement.dataset.print = "";
+    folded = [...document.querySelectorAll("details:not([open])")];
+    folded.forEach((each) => { each.open = true; });
+    document.querySelectorAll(".plot").forEach((box) => { near.unobserve(box); draw(box); });
+  });
+  addEventListener("afterprint", () => {
+    delete document.documentElement.dataset.print;
+    folded.forEach((each) => { each.open = false; });
+    document.querySelectorAll(".js-plotly-plot").forEach(draw);
+  });
   dark.addEventListener("change", () => document.querySelectorAll(".js-plotly-plot").forEach(draw));
 })();
 """
