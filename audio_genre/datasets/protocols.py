@@ -219,7 +219,7 @@ class _Stratified(SplitProtocol):
                 raise ProtocolError(
                     f"The class {label!r} has {_counted(count, self.unit)}, and the protocol {self.name!r} needs at "
                     f"least {len(_SIDES)} in each class: one to learn from, one to tune on and one to test on; add "
-                    "more or leave the class out."
+                    f"more or leave the class out.{_doubt(rows)}"
                 )
             held_out = max(1, round(_HELD_OUT_SHARE * count))
             dealt = np.full(count, _TRAIN, dtype=np.intp)
@@ -239,6 +239,7 @@ class _Stratified(SplitProtocol):
                     f"The class {label!r} has {_counted(count, self.unit)}, and {folds} folds of the protocol "
                     f"{self.name!r} need at least {folds} in each class, one for each fold; "
                     f"{'ask for fewer folds, ' if count >= _FEWEST_FOLDS else ''}add more or leave the class out."
+                    f"{_doubt(rows)}"
                 )
             dealt = np.empty(count, dtype=np.intp)
             dealt[rng.permutation(count)] = (first + np.arange(count)) % folds
@@ -465,6 +466,12 @@ def _split(side: NDArray[np.intp], fold: str = "") -> Split:
 def _genre(label: str) -> str:
     """Write a label as GTZAN does: Hip-Hop as hiphop."""
     return re.sub(r"[\s_-]", "", label.lower())
+
+
+def _doubt(rows: Rows) -> str:
+    """Return what is not certain of the rows' tracks, after a blank, where the rows tell it."""
+    note = getattr(getattr(rows, "grouping", None), "note", "")
+    return f" {note}" if note else ""
 
 
 def _counted(number: int, noun: str) -> str:

@@ -435,7 +435,7 @@ def test_numbered_pictures_are_segments_of_a_track(tmp_path: Path) -> None:
                 drawn(spectrogram(9 * track + k)).save(tmp_path / genre / f"{genre}.{track:05d}.{k}.png")
     with load_pictures(tmp_path) as pictures:
         assert sorted(set(pictures.groups)) == [f"{genre}/{genre}.0000{k}.png" for genre in GENRES for k in range(4)]
-        expected = find_groups(pictures.items.tolist(), pictures.labels.tolist(), segments=True)
+        expected = find_groups(pictures.items.tolist(), folders=pictures.labels.tolist())
         assert pictures.groups.tolist() == expected
 
 

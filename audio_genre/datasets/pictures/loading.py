@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audio_genre.datasets.groups import find_groups
 from audio_genre.datasets.pictures.files import PictureFile, Progress, examine_pictures, in_threads
 from audio_genre.datasets.pictures.folder import find_pictures
 from audio_genre.datasets.pictures.readings import find_reading
 from audio_genre.datasets.pictures.representation import BANDS, FOREIGN, Representation
-from audio_genre.datasets.tables import find_groups
 from audio_genre.errors import ParameterError, PictureError
 
 if TYPE_CHECKING:
@@ -314,7 +314,5 @@ def _groups(
         if recipe is not None:
             frames = np.array([file.n_frames for file in files], dtype=np.float64)
             clip_frames = 1 + recipe.clip_seconds * recipe.sr // recipe.hop_length
-            return find_groups(items, labels, lengths=frames, clip_samples=clip_frames)
-    groups = find_groups(items, labels)
-    # Where most are segments, numbers that do not start at 0 are segments too: the others were taken out.
-    return find_groups(items, labels, segments=True) if 2 * len(set(groups)) <= len(groups) else groups
+            return find_groups(items, folders=labels, lengths=frames, clip_samples=clip_frames)
+    return find_groups(items, folders=labels)
