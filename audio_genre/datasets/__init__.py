@@ -4,6 +4,7 @@ from audio_genre.datasets.groups import Grouping, Window, find_groups
 from audio_genre.datasets.pictures import Pictures, load_pictures
 from audio_genre.datasets.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, applicable, get_protocol
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
+from audio_genre.datasets.splits import ListedProtocol, read_splits
 from audio_genre.datasets.tables import Table, load_table
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "GTZAN57_TABLE",
     "PROTOCOLS",
     "Grouping",
+    "ListedProtocol",
     "Pictures",
     "Split",
     "SplitProtocol",
@@ -22,4 +24,5 @@ __all__ = [
     "get_protocol",
     "load_pictures",
     "load_table",
+    "read_splits",
 ]

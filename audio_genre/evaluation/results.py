@@ -496,17 +496,28 @@ def _accuracy_on_card(card: dict[str, Any], side: str) -> float | None:
 
 
 def _shared_names(tracks: Sequence[str], labels: Sequence[str]) -> NDArray[np.str_]:
-    """Spell tracks alike for models of tables, ``blues/blues.00000.wav``, and of pictures, ``blues/blues00000.png``."""
+    """Spell tracks alike for models of tables, ``blues.00000.wav``, and of pictures, ``blues/blues00000.png``.
+
+    Models that were trained when a table's tracks began with the label are spelled like those of today.
+    """
     label_of = dict(zip(tracks, labels, strict=True))
+    whole = {}
+    for track, label in label_of.items():
+        name = track
+        while label and name.startswith(f"{label}/"):
+            name = name.removeprefix(f"{label}/")
+        whole[track] = f"{label}/{name}"
     shared = {}
     for track, label in label_of.items():
         clip = find_clip(track)
+        name = whole[track]
         if clip is not None and clip.genre == label:
             shared[track] = f"{clip.genre}/{clip.name}"
         else:
-            path = PurePosixPath(track)
-            shared[track] = track[: -len(path.suffix)] if path.suffix.lower() in _MEDIA_SUFFIXES else track
-    # Two tracks that differ in their suffix alone stay two.
-    if len(set(shared.values())) < len(shared):
-        shared = {track: track for track in label_of}
-    return np.array([shared[track] for track in tracks], dtype=np.str_)
+            path = PurePosixPath(name)
+            shared[track] = name[: -len(path.suffix)] if path.suffix.lower() in _MEDIA_SUFFIXES else name
+    # Two tracks that differ in their suffix alone, or in folders alone, stay two.
+    for spelled in (shared, whole):
+        if len(set(spelled.values())) == len(label_of):
+            return np.array([spelled[track] for track in tracks], dtype=np.str_)
+    return np.array(tracks, dtype=np.str_)
