@@ -224,13 +224,7 @@ def read_table(
         ) from None
     is_parquet = data.startswith(_PARQUET_MAGIC) or path.suffix.lower() == ".parquet"
     sheet = _read_parquet(path, data) if is_parquet else _read_csv(path, data)
-    for option, column in (("label-column", label_column), ("group-column", group_column)):
-        if column is not None and column not in sheet.header:
-            others = [name for name in sheet.header if name and name not in schema.features]
-            raise TableError(
-                f"{path} has no column {column!r} for --{option}; name one that it has, such as "
-                f"{', '.join(map(repr, others[:5] or sheet.header[:5]))}."
-            )
+    refuse_unknown_columns(path, sheet.header, schema, label_column, group_column)
     _refuse_columns(path, sheet.header, schema)
     origin = _Origin() if schema.recipe is None else _read_side_car(path, schema.recipe)
     if not sheet.places:
@@ -304,6 +298,36 @@ def with_columns(schema: TableSchema, label_column: str | None, group_column: st
     """
     label = schema.label if label_column is None else label_column
     return dataclasses.replace(schema, label=label, group=schema.group if group_column is None else group_column)
+
+
+def refuse_unknown_columns(
+    path: Path, header: Sequence[str], schema: TableSchema, label_column: str | None, group_column: str | None
+) -> None:
+    """Refuse columns that a user has named and the table lacks.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    header : sequence of str
+        Columns that it has.
+    schema : TableSchema
+        What they mean.
+    label_column, group_column : str or None
+        Columns that were named.
+
+    Raises
+    ------
+    TableError
+        If it lacks one of them.
+    """
+    for option, column in (("label-column", label_column), ("group-column", group_column)):
+        if column is not None and column not in header:
+            others = [name for name in header if name and name not in schema.features] or header
+            raise TableError(
+                f"{path} has no column {column!r} for --{option}; name one that it has, such as "
+                f"{', '.join(map(repr, others[:5]))}."
+            )
 
 
 def _conflicting(table: Table) -> dict[str, tuple[str, ...]]:

@@ -19,7 +19,7 @@ from audio_genre.datasets.audit.neighbours import close_rows, components, equal_
 from audio_genre.datasets.audit.sheet import Sheet, doubled_columns, read_sheet
 from audio_genre.datasets.groups import find_groups
 from audio_genre.datasets.schema import TableSchema
-from audio_genre.datasets.tables import read_table, with_columns
+from audio_genre.datasets.tables import read_table, refuse_unknown_columns, with_columns
 from audio_genre.errors import TableError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def audit_table(path: Path, schema: TableSchema, progress: Progress, **columns: 
     progress(0, 4, "reading")
     original, schema = schema, with_columns(schema, columns.get("label_column"), columns.get("group_column"))
     sheet = read_sheet(path, schema)
+    refuse_unknown_columns(path, sheet.header, schema, columns.get("label_column"), columns.get("group_column"))
     rows, refusal = _rows(path, sheet, original, schema, columns)
     progress(1, 4, "cells and names")
     findings = [*_columns(sheet, schema), *_cells(sheet), *_lengths(sheet, schema)]
