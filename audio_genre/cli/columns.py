@@ -44,7 +44,8 @@ GroupColumn = Annotated[
 Rows = Annotated[
     RowKind | None,
     typer.Option(
-        help="Whether each row is a track of its own (clips), or rows named TRACK.NUMBER are parts of one (segments).",
+        help="Whether each row or picture is a track of its own (clips), or those named TRACK.NUMBER are parts of one "
+        "(segments).",
         show_default="by names and lengths",
     ),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -123,6 +123,7 @@ def cnn(
     folds: _Folds = None,
     splits: _Splits = None,
     leaky: _Leaky = False,
+    rows: Rows = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted training of the same settings.")
     ] = False,
@@ -135,7 +136,7 @@ def cnn(
 
     require_keras()
     used = _protocol(protocol, splits, leaky=leaky)
-    with load_with_progress(pictures) as loaded:
+    with load_with_progress(pictures, None if rows is None else rows.value) as loaded:
         plan = plan_cnn(loaded, models_dir, protocol=used, epochs=epochs, seed=seed, seeds=seeds, folds=folds)
         for name, passes in plan.resumable().items():
             if resume:
@@ -201,13 +202,15 @@ def _protocol(name: str, splits: Path | None, *, leaky: bool) -> str | SplitProt
     return read_splits(splits, leaky=leaky)
 
 
-def load_with_progress(folder: Path) -> Pictures:
+def load_with_progress(folder: Path, rows: Literal["clips", "segments"] | None = None) -> Pictures:
     """Read a folder of pictures under a progress line, and tell what is left out.
 
     Parameters
     ----------
     folder : Path
         The folder.
+    rows : {"clips", "segments"}, optional
+        What the pictures are, see `audio_genre.datasets.load_pictures`.
 
     Returns
     -------
@@ -217,7 +220,9 @@ def load_with_progress(folder: Path) -> Pictures:
     from audio_genre.datasets.pictures import load_pictures
 
     with ProgressLine("reading", "pictures") as line:
-        loaded = load_pictures(folder, progress=line.update)
+        loaded = load_pictures(folder, rows=rows, progress=line.update)
+    if loaded.grouping.note:
+        tell(loaded.grouping.note)
     for sentence in loaded.left_out[:_MOST_SENTENCES]:
         tell(sentence)
     if len(loaded.left_out) > _MOST_SENTENCES:

@@ -152,6 +152,40 @@ def find_groups(
     ]
 
 
+def torn_files(files: Sequence[str], folders: Sequence[str], items: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Find files whose parts lie in several folders, so that a part was moved or its label changed.
+
+    Different files of one name in several folders have parts of equal names, and are not among them.
+
+    Parameters
+    ----------
+    files : sequence of str
+        File of each row, without its folder.
+    folders : sequence of str
+        Folder of each row.
+    items : sequence of str
+        Name of each row.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        The folders of each such file.
+
+    Examples
+    --------
+    >>> torn_files(["a", "a", "b", "b"], ["jazz", "rock", "jazz", "rock"], ["a.0", "a.1", "b.0", "b.0"])
+    {'a': ('jazz', 'rock')}
+    """
+    names: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for file, folder, item in zip(files, folders, items, strict=True):
+        names[file][folder].add(item)
+    return {
+        file: tuple(by_folder)
+        for file, by_folder in names.items()
+        if len(by_folder) > 1 and len(set().union(*by_folder.values())) == sum(map(len, by_folder.values()))
+    }
+
+
 def part_of(item: str) -> tuple[str, int | None]:
     """Tell by its name alone which file a row was cut from.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audio_genre.datasets.groups import Grouping, Window, doubt, find_groups, find_window
+from audio_genre.datasets.groups import Grouping, Window, doubt, find_groups, find_window, torn_files
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
 from audio_genre.dsp import get_recipe
 from audio_genre.errors import ParameterError, TableError
@@ -413,15 +413,7 @@ def _files(
         known = get_recipe(recipe)
         cut = find_groups(items, folders=folders, lengths=lengths, clip_samples=known.clip_seconds * known.sr)
         files = [file.removeprefix(f"{folder}/") for file, folder in zip(cut, folders, strict=True)]
-    # Files of one name in several folders have rows of equal names; otherwise a label was changed since.
-    names: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for file, folder, item in zip(files, folders, items, strict=True):
-        names[file][folder].add(item)
-    torn = {
-        file
-        for file, by_folder in names.items()
-        if len(by_folder) > 1 and len(set().union(*by_folder.values())) == sum(map(len, by_folder.values()))
-    }
+    torn = torn_files(files, folders, items)
     return [file if file in torn else f"{folder}/{file}" for file, folder in zip(files, folders, strict=True)]
 
 

@@ -206,6 +206,8 @@ class CnnLearner(Learner):
 
     def __init__(self, pictures: Pictures, cnn: CnnSettings) -> None:
         self.dataset = pictures
+        self.reading = pictures.options
+        self.doubts = (pictures.grouping.note,) if pictures.grouping.note else ()
         self.cnn = cnn
         seconds = pictures.representation.seconds_per_column
         # Whole after every pooling, so that no column is padded.
