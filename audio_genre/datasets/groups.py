@@ -299,6 +299,26 @@ def _typical_seconds(lengths: NDArray[np.float64] | None, sr: int) -> float | No
     return round(seconds, 3)
 
 
+def are_short(lengths: NDArray[np.float64] | None, recipe: str) -> bool:
+    """Tell whether most rows are known to be much shorter than a clip.
+
+    Parameters
+    ----------
+    lengths : np.ndarray, shape (n,), or None
+        Length of each row in samples; NaN where it is unknown.
+    recipe : str
+        Name of the recipe.
+
+    Returns
+    -------
+    bool
+        Whether they are; False if no length is known.
+    """
+    known = get_recipe(recipe)
+    values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
+    return bool(len(values) and np.median(values) < _SHORT * known.clip_seconds * known.sr)
+
+
 def doubt(
     items: Sequence[str],
     lengths: NDArray[np.float64] | None,
@@ -332,7 +352,7 @@ def doubt(
     values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
     known = None if recipe is None else get_recipe(recipe)
     if tracks == len(set(items)):
-        if known is None or not len(values) or np.median(values) >= _SHORT * known.clip_seconds * known.sr:
+        if known is None or not are_short(lengths, known.name):
             return ""
         return (
             f"Each of the {tracks} names is taken for a track of its own, because none says otherwise, though a row "

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audio_genre.datasets.groups import Grouping, Window, doubt, find_groups, find_window, torn_files
+from audio_genre.datasets.groups import Grouping, Window, are_short, doubt, find_groups, find_window, torn_files
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
 from audio_genre.dsp import get_recipe
 from audio_genre.errors import ParameterError, TableError
@@ -243,7 +243,10 @@ def read_table(
         )
     window = origin.window
     if window is None and schema.recipe is not None:
-        window = find_window(items, lengths, schema.recipe, path.name, rows=rows)
+        # Several short rows of one group are parts of it, whatever they are called.
+        is_cut = schema.group is not None and len(set(sheet.texts(schema.group))) < len(items)
+        told = "segments" if rows is None and is_cut and are_short(lengths, schema.recipe) else rows
+        window = find_window(items, lengths, schema.recipe, path.name, rows=told)
     files = None
     if folder_column in sheet.header and schema.recipe is not None:
         files = _files(items, sheet.texts(folder_column), lengths, origin, schema.recipe)

@@ -105,7 +105,7 @@ class ModelResult:
     data : str
         Name of the table or folder that it was trained on.
     data_sha256 : str
-        Hash of that; empty if unknown.
+        Hash of that, and how it was read where that is not the default; empty if unknown.
     protocol : str
         Evaluation protocol.
     description : str
@@ -255,7 +255,7 @@ def read_result(folder: Path) -> ModelResult:
         variant=str(card["variant"].get("name", card["kind"])),
         settings=json.dumps(card["variant"], sort_keys=True),
         data=str(data.get("file", "")),
-        data_sha256=str(data.get("sha256", "")),
+        data_sha256=_data_identity(card),
         protocol=protocol["name"],
         description=str(protocol.get("description", "")),
         leaky=protocol["leaky"],
@@ -483,6 +483,14 @@ def _tied_votes(result: ModelResult) -> int:
     means = probabilities.groupby(result.row_tracks).mean().to_numpy()
     second, first = np.sort(means, axis=1)[:, -2:].T
     return int(np.sum(first - second < _ROUNDING))
+
+
+def _data_identity(card: dict[str, Any]) -> str:
+    """Return what tells the rows of a model from those of another: the same file can be read in another way."""
+    identity = card.get("identity")
+    reading = identity.get("reading") if isinstance(identity, dict) else None
+    parts = [card["training_data"].get("sha256", ""), *(reading if isinstance(reading, list) else ())]
+    return " ".join(str(part) for part in parts if part)
 
 
 def _accuracy_on_card(card: dict[str, Any], side: str) -> float | None:

@@ -292,6 +292,8 @@ def test_a_column_can_tell_the_groups(tmp_path: Path) -> None:
     rows: list[Cells] = [(f"{album}-{k}.wav", 66149, "x") for album in ("aa", "bb") for k in range(3)]
     table = load(tmp_path, rows, group_column="album")
     assert table.groups.tolist() == ["aa"] * 3 + ["bb"] * 3
+    assert table.window is not None
+    assert (table.window.kind, table.window.seconds) == ("segment", 3)
     assert table.grouping.by == "column"
     assert table.notes == ()
     assert table.ignored == ()

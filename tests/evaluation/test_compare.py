@@ -138,6 +138,13 @@ def test_pictures_and_tables_of_the_same_clips_meet(models: Path, table: str, pi
     assert section.kinds == ("tabular", "cnn")
 
 
+def test_one_file_read_in_two_ways_is_no_repeat(models: Path) -> None:
+    for seed, reading in enumerate(([], ["--rows", "clips"], ["--rows", "clips"])):
+        write_model(models / f"m{seed}", seed=seed, card={"identity": {"reading": reading}})
+    (repeats,) = compared(models).repeats
+    assert repeats.seeds == (1, 2)
+
+
 @pytest.mark.parametrize("name", ["{genre}.{k:05d}.wav", "song {genre}{k}.flac", "{genre}/{k}{genre}.0.mp3"])
 def test_models_from_before_tracks_lost_their_label_meet_those_of_today(models: Path, name: str) -> None:
     for folder, spelling in (("old", "{genre}/" + name), ("new", name)):
