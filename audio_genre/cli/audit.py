@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audio_genre.cli.columns import GroupColumn, LabelColumn, Rows
 from audio_genre.cli.console import SOME_FAILED, ProgressLine, counted, guarded, print_json, printable, shown
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def audit(
         Path,
         typer.Argument(metavar="PATH", help="Feature table (CSV, Parquet), or folder with one sub-folder a genre."),
     ],
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    rows: Rows = None,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Worker processes for a folder.", show_default="the cores there are"),
@@ -42,7 +46,14 @@ def audit(
     from audio_genre.datasets.audit import audit as examine
 
     with ProgressLine("auditing", "files" if path.is_dir() else "steps") as line:
-        found = examine(path, jobs=jobs, progress=line.update)
+        found = examine(
+            path,
+            label_column=label_column,
+            group_column=group_column,
+            rows=None if rows is None else rows.value,
+            jobs=jobs,
+            progress=line.update,
+        )
     if as_json:
         print_json(found.as_json())
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audio_genre.cli.columns import Conflicts, GroupColumn, LabelColumn, Rows, load_and_tell
 from audio_genre.cli.console import ProgressLine, counted, guarded, print_json, printable, shown, table_lines
 
 if TYPE_CHECKING:
@@ -24,14 +25,19 @@ def explore(
         Path, typer.Argument(metavar="REPORT_DIR", help="Folder that receives report.html, pictures and JSON.")
     ],
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Seed of the split and of random choices.")] = 0,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    rows: Rows = None,
+    conflicts: Conflicts = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
 ) -> None:
     """Show how the genres of a table differ: balance, best features, tempo, correlations, a map of the rows."""
     from audio_genre.evaluation.explore import REPORT
     from audio_genre.evaluation.explore import explore as write_report
 
+    loaded = load_and_tell(table, label_column, group_column, rows, conflicts)
     with ProgressLine("exploring", "steps") as line:
-        found = write_report(table, report_dir, seed=seed, progress=line.update)
+        found = write_report(loaded, report_dir, seed=seed, progress=line.update)
     report = report_dir / REPORT
     if as_json:
         print_json({**found.as_json(), "report": str(report)})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from audio_genre.cli.columns import Conflicts, GroupColumn, LabelColumn, Rows, load_and_tell
 from audio_genre.cli.console import (
     INTERRUPTED,
     ProgressLine,
@@ -20,9 +21,10 @@ from audio_genre.cli.console import (
     table_lines,
     tell,
 )
-from audio_genre.errors import AudioGenreError
+from audio_genre.errors import AudioGenreError, ParameterError
 
 if TYPE_CHECKING:
+    from audio_genre.datasets import SplitProtocol
     from audio_genre.datasets.pictures import Pictures
     from audio_genre.training.fit import EpochReport
     from audio_genre.training.run import TrainedModel, TrainingPlan
@@ -52,6 +54,17 @@ _Seeds = Annotated[int, typer.Option(help="Repeat with so many seeds, one after 
 _Folds = Annotated[
     int | None, typer.Option(help="Cross-validate: every track is tested once.", show_default="one split")
 ]
+_Splits = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Split by lists in place of a protocol: a folder with train.txt, validation.txt and test.txt, one file "
+        "name per line.",
+    ),
+]
+_Leaky = Annotated[
+    bool, typer.Option("--leaky", help="Allow lists with rows of one track on two sides; scores are marked as leaky.")
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a model, each on its own line.")]
 
 
@@ -72,19 +85,23 @@ def tabular(
     seed: _Seed = 0,
     seeds: _Seeds = 1,
     folds: _Folds = None,
+    splits: _Splits = None,
+    leaky: _Leaky = False,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    rows: Rows = None,
+    conflicts: Conflicts = None,
     as_json: _Json = False,
 ) -> None:
     """Train dense networks on a table of features; each becomes a folder with its model, card and history."""
-    from audio_genre.datasets import load_table
     from audio_genre.training.backend import require_keras
     from audio_genre.training.tabular import plan_tabular
 
     require_keras()
-    loaded = load_table(table)
-    if loaded.ignored:
-        tell(f"Not features, so ignored: {', '.join(loaded.ignored)}.")
+    used = _protocol(protocol, splits, leaky=leaky)
+    loaded = load_and_tell(table, label_column, group_column, rows, conflicts)
     plan = plan_tabular(
-        loaded, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed, seeds=seeds, folds=folds
+        loaded, models_dir, variant=variant, protocol=used, epochs=epochs, seed=seed, seeds=seeds, folds=folds
     )
     _report(fit_with_progress(plan), plan, as_json=as_json)
 
@@ -104,6 +121,9 @@ def cnn(
     seed: _Seed = 0,
     seeds: _Seeds = 1,
     folds: _Folds = None,
+    splits: _Splits = None,
+    leaky: _Leaky = False,
+    rows: Rows = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted training of the same settings.")
     ] = False,
@@ -115,8 +135,9 @@ def cnn(
     from audio_genre.training.cnn import plan_cnn
 
     require_keras()
-    with load_with_progress(pictures) as loaded:
-        plan = plan_cnn(loaded, models_dir, protocol=protocol, epochs=epochs, seed=seed, seeds=seeds, folds=folds)
+    used = _protocol(protocol, splits, leaky=leaky)
+    with load_with_progress(pictures, None if rows is None else rows.value) as loaded:
+        plan = plan_cnn(loaded, models_dir, protocol=used, epochs=epochs, seed=seed, seeds=seeds, folds=folds)
         for name, passes in plan.resumable().items():
             if resume:
                 tell(f"{name}: going on after {counted(passes, 'pass')}.")
@@ -142,16 +163,20 @@ def baseline(
     seed: _Seed = 0,
     seeds: _Seeds = 1,
     folds: _Folds = None,
+    splits: _Splits = None,
+    leaky: _Leaky = False,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    rows: Rows = None,
+    conflicts: Conflicts = None,
     as_json: _Json = False,
 ) -> None:
     """Fit models that are no networks on a table of features, to tell whether a network is worth it."""
-    from audio_genre.datasets import load_table
     from audio_genre.training.baselines import plan_baseline
 
-    loaded = load_table(table)
-    if loaded.ignored:
-        tell(f"Not features, so ignored: {', '.join(loaded.ignored)}.")
-    plan = plan_baseline(loaded, models_dir, variant=variant, protocol=protocol, seed=seed, seeds=seeds, folds=folds)
+    used = _protocol(protocol, splits, leaky=leaky)
+    loaded = load_and_tell(table, label_column, group_column, rows, conflicts)
+    plan = plan_baseline(loaded, models_dir, variant=variant, protocol=used, seed=seed, seeds=seeds, folds=folds)
     _tell_left_out(plan)
     with ProgressLine("fitting", "models") as line:
         done: list[TrainedModel] = []
@@ -164,13 +189,28 @@ def baseline(
     _report(models, plan, as_json=as_json)
 
 
-def load_with_progress(folder: Path) -> Pictures:
+def _protocol(name: str, splits: Path | None, *, leaky: bool) -> str | SplitProtocol:
+    """Return the protocol that was asked for: a name, or one of lists."""
+    from audio_genre.datasets import DEFAULT_PROTOCOL, read_splits
+
+    if splits is None:
+        if leaky:
+            raise ParameterError("--leaky is for lists; name their folder with --splits, or use --protocol segment.")
+        return name
+    if name != DEFAULT_PROTOCOL:
+        raise ParameterError(f"--splits and --protocol {name} both tell how rows are split; leave one out.")
+    return read_splits(splits, leaky=leaky)
+
+
+def load_with_progress(folder: Path, rows: Literal["clips", "segments"] | None = None) -> Pictures:
     """Read a folder of pictures under a progress line, and tell what is left out.
 
     Parameters
     ----------
     folder : Path
         The folder.
+    rows : {"clips", "segments"}, optional
+        What the pictures are, see `audio_genre.datasets.load_pictures`.
 
     Returns
     -------
@@ -180,7 +220,9 @@ def load_with_progress(folder: Path) -> Pictures:
     from audio_genre.datasets.pictures import load_pictures
 
     with ProgressLine("reading", "pictures") as line:
-        loaded = load_pictures(folder, progress=line.update)
+        loaded = load_pictures(folder, rows=rows, progress=line.update)
+    if loaded.grouping.note:
+        tell(loaded.grouping.note)
     for sentence in loaded.left_out[:_MOST_SENTENCES]:
         tell(sentence)
     if len(loaded.left_out) > _MOST_SENTENCES:
@@ -231,6 +273,8 @@ def fit_with_progress(
 def _tell_left_out(plan: TrainingPlan) -> None:
     for name, number in plan.left_out().items():
         tell(f"The protocol {name} leaves {counted(number, 'row')} of {len(plan.dataset)} out.")
+    for note in plan.notes():
+        tell(note)
 
 
 def _report(models: Sequence[TrainedModel], plan: TrainingPlan, *, as_json: bool) -> None:

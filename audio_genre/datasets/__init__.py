@@ -1,14 +1,18 @@
 """Files to arrays and groups: tables, pictures, evaluation protocols."""
 
+from audio_genre.datasets.groups import Grouping, Window, find_groups
 from audio_genre.datasets.pictures import Pictures, load_pictures
 from audio_genre.datasets.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, applicable, get_protocol
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
-from audio_genre.datasets.tables import Table, Window, find_groups, load_table
+from audio_genre.datasets.splits import ListedProtocol, read_splits
+from audio_genre.datasets.tables import Table, load_table
 
 __all__ = [
     "DEFAULT_PROTOCOL",
     "GTZAN57_TABLE",
     "PROTOCOLS",
+    "Grouping",
+    "ListedProtocol",
     "Pictures",
     "Split",
     "SplitProtocol",
@@ -20,4 +24,5 @@ __all__ = [
     "get_protocol",
     "load_pictures",
     "load_table",
+    "read_splits",
 ]

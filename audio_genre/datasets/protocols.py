@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -113,6 +113,51 @@ class SplitProtocol(ABC):
         """Whether the test rows are those of a published split, so that scores compare with published ones."""
         return bool(self.citation)
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether it may leave out rows: published lists do."""
+        return self.published
+
+    @property
+    def identity(self) -> str:
+        """What tells it from every other protocol."""
+        return self.name
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options of the command line that choose it."""
+        return ("--protocol", self.name)
+
+    def facts(self, rows: Rows) -> dict[str, Any]:  # noqa: ARG002
+        """Return what a model card says of it beyond other protocols.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows that were split.
+
+        Returns
+        -------
+        dict
+            Plain data; usually none.
+        """
+        return {}
+
+    def notes(self, rows: Rows) -> tuple[str, ...]:  # noqa: ARG002
+        """Tell what a user should know of how it split rows.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows that were split.
+
+        Returns
+        -------
+        tuple of str
+            Sentences; usually none.
+        """
+        return ()
+
     def describe(self, folds: int | None = None) -> str:
         """Tell in one sentence what is dealt to where, for a number of folds.
 
@@ -186,8 +231,8 @@ class SplitProtocol(ABC):
         everything = np.concatenate([*sides.values(), split.left_out])
         if not np.array_equal(np.sort(everything), np.arange(len(rows.labels))):
             raise ProtocolError(f"The protocol {self.name!r} did not deal every row to exactly one side.")
-        if len(split.left_out) and not self.published:
-            raise ProtocolError(f"The protocol {self.name!r} left out rows, and only a published list may.")
+        if len(split.left_out) and not self.leaves_out:
+            raise ProtocolError(f"The protocol {self.name!r} left out rows, and only a list of names may.")
         classes = set(rows.labels.tolist())
         for side, indices in sides.items():
             absent = sorted(classes - set(rows.labels[indices].tolist()))
@@ -219,7 +264,7 @@ class _Stratified(SplitProtocol):
                 raise ProtocolError(
                     f"The class {label!r} has {_counted(count, self.unit)}, and the protocol {self.name!r} needs at "
                     f"least {len(_SIDES)} in each class: one to learn from, one to tune on and one to test on; add "
-                    "more or leave the class out."
+                    f"more or leave the class out.{_doubt(rows)}"
                 )
             held_out = max(1, round(_HELD_OUT_SHARE * count))
             dealt = np.full(count, _TRAIN, dtype=np.intp)
@@ -239,6 +284,7 @@ class _Stratified(SplitProtocol):
                     f"The class {label!r} has {_counted(count, self.unit)}, and {folds} folds of the protocol "
                     f"{self.name!r} need at least {folds} in each class, one for each fold; "
                     f"{'ask for fewer folds, ' if count >= _FEWEST_FOLDS else ''}add more or leave the class out."
+                    f"{_doubt(rows)}"
                 )
             dealt = np.empty(count, dtype=np.intp)
             dealt[rng.permutation(count)] = (first + np.arange(count)) % folds
@@ -322,9 +368,11 @@ class _Published(SplitProtocol):
 
     def _recognise(self, rows: Rows) -> list[Clip]:
         """Return the clip of each row; complain unless every row is one of GTZAN's, under its own genre."""
-        groups, group_of_row = np.unique(rows.groups, return_inverse=True)
-        found = [find_clip(name) for name in groups.tolist()]
-        clips = [found[group] for group in group_of_row.tolist()]
+        # A column that the user has named may tell the groups, and the names still tell the clips.
+        clips = [
+            find_clip(group) or find_clip(item)
+            for group, item in zip(rows.groups.tolist(), rows.items.tolist(), strict=True)
+        ]
         unknown = [row for row, clip in enumerate(clips) if clip is None]
         if len(unknown) == len(clips):
             raise ProtocolError(
@@ -465,6 +513,12 @@ def _split(side: NDArray[np.intp], fold: str = "") -> Split:
 def _genre(label: str) -> str:
     """Write a label as GTZAN does: Hip-Hop as hiphop."""
     return re.sub(r"[\s_-]", "", label.lower())
+
+
+def _doubt(rows: Rows) -> str:
+    """Return what is not certain of the rows' tracks, after a blank, where the rows tell it."""
+    note = getattr(getattr(rows, "grouping", None), "note", "")
+    return f" {note}" if note else ""
 
 
 def _counted(number: int, noun: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
 import math
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from audio_genre.datasets.groups import Grouping, Window, are_short, doubt, find_groups, find_window, torn_files
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
 from audio_genre.dsp import get_recipe
-from audio_genre.errors import TableError
+from audio_genre.errors import ParameterError, TableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,36 +30,14 @@ SIDE_CAR = "extraction.json"
 """Name of the file beside an extracted table that tells its recipe."""
 
 _PARQUET_MAGIC = b"PAR1"
-# features_3_sec.csv: what the public tables and ours are called tells the length of a row's signal.
-_TABLE_NAME = re.compile(r"features_(?P<seconds>\d+(?:\.\d+)?)_sec\.\w+")
-# blues.00000.3.wav is segment 3 of blues.00000.wav; a zero-padded number is part of the track's name.
-_SEGMENT_NAME = re.compile(r"(?P<stem>.*[^/.])\.(?P<k>0|[1-9]\d{0,8})(?P<suffix>\.(?=\w*[A-Za-z])\w+)?")
+CONFLICTS = ("keep-first", "drop")
+"""What can be done with a track that stands under several labels."""
+
+ROWS = ("clips", "segments")
+"""What the rows of a table can be said to be."""
 
 
-@dataclass(frozen=True)
-class Window:
-    """The stretch of signal behind one row of a table.
-
-    Attributes
-    ----------
-    kind : {"clip", "segment"}
-        A whole clip (a file of up to twice `seconds`, or a stretch of a longer one), or one of its many equal segments.
-    seconds : float
-        Length of a full window in seconds.
-
-    Examples
-    --------
-    >>> Window("segment", 3.0).label
-    '3s'
-    """
-
-    kind: Literal["clip", "segment"]
-    seconds: float
-
-    @property
-    def label(self) -> str:
-        """Short name, such as ``"30s"``."""
-        return f"{self.seconds:g}s"
+_BY_NAMES = Grouping()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +57,21 @@ class Table:
     items : np.ndarray of str, shape (n,)
         Name of each row.
     groups : np.ndarray of str, shape (n,)
-        Track of each row. It starts with the label, so that equal names in two classes stay apart.
+        Track of each row: the value of the schema's group column, or the name of its file. It does not depend on the
+        label, and no track has rows of several labels; but where the side-car of the extraction proves that rows are
+        files in folders of genres, a file's name begins with its folder.
     window : Window or None
         The signal behind a row; None where the schema has no recipe.
     ignored : tuple of str
         Columns of the file that no one uses, in the file's order; `schema.length` is not among them.
     sha256 : str
         Hash of the file, in hexadecimal digits.
+    grouping : Grouping
+        How the groups were found.
+    notes : tuple of str
+        What a user should know of how the table was read, in sentences: guesses, and rows that were left out.
+    options : tuple of str
+        Options of the command line that give this reading, where it is not the default.
     """
 
     path: Path
@@ -96,6 +83,9 @@ class Table:
     window: Window | None
     ignored: tuple[str, ...]
     sha256: str
+    grouping: Grouping = _BY_NAMES
+    notes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -126,7 +116,15 @@ class Table:
             )
 
 
-def load_table(path: str | os.PathLike[str], schema: TableSchema = GTZAN57_TABLE) -> Table:
+def load_table(
+    path: str | os.PathLike[str],
+    schema: TableSchema = GTZAN57_TABLE,
+    *,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    rows: Literal["clips", "segments"] | None = None,
+    conflicts: Literal["keep-first", "drop"] | None = None,
+) -> Table:
     r"""Read a feature table and check every cell that a model would see.
 
     Parameters
@@ -136,6 +134,16 @@ def load_table(path: str | os.PathLike[str], schema: TableSchema = GTZAN57_TABLE
         stand in any order, and others may be among them.
     schema : TableSchema
         What the columns mean.
+    label_column : str, optional
+        Column of the class, in place of the schema's.
+    group_column : str, optional
+        Column whose equal values belong together and are never split; a row with an empty cell is grouped by its name.
+    rows : {"clips", "segments"}, optional
+        What the rows are: each a track of its own, or those named ``<track>.<k><suffix>`` parts of a track. By default
+        it is told from side-car, names and lengths.
+    conflicts : {"keep-first", "drop"}, optional
+        What to do with tracks that stand under several labels: keep the rows with the label of their first row, or drop
+        them. By default the table is refused.
 
     Returns
     -------
@@ -146,14 +154,18 @@ def load_table(path: str | os.PathLike[str], schema: TableSchema = GTZAN57_TABLE
     ------
     TableError
         If the file is missing or no table, pyarrow is needed and missing, a column is missing or doubled, a feature is
-        no finite number, a length is neither empty nor a positive number, or the side-car ``extraction.json`` beside it
-        names another recipe.
+        no finite number, a length is neither empty nor a positive number, the side-car ``extraction.json`` beside it
+        names another recipe or contradicts `rows`, or a track stands under several labels.
+    ParameterError
+        If a column cannot have the meaning that it is given, or `rows` or `conflicts` has another value.
 
     Notes
     -----
-    Whether a row is a clip or a segment is told by the side-car that `extract` writes beside its tables. Without one, a
-    name such as ``features_3_sec.csv`` tells it unless the lengths contradict. Otherwise rows of one length that is
-    shorter than a clip, most of them numbered ``<track>.<k><suffix>``, are segments.
+    Which rows are of one track is told by the side-car that `extract` writes beside its tables. Without one the names
+    decide: rows named ``<track>.<k><suffix>`` are parts of one track, whatever their lengths, see `find_groups`. Where
+    something speaks against that, `Table.notes` has a sentence that says what was decided and how to overrule it.
+
+    How long a row's signal is, is told by the side-car, or by the lengths if most rows are numbered parts.
 
     Examples
     --------
@@ -163,9 +175,47 @@ def load_table(path: str | os.PathLike[str], schema: TableSchema = GTZAN57_TABLE
     >>> _ = path.write_text("b,filename,a,label\n1,x.0.wav,2,rock\n3,x.1.wav,4,rock\n")
     >>> table = load_table(path, schema)
     >>> table.X.tolist(), table.groups.tolist()
-    ([[2.0, 1.0], [4.0, 3.0]], ['rock/x.wav', 'rock/x.wav'])
+    ([[2.0, 1.0], [4.0, 3.0]], ['x.wav', 'x.wav'])
+    """
+    table = read_table(path, schema, label_column=label_column, group_column=group_column, rows=rows)
+    return _settled(table, conflicts)
+
+
+def read_table(
+    path: str | os.PathLike[str],
+    schema: TableSchema,
+    *,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    rows: Literal["clips", "segments"] | None = None,
+) -> Table:
+    """Read a table as `load_table` does, but leave tracks that stand under several labels as they are.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A CSV or Parquet file.
+    schema : TableSchema
+        What the columns mean.
+    label_column, group_column, rows : str, optional
+        See `load_table`.
+
+    Returns
+    -------
+    Table
+        Its rows, in the file's order.
+
+    Raises
+    ------
+    TableError
+        As `load_table` does, but not for tracks under several labels.
+    ParameterError
+        If a column cannot have the meaning that it is given, or `rows` has another value.
     """
     path = Path(path)
+    if rows not in (None, *ROWS):
+        raise ParameterError(f"The rows of a table can be {' or '.join(ROWS)}; got {rows!r}.")
+    folder_column, schema = schema.label, with_columns(schema, label_column, group_column)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -174,6 +224,7 @@ def load_table(path: str | os.PathLike[str], schema: TableSchema = GTZAN57_TABLE
         ) from None
     is_parquet = data.startswith(_PARQUET_MAGIC) or path.suffix.lower() == ".parquet"
     sheet = _read_parquet(path, data) if is_parquet else _read_csv(path, data)
+    refuse_unknown_columns(path, sheet.header, schema, label_column, group_column)
     _refuse_columns(path, sheet.header, schema)
     origin = _Origin() if schema.recipe is None else _read_side_car(path, schema.recipe)
     if not sheet.places:
@@ -185,13 +236,37 @@ def load_table(path: str | os.PathLike[str], schema: TableSchema = GTZAN57_TABLE
     if schema.length in sheet.header:
         lengths = _lengths(path, sheet, items, schema.length)
 
-    window = None
-    if schema.recipe is not None:
-        window = origin.window or find_window(items, lengths, schema.recipe, path.name)
-    if schema.group is not None:
-        groups = [f"{label}/{value}" for label, value in zip(labels, sheet.texts(schema.group), strict=True)]
+    if origin.window is not None and rows is not None and not rows.startswith(origin.window.kind):
+        raise TableError(
+            f"{SIDE_CAR} beside {path} proves that its rows are {origin.window.kind}s, and --rows {rows} contradicts "
+            "it; leave --rows out."
+        )
+    window = origin.window
+    if window is None and schema.recipe is not None:
+        # Several short rows of one group are parts of it, whatever they are called.
+        is_cut = schema.group is not None and len(set(sheet.texts(schema.group))) < len(items)
+        told = "segments" if rows is None and is_cut and are_short(lengths, schema.recipe) else rows
+        window = find_window(items, lengths, schema.recipe, path.name, rows=told)
+    files = None
+    if folder_column in sheet.header and schema.recipe is not None:
+        files = _files(items, sheet.texts(folder_column), lengths, origin, schema.recipe)
+    notes: tuple[str, ...] = ()
+    if files is not None:
+        grouping = Grouping("extraction")
+    elif rows is not None:
+        files, grouping = items if rows == "clips" else find_groups(items), Grouping("option")
     else:
-        groups = _groups(items, labels, lengths, origin, window, schema.recipe, path.name)
+        files, grouping = find_groups(items), Grouping(note=doubt(items, lengths, schema.recipe, path.name, window))
+    groups = files
+    if schema.group is not None:
+        values, grouping = sheet.texts(schema.group), Grouping("column")
+        groups = [value or file for value, file in zip(values, files, strict=True)]
+        if empty := values.count(""):
+            what = f"an empty cell in the column {schema.group!r}"
+            notes = (f"{empty} of {len(values)} rows have {what} and are grouped by name.",)
+    if grouping.note:
+        notes = (grouping.note,)
+    options = (("--label-column", label_column), ("--group-column", group_column), ("--rows", rows))
     used = {*schema.features, schema.item, schema.label, schema.group, schema.length}
     return Table(
         path=path,
@@ -203,152 +278,113 @@ def load_table(path: str | os.PathLike[str], schema: TableSchema = GTZAN57_TABLE
         window=window,
         ignored=tuple(name for name in sheet.header if name not in used),
         sha256=hashlib.sha256(data).hexdigest(),
+        grouping=grouping,
+        notes=notes,
+        options=tuple(word for name, value in options if value is not None for word in (name, value)),
     )
 
 
-def find_groups(
-    items: Sequence[str],
-    labels: Sequence[str],
-    *,
-    segments: bool = False,
-    certain: bool = False,
-    lengths: NDArray[np.float64] | None = None,
-    clip_samples: int | None = None,
-) -> list[str]:
-    """Tell from the rows' names which rows come from one track.
-
-    A row named ``<track>.<k><suffix>``, with `k` written without leading zeros, may be part `k` of the file
-    ``<track><suffix>``; every other row is a track of its own. Where it cannot be told, rows are put together: a track
-    on two sides of a split flatters a model in silence, and too few tracks are complained of aloud.
-
-    In a table of segments every numbered row is such a part. In a table of clips only a file of more than two clips is
-    cut, and each of its parts but the last is exactly one clip long: so the first row of that length and all rows with
-    greater numbers are one track, and files ``clip.0.wav`` .. ``clip.6.wav`` of other lengths are seven. Without
-    lengths numbers that start at 0 make parts of a track, and others are part of the name.
-
-    Rows ``<label>.<k><suffix>`` are one track each, because they come from a folder such as ``rock/`` that holds
-    ``rock.0.wav`` .. ``rock.99.wav``; they are parts of a file ``rock.wav`` only in a table of segments, if that is
-    certain or the class has other tracks.
+def with_columns(schema: TableSchema, label_column: str | None, group_column: str | None) -> TableSchema:
+    """Return a schema with other columns of label and group.
 
     Parameters
     ----------
-    items : sequence of str
-        Names of the rows; folders in them are part of the name.
-    labels : sequence of str
-        Class of each row.
-    segments : bool
-        Whether the rows are segments instead of clips; then numbers may be missing.
-    certain : bool
-        Whether that they are segments is known, and not guessed from names and lengths.
-    lengths : np.ndarray, shape (n,), optional
-        Length of each row's signal in samples; NaN where it is unknown.
-    clip_samples : int, optional
-        Length of a clip in samples; needed for `lengths` to count.
+    schema : TableSchema
+        The schema.
+    label_column, group_column : str or None
+        The columns; None leaves that of the schema.
 
     Returns
     -------
-    list of str
-        ``<label>/<file>`` for each row.
-
-    Examples
-    --------
-    >>> find_groups(["blues.00000.0.wav", "blues.00000.1.wav", "blues.00001.wav"], ["blues"] * 3)
-    ['blues/blues.00000.wav', 'blues/blues.00000.wav', 'blues/blues.00001.wav']
-    >>> find_groups(["rock.0.wav", "rock.1.wav"], ["rock"] * 2)
-    ['rock/rock.0.wav', 'rock/rock.1.wav']
+    TableSchema
+        The other schema.
     """
-    matches = [_SEGMENT_NAME.fullmatch(item) for item in items]
-    files = [item if match is None else _file(match) for item, match in zip(items, matches, strict=True)]
-    files_of_label: dict[str, set[str]] = defaultdict(set)
-    numbered: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-    named_like_label: set[tuple[str, str]] = set()
-    for row, (label, file, match) in enumerate(zip(labels, files, matches, strict=True)):
-        files_of_label[label].add(file)
-        if match is not None:
-            numbered[label, file].append((row, int(match["k"])))
-            if match["stem"].rpartition("/")[2] == label:
-                named_like_label.add((label, file))
-    if lengths is None or clip_samples is None:
-        is_full = None
+    label = schema.label if label_column is None else label_column
+    return dataclasses.replace(schema, label=label, group=schema.group if group_column is None else group_column)
+
+
+def refuse_unknown_columns(
+    path: Path, header: Sequence[str], schema: TableSchema, label_column: str | None, group_column: str | None
+) -> None:
+    """Refuse columns that a user has named and the table lacks.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    header : sequence of str
+        Columns that it has.
+    schema : TableSchema
+        What they mean.
+    label_column, group_column : str or None
+        Columns that were named.
+
+    Raises
+    ------
+    TableError
+        If it lacks one of them.
+    """
+    for option, column in (("label-column", label_column), ("group-column", group_column)):
+        if column is not None and column not in header:
+            others = [name for name in header if name and name not in schema.features] or header
+            raise TableError(
+                f"{path} has no column {column!r} for --{option}; name one that it has, such as "
+                f"{', '.join(map(repr, others[:5]))}."
+            )
+
+
+def _conflicting(table: Table) -> dict[str, tuple[str, ...]]:
+    """Return the tracks that stand under several labels, with these."""
+    labels: dict[str, dict[str, None]] = defaultdict(dict)
+    for group, label in zip(table.groups.tolist(), table.labels.tolist(), strict=True):
+        if label:
+            labels[group][label] = None
+    return {group: tuple(found) for group, found in labels.items() if len(found) > 1}
+
+
+def _settled(table: Table, rule: str | None) -> Table:
+    """Refuse a table in which a track stands under several labels, or leave rows out until none does."""
+    if rule not in (None, *CONFLICTS):
+        raise ParameterError(
+            f"What is done with tracks under several labels can be {' or '.join(CONFLICTS)}; got {rule!r}."
+        )
+    found = _conflicting(table)
+    if rule is not None:
+        table = dataclasses.replace(table, options=(*table.options, "--conflicts", rule))
+    if not found:
+        return table
+    is_theirs = np.array([group in found for group in table.groups.tolist()])
+    group, labels = next(iter(found.items()))
+    tracks = f"{len(found)} track{'' if len(found) == 1 else 's'}"
+    if rule is None:
+        raise TableError(
+            f"{table.path} has {tracks} under several labels ({int(is_theirs.sum())} rows), such as {group!r} under "
+            f"{' and '.join(map(repr, labels[:2]))}; correct the labels, or choose --conflicts keep-first (keep the "
+            "rows with the label of a track's first row) or --conflicts drop (leave these tracks out)"
+            + (
+                ", or name the column that tells tracks apart with --group-column."
+                if table.grouping.by == "names"
+                else "."
+            )
+        )
+    if rule == "drop":
+        kept = ~is_theirs
     else:
-        is_full = (np.isnan(lengths) | (lengths == clip_samples)).tolist()
-
-    parts: set[int] = set()
-    for key, members in numbered.items():
-        if key in named_like_label and not (segments and (certain or len(files_of_label[key[0]]) > 1)):
-            continue
-        if segments:
-            parts.update(row for row, _ in members)
-        elif is_full is None:
-            if any(k == 0 for _, k in members):
-                parts.update(row for row, _ in members)
-        else:
-            first = min((k for row, k in members if is_full[row]), default=math.inf)
-            parts.update(row for row, k in members if k > first or (k == first and is_full[row]))
-    return [
-        f"{label}/{file if row in parts else item}"
-        for row, (item, label, file) in enumerate(zip(items, labels, files, strict=True))
-    ]
-
-
-def find_window(items: Sequence[str], lengths: NDArray[np.float64] | None, recipe: str, table_name: str = "") -> Window:
-    """Tell from names and lengths what stretch of signal each row of a table describes.
-
-    Parameters
-    ----------
-    items : sequence of str
-        Names of the rows.
-    lengths : np.ndarray, shape (n,), or None
-        Length of each row's signal in samples, where the table has it; NaN where a cell is empty. Without any the
-        length of a segment is estimated from how many a clip of full length has.
-    recipe : str
-        Name of the recipe, which tells the sampling rate and the length of a clip.
-    table_name : str
-        Name of the table's file. ``features_<seconds>_sec`` decides if its seconds are those of a clip, or if they are
-        fewer and no length contradicts.
-
-    Returns
-    -------
-    Window
-        The window.
-
-    Examples
-    --------
-    >>> names = ["a.0.wav", "a.1.wav"]
-    >>> find_window(names, np.array([66149.0, 66149.0]), "gtzan57-v1")
-    Window(kind='segment', seconds=3.0)
-    >>> find_window(names, np.array([661500.0, 790000.0]), "gtzan57-v1")
-    Window(kind='clip', seconds=30.0)
-    >>> find_window(names, np.array([66149.0, 66149.0]), "gtzan57-v1", "features_30_sec.csv")
-    Window(kind='clip', seconds=30.0)
-    """
-    sr, clip_seconds = get_recipe(recipe).sr, get_recipe(recipe).clip_seconds
-    clip = Window("clip", float(clip_seconds))
-    matches = [match for match in map(_SEGMENT_NAME.fullmatch, items) if match]
-    is_numbered = 2 * len(matches) > len(items)
-    known = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
-
-    named = _TABLE_NAME.fullmatch(table_name)
-    seconds = float(named["seconds"]) if named else math.inf
-    if seconds == clip_seconds:
-        return clip
-    if 0 < seconds < clip_seconds and (abs(known.max() - seconds * sr) <= 1 if len(known) else is_numbered):
-        return Window("segment", seconds)
-
-    if not is_numbered:
-        return clip
-    if len(known):
-        # A segment is one sample shorter than its stride in some tables and as long in others.
-        if np.ptp(known) > 1 or known.max() >= clip_seconds * sr:
-            return clip
-        return Window("segment", max(round((float(known.max()) + 1) / sr, 3), 0.001))
-    per_file = Counter(Counter(map(_file, matches)).values()).most_common(1)[0][0]
-    return clip if per_file == 1 else Window("segment", round(clip_seconds / per_file, 3))
-
-
-def _file(match: re.Match[str]) -> str:
-    """Return the name of the file that a segment was cut from."""
-    return match["stem"] + (match["suffix"] or "")
+        pairs = zip(table.groups.tolist(), table.labels.tolist(), strict=True)
+        kept = np.array([group not in found or label == found[group][0] for group, label in pairs])
+    if not kept.any():
+        raise TableError(f"{table.path} has no track that stands under one label alone; correct the labels.")
+    note = f"{tracks} under several labels: {int(np.sum(~kept))} of {len(table)} rows left out, " + (
+        "all of these tracks." if rule == "drop" else "those whose label is not that of the track's first row."
+    )
+    return dataclasses.replace(
+        table,
+        X=table.X[kept],
+        labels=table.labels[kept],
+        items=table.items[kept],
+        groups=table.groups[kept],
+        notes=(*table.notes, note),
+    )
 
 
 @dataclass(frozen=True)
@@ -356,32 +392,32 @@ class _Origin:
     """What the side-car tells of a table beyond its recipe; nothing if it does not list the table."""
 
     window: Window | None = None
-    uncut_rows: int | None = None
-    """Number of rows, if each is a file of its own; None if a file may have several."""
+    rows: int | None = None
+    """Number of rows that were written."""
+    uncut: bool = False
+    """Whether each row is a file of its own."""
 
 
-def _groups(
+def _files(
     items: list[str],
-    labels: list[str],
+    folders: list[str],
     lengths: NDArray[np.float64] | None,
     origin: _Origin,
-    window: Window | None,
-    recipe: str | None,
-    table_name: str,
-) -> list[str]:
-    if recipe is None or window is None:
-        return find_groups(items, labels)
-    if origin.uncut_rows is not None and len(items) <= origin.uncut_rows:
-        return [f"{label}/{item}" for label, item in zip(labels, items, strict=True)]
-    if window.kind == "segment":
-        named = _TABLE_NAME.fullmatch(table_name)
-        certain = origin.window is not None or (named is not None and float(named["seconds"]) == window.seconds)
-        return find_groups(items, labels, segments=True, certain=certain)
-    if origin.window is None and find_window(items, lengths, recipe).kind == "segment":
-        # Only the table's name says that these are clips; if it is wrong, segments must not be torn apart.
-        return find_groups(items, labels, segments=True)
-    known = get_recipe(recipe)
-    return find_groups(items, labels, lengths=lengths, clip_samples=known.clip_seconds * known.sr)
+    recipe: str,
+) -> list[str] | None:
+    """Return the file of every row, if the side-car proves it: the path below the folder that was extracted."""
+    if origin.window is None or origin.rows is None or len(items) > origin.rows:
+        return None
+    if origin.uncut:
+        files = items
+    elif origin.window.kind == "segment":
+        files = find_groups(items)
+    else:
+        known = get_recipe(recipe)
+        cut = find_groups(items, folders=folders, lengths=lengths, clip_samples=known.clip_seconds * known.sr)
+        files = [file.removeprefix(f"{folder}/") for file, folder in zip(cut, folders, strict=True)]
+    torn = torn_files(files, folders, items)
+    return [file if file in torn else f"{folder}/{file}" for file, folder in zip(files, folders, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -505,9 +541,9 @@ def _read_side_car(path: Path, recipe: str) -> _Origin:
     if not 0 < segment <= clip:
         return _Origin()
     if path.stem == f"features_{clip:g}_sec":
-        return _Origin(Window("clip", clip), rows if rows == files else None)
+        return _Origin(Window("clip", clip), rows if isinstance(rows, int) else None, rows == files)
     if path.stem == f"features_{segment:g}_sec":
-        return _Origin(Window("segment", segment))
+        return _Origin(Window("segment", segment), rows if isinstance(rows, int) else None)
     return _Origin()
 
 

@@ -467,7 +467,7 @@ def _balance_blocks(found: Exploration) -> list[Block]:
 
 
 def _ranking_blocks(found: Exploration) -> list[Block]:
-    blocks = [note(sentence) for sentence in found.missing]
+    blocks = [note(sentence) for sentence in (*found.table.notes, *found.missing)]
     importance, information = found.importance, found.information
     best = found.best(_BEST)
     if best and (importance or information):

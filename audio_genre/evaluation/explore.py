@@ -255,6 +255,8 @@ class Exploration:
                 "schema": table.schema.name,
                 "recipe": table.schema.recipe,
                 "window": asdict(table.window) if table.window else None,
+                "grouping": asdict(table.grouping),
+                "notes": list(table.notes),
             },
             "seed": self.seed,
             "rows": len(table),

@@ -105,7 +105,7 @@ class ModelResult:
     data : str
         Name of the table or folder that it was trained on.
     data_sha256 : str
-        Hash of that; empty if unknown.
+        Hash of that, and how it was read where that is not the default; empty if unknown.
     protocol : str
         Evaluation protocol.
     description : str
@@ -255,7 +255,7 @@ def read_result(folder: Path) -> ModelResult:
         variant=str(card["variant"].get("name", card["kind"])),
         settings=json.dumps(card["variant"], sort_keys=True),
         data=str(data.get("file", "")),
-        data_sha256=str(data.get("sha256", "")),
+        data_sha256=_data_identity(card),
         protocol=protocol["name"],
         description=str(protocol.get("description", "")),
         leaky=protocol["leaky"],
@@ -485,6 +485,14 @@ def _tied_votes(result: ModelResult) -> int:
     return int(np.sum(first - second < _ROUNDING))
 
 
+def _data_identity(card: dict[str, Any]) -> str:
+    """Return what tells the rows of a model from those of another: the same file can be read in another way."""
+    identity = card.get("identity")
+    reading = identity.get("reading") if isinstance(identity, dict) else None
+    parts = [card["training_data"].get("sha256", ""), *(reading if isinstance(reading, list) else ())]
+    return " ".join(str(part) for part in parts if part)
+
+
 def _accuracy_on_card(card: dict[str, Any], side: str) -> float | None:
     """Return the accuracy by track that a card gives for one side; None if it gives none."""
     try:
@@ -496,17 +504,28 @@ def _accuracy_on_card(card: dict[str, Any], side: str) -> float | None:
 
 
 def _shared_names(tracks: Sequence[str], labels: Sequence[str]) -> NDArray[np.str_]:
-    """Spell tracks alike for models of tables, ``blues/blues.00000.wav``, and of pictures, ``blues/blues00000.png``."""
+    """Spell tracks alike for models of tables, ``blues.00000.wav``, and of pictures, ``blues/blues00000.png``.
+
+    Models that were trained when a table's tracks began with the label are spelled like those of today.
+    """
     label_of = dict(zip(tracks, labels, strict=True))
+    whole = {}
+    for track, label in label_of.items():
+        name = track
+        while label and name.startswith(f"{label}/"):
+            name = name.removeprefix(f"{label}/")
+        whole[track] = f"{label}/{name}"
     shared = {}
     for track, label in label_of.items():
         clip = find_clip(track)
+        name = whole[track]
         if clip is not None and clip.genre == label:
             shared[track] = f"{clip.genre}/{clip.name}"
         else:
-            path = PurePosixPath(track)
-            shared[track] = track[: -len(path.suffix)] if path.suffix.lower() in _MEDIA_SUFFIXES else track
-    # Two tracks that differ in their suffix alone stay two.
-    if len(set(shared.values())) < len(shared):
-        shared = {track: track for track in label_of}
-    return np.array([shared[track] for track in tracks], dtype=np.str_)
+            path = PurePosixPath(name)
+            shared[track] = name[: -len(path.suffix)] if path.suffix.lower() in _MEDIA_SUFFIXES else name
+    # Two tracks that differ in their suffix alone, or in folders alone, stay two.
+    for spelled in (shared, whole):
+        if len(set(spelled.values())) == len(label_of):
+            return np.array([spelled[track] for track in tracks], dtype=np.str_)
+    return np.array(tracks, dtype=np.str_)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.datasets import DEFAULT_PROTOCOL, Split, Table, load_table
+from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol, Table, load_table
 from audio_genre.errors import ParameterError
 from audio_genre.training.compact import ArrayModel, LinearModel, Tree, TreeModel
 from audio_genre.training.fit import FitResult
@@ -468,7 +468,7 @@ def plan_baseline(
     models_dir: str | os.PathLike[str],
     *,
     variant: str = _ALL,
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
     seed: int = 0,
     seeds: int = 1,
     folds: int | None = None,
@@ -483,8 +483,9 @@ def plan_baseline(
         Folder that receives the bundles; it is made if need be.
     variant : str
         Name of a baseline, or ``"all"`` for every one whose package is installed.
-    protocol : str
-        Name of the evaluation protocol that splits the rows, or ``"all"`` for every one that applies.
+    protocol : str or SplitProtocol
+        The evaluation protocol that splits the rows, or its name, or ``"all"`` for every one that applies;
+        `audio_genre.datasets.read_splits` makes one of your own lists.
     seed : int
         Seed of the split and of the fit, 0 or more.
     seeds : int
@@ -521,7 +522,7 @@ def train_baseline(
     models_dir: str | os.PathLike[str],
     *,
     variant: str = _ALL,
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
     seed: int = 0,
     seeds: int = 1,
     folds: int | None = None,
@@ -539,8 +540,9 @@ def train_baseline(
         Folder that receives the bundles; it is made if need be.
     variant : str
         Name of a baseline, or ``"all"`` for every one whose package is installed.
-    protocol : str
-        Name of the evaluation protocol that splits the rows, or ``"all"`` for every one that applies.
+    protocol : str or SplitProtocol
+        The evaluation protocol that splits the rows, or its name, or ``"all"`` for every one that applies;
+        `audio_genre.datasets.read_splits` makes one of your own lists.
     seed : int
         Seed of the split and of the fit, 0 or more.
     seeds : int

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.datasets import DEFAULT_PROTOCOL, Split
+from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol
 from audio_genre.datasets.pictures import BANDS, Pictures, load_pictures
 from audio_genre.dsp import get_recipe
 from audio_genre.errors import ParameterError
@@ -206,6 +206,8 @@ class CnnLearner(Learner):
 
     def __init__(self, pictures: Pictures, cnn: CnnSettings) -> None:
         self.dataset = pictures
+        self.reading = pictures.options
+        self.doubts = (pictures.grouping.note,) if pictures.grouping.note else ()
         self.cnn = cnn
         seconds = pictures.representation.seconds_per_column
         # Whole after every pooling, so that no column is padded.
@@ -382,7 +384,7 @@ def plan_cnn(
     models_dir: str | os.PathLike[str],
     *,
     settings: CnnSettings | None = None,
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
     epochs: int | None = None,
     seed: int = 0,
     seeds: int = 1,
@@ -398,8 +400,9 @@ def plan_cnn(
         Folder that receives the bundles; it is made if need be.
     settings : CnnSettings, optional
         The network and how it is trained.
-    protocol : str
-        Name of the evaluation protocol that splits the pictures, or ``"all"`` for every one that applies.
+    protocol : str or SplitProtocol
+        The evaluation protocol that splits the pictures, or its name, or ``"all"`` for every one that applies;
+        `audio_genre.datasets.read_splits` makes one of your own lists.
     epochs : int, optional
         Most passes over the training pictures. Early stopping may end sooner.
     seed : int
@@ -443,7 +446,7 @@ def train_cnn(
     models_dir: str | os.PathLike[str],
     *,
     settings: CnnSettings | None = None,
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
     epochs: int | None = None,
     seed: int = 0,
     seeds: int = 1,
@@ -465,8 +468,9 @@ def train_cnn(
         Folder that receives the bundles; it is made if need be.
     settings : CnnSettings, optional
         The network and how it is trained.
-    protocol : str
-        Name of the evaluation protocol that splits the pictures, or ``"all"`` for every one that applies.
+    protocol : str or SplitProtocol
+        The evaluation protocol that splits the pictures, or its name, or ``"all"`` for every one that applies;
+        `audio_genre.datasets.read_splits` makes one of your own lists.
     epochs : int, optional
         Most passes over the training pictures. Early stopping may end sooner.
     seed : int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import tempfile
 from abc import ABC, abstractmethod
@@ -102,12 +103,18 @@ class Learner(ABC):
         What else of the settings belongs into the name of a bundle.
     dataset : Dataset
         The rows.
+    reading : tuple of str
+        Options of the command line that tell how the dataset was read, where it is not the default.
+    doubts : tuple of str
+        Sentences about what is a guess in how rows were put together to tracks.
     """
 
     kind: str
     name: str
     name_suffixes: tuple[str, ...] = ()
     dataset: Dataset
+    reading: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -252,6 +259,16 @@ class TrainingPlan:
         """
         return {run.protocol.name: len(run.split.left_out) for run in self.runs if len(run.split.left_out)}
 
+    def notes(self) -> tuple[str, ...]:
+        """Tell what a user should know of how the rows were split.
+
+        Returns
+        -------
+        tuple of str
+            Sentences, each once.
+        """
+        return tuple(dict.fromkeys(note for run in self.runs for note in run.protocol.notes(self.dataset)))
+
     def resumable(self) -> dict[str, int]:
         """Tell which models have an interrupted training behind them.
 
@@ -322,8 +339,8 @@ class Trials:
 
     Attributes
     ----------
-    protocol : str
-        Name of a protocol, or ``"all"`` for every one that applies to the rows.
+    protocol : str or SplitProtocol
+        A protocol or its name, or ``"all"`` for every one that applies to the rows.
     seed, seeds : int
         The first seed, and the number of seeds that follow each other.
     folds : int, optional
@@ -335,13 +352,13 @@ class Trials:
         If the protocol is unknown, or a seed or their number is out of range.
     """
 
-    protocol: str = DEFAULT_PROTOCOL
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL
     seed: int = 0
     seeds: int = 1
     folds: int | None = None
 
     def __post_init__(self) -> None:
-        if self.protocol not in (*PROTOCOLS, _ALL):
+        if isinstance(self.protocol, str) and self.protocol not in (*PROTOCOLS, _ALL):
             raise ParameterError(
                 f"The protocol {self.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)} or {_ALL}."
             )
@@ -370,10 +387,14 @@ class Trials:
         ProtocolError
             If the rows cannot be split under the protocol; with ``"all"``, if no protocol applies.
         """
-        names = tuple(PROTOCOLS) if self.protocol == _ALL else (self.protocol,)
+        protocols: tuple[SplitProtocol, ...]
+        if isinstance(self.protocol, SplitProtocol):
+            protocols = (self.protocol,)
+        else:
+            protocols = tuple(map(get_protocol, PROTOCOLS if self.protocol == _ALL else [self.protocol]))
         trials: list[tuple[SplitProtocol, int, Split]] = []
         refused: list[ProtocolError] = []
-        for protocol in map(get_protocol, names):
+        for protocol in protocols:
             # Published lists have their own folds; under "all" a number is meant for those that can choose.
             folds = None if self.protocol == _ALL and protocol.published else self.folds
             try:
@@ -463,7 +484,8 @@ class Run:
         """Name of the model: its variant and whatever is not the default."""
         parts = [self.learner.name, *self.learner.name_suffixes]
         if self.protocol.name != DEFAULT_PROTOCOL:
-            parts.append(self.protocol.name)
+            # A folder of lists can be called anything, and a folder of models not.
+            parts.append(re.sub(r"[^\w.-]+", "-", self.protocol.name))
         if self.split.fold:
             parts.append(self.split.fold)
         if self.seed:
@@ -567,14 +589,16 @@ class Run:
     def _identity(self) -> dict[str, Any]:
         """Return what makes this run the same as another."""
         settings = json.dumps(self.learner.settings, sort_keys=True)
-        return {
+        identity: dict[str, Any] = {
             "variant": self.learner.name,
-            "protocol": self.protocol.name,
+            "protocol": self.protocol.identity,
             "fold": self.split.fold,
             "seed": self.seed,
             "settings": hashlib.sha256(settings.encode()).hexdigest(),
             "sha256": self.learner.dataset.sha256,
         }
+        # The same file read in another way is other data.
+        return identity | ({"reading": list(self.learner.reading)} if self.learner.reading else {})
 
     def _folder(self, models: Path, *, interrupted: bool) -> Path:
         """Return the first folder of the model's name that is free, or holds the same run and is to be replaced."""
@@ -615,6 +639,7 @@ class Run:
                 "citation": self.protocol.citation,
                 "fold": self.split.fold,
                 "left_out": len(self.split.left_out),
+                **self.protocol.facts(dataset),
                 "sizes": {
                     side: {"rows": len(rows), "tracks": len(np.unique(dataset.groups[rows]))}
                     for side, rows in self.split.sides().items()
@@ -650,7 +675,7 @@ class Run:
             limits.append("Segments of the tracks that it was tested on were learned from, so its scores say too much.")
         elif not self.protocol.published:
             limits.append("Artists are not kept apart in its scores; expect less for artists that it never heard.")
-        return limits
+        return [*limits, *(f"It is a guess which rows are of one track. {doubt}" for doubt in self.learner.doubts)]
 
     def _command(self) -> str | None:
         """Return the command that makes this model again; None where its settings come from Python."""
@@ -658,7 +683,7 @@ class Run:
         if options is None:
             return None
         words = ["audio-genre", "train", self.learner.kind, self.learner.dataset.path.name, "models", *options]
-        words += ["--protocol", self.protocol.name, "--seed", str(self.seed)]
+        words += [*self.learner.reading, *self.protocol.options, "--seed", str(self.seed)]
         if self.folds is not None:
             words += ["--folds", str(self.folds)]
         return shlex.join(words)

@@ -48,6 +48,8 @@ class TableLearner(Learner):
         self.dataset = table
         self.name = name
         self.normalisation = normalisation
+        self.reading = table.options
+        self.doubts = (table.grouping.note,) if table.grouping.note else ()
         if table.window is not None and table.window.kind == "segment":
             self.name_suffixes = (table.window.label,)
 
@@ -98,5 +100,10 @@ class TableLearner(Learner):
             "input_shape": [len(schema.features)],
             "normalisation": self.normalisation,
             "vote": _vote(table.window),
-            "training_data": {"schema": schema.name, "ignored_columns": list(table.ignored)},
+            "training_data": {
+                "schema": schema.name,
+                "ignored_columns": list(table.ignored),
+                "grouping": {"by": table.grouping.by, "certain": table.grouping.certain},
+                "notes": list(table.notes),
+            },
         }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from audio_genre.datasets import DEFAULT_PROTOCOL, Split, Table, load_table
+from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol, Table, load_table
 from audio_genre.errors import ParameterError
 from audio_genre.training.backend import require_keras
 from audio_genre.training.fit import ArrayExamples, FitResult, Progress, epochs_option, fit
@@ -121,7 +121,7 @@ def plan_tabular(
     models_dir: str | os.PathLike[str],
     *,
     variant: str = "all",
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
     epochs: int | None = None,
     seed: int = 0,
     seeds: int = 1,
@@ -137,8 +137,9 @@ def plan_tabular(
         Folder that receives the bundles; it is made if need be.
     variant : str
         Name of a variant, or ``"all"``.
-    protocol : str
-        Name of the evaluation protocol that splits the rows, or ``"all"`` for every one that applies.
+    protocol : str or SplitProtocol
+        The evaluation protocol that splits the rows, or its name, or ``"all"`` for every one that applies;
+        `audio_genre.datasets.read_splits` makes one of your own lists.
     epochs : int, optional
         Most passes over the training rows; by default what the variant says.
     seed : int
@@ -185,7 +186,7 @@ def train_tabular(
     models_dir: str | os.PathLike[str],
     *,
     variant: str = "all",
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
     epochs: int | None = None,
     seed: int = 0,
     seeds: int = 1,
@@ -204,8 +205,9 @@ def train_tabular(
         Folder that receives the bundles; it is made if need be.
     variant : str
         Name of a variant, or ``"all"``.
-    protocol : str
-        Name of the evaluation protocol that splits the rows, or ``"all"`` for every one that applies.
+    protocol : str or SplitProtocol
+        The evaluation protocol that splits the rows, or its name, or ``"all"`` for every one that applies;
+        `audio_genre.datasets.read_splits` makes one of your own lists.
     epochs : int, optional
         Most passes over the training rows; by default what the variant says. Early stopping may end sooner.
     seed : int

@@ -60,7 +60,7 @@ def test_serious_findings_come_first_with_long_lists_cut_short(tmp_path: Path) -
     lines = result.stdout.splitlines()
     assert lines.index("Serious: this makes results wrong") < lines.index("Warnings: this may make results wrong")
     assert "    and 12 more" in lines
-    assert sum(line.startswith("    fado/x") for line in lines) == 8
+    assert sum(line.startswith("    x") for line in lines) == 8
     assert lines[-1] == "1 serious, 1 warning, 0 notes."
 
 

@@ -435,8 +435,35 @@ def test_numbered_pictures_are_segments_of_a_track(tmp_path: Path) -> None:
                 drawn(spectrogram(9 * track + k)).save(tmp_path / genre / f"{genre}.{track:05d}.{k}.png")
     with load_pictures(tmp_path) as pictures:
         assert sorted(set(pictures.groups)) == [f"{genre}/{genre}.0000{k}.png" for genre in GENRES for k in range(4)]
-        expected = find_groups(pictures.items.tolist(), pictures.labels.tolist(), segments=True)
+        expected = find_groups(pictures.items.tolist(), folders=pictures.labels.tolist())
         assert pictures.groups.tolist() == expected
+
+
+def test_numbered_pictures_that_are_tracks_can_be_called_so(tmp_path: Path) -> None:
+    write(tmp_path, lambda seed: drawn(spectrogram(seed)), per_genre=0)
+    for genre in GENRES:
+        for k in range(4):
+            drawn(spectrogram(k)).save(tmp_path / genre / f"take.{k}.png")
+    with load_pictures(tmp_path) as pictures:
+        assert set(pictures.groups) == {f"{genre}/take.png" for genre in GENRES}
+        assert "--rows clips" in pictures.grouping.note
+        assert pictures.options == ()
+    with load_pictures(tmp_path, rows="clips") as pictures:
+        assert len(set(pictures.groups)) == len(pictures)
+        assert pictures.grouping.certain
+        assert pictures.options == ("--rows", "clips")
+
+
+def test_parts_of_a_track_in_two_folders_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, lambda seed: drawn(spectrogram(seed)), per_genre=2)
+    for genre, k in zip(GENRES, range(2), strict=False):
+        drawn(spectrogram(k)).save(tmp_path / genre / f"song.{k}.png")
+    with pytest.raises(
+        PictureError, match=r"has 1 track with parts in several genres, such as 'song.png'.*--rows clips"
+    ):
+        load_pictures(tmp_path)
+    with load_pictures(tmp_path, rows="clips") as pictures:
+        assert len(set(pictures.groups)) == len(pictures)
 
 
 def test_windows_of_a_long_file_are_one_track_and_numbered_clips_are_not(tmp_path: Path) -> None:

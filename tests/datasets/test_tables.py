@@ -68,7 +68,8 @@ def test_another_schema_with_a_group_column(tmp_path: Path) -> None:
     )
     table = load_table(path, TOY)
     assert table.X.tolist() == [[0, 0.5], [1, 0.5], [2, 0.5], [3, 0.5]]
-    assert table.groups.tolist() == ["jazz/a0", "jazz/a0", "jazz/a1", "jazz/a1"]
+    assert table.groups.tolist() == ["a0", "a0", "a1", "a1"]
+    assert table.grouping.by == "column"
     assert table.window is None
     assert table.ignored == ("playlist",)
 
@@ -241,15 +242,50 @@ def test_windows_of_long_files_of_an_extraction_stay_together(tmp_path: Path) ->
     path = write(tmp_path / "features_30_sec.csv", rows_of(["a.0.wav", "a.1.wav", "b.wav"], 661500))
     describe(tmp_path, {path.name: 3}, clips=2)
     assert kind_and_groups(path) == ("clip", 30, ["rock/a.wav", "rock/a.wav", "rock/b.wav"])
-    # The same if the table has grown since: then the counts of the extraction tell nothing.
+    # If the table has grown since, the counts of the extraction tell nothing, and names decide.
     describe(tmp_path, {path.name: 2}, clips=2)
-    assert kind_and_groups(path) == ("clip", 30, ["rock/a.wav", "rock/a.wav", "rock/b.wav"])
+    assert kind_and_groups(path) == ("clip", 30, ["a.wav", "a.wav", "b.wav"])
 
 
 def test_segments_of_an_extraction_are_segments_whatever_they_are_called(tmp_path: Path) -> None:
     path = write(tmp_path / "features_3_sec.csv", rows_of(["rock.0.wav", "rock.1.wav"], 66149))
     describe(tmp_path, {path.name: 2}, clips=1)
     assert kind_and_groups(path) == ("segment", 3, ["rock/rock.wav"] * 2)
+
+
+def test_files_of_one_name_in_two_folders_are_two_tracks_where_the_side_car_proves_it(tmp_path: Path) -> None:
+    cells = [
+        {"filename": f"01.{k}.wav", "length": 66149, "label": label} for label in ("jazz", "rock") for k in range(3)
+    ]
+    path = write(tmp_path / "features_3_sec.csv", cells)
+    with pytest.raises(TableError, match=r"has 1 track under several labels \(6 rows\), such as '01.wav'"):
+        load_table(path)
+    describe(tmp_path, {path.name: 6}, clips=2)
+    assert kind_and_groups(path) == ("segment", 3, ["jazz/01.wav"] * 3 + ["rock/01.wav"] * 3)
+    assert load_table(path).grouping.by == "extraction"
+    # What the side-car proves cannot be talked away.
+    with pytest.raises(TableError, match="proves that its rows are segments, and --rows clips contradicts it"):
+        load_table(path, rows="clips")
+    assert load_table(path, rows="segments").grouping.by == "extraction"
+
+
+def test_a_segment_whose_label_was_changed_is_found_beside_the_side_car(tmp_path: Path) -> None:
+    cells = rows_of([f"{track}.{k}.wav" for track in "ab" for k in range(3)], 66149)
+    cells[1]["label"] = "jazz"
+    path = write(tmp_path / "features_3_sec.csv", cells)
+    describe(tmp_path, {path.name: 6}, clips=2)
+    with pytest.raises(TableError, match=r"has 1 track under several labels \(3 rows\), such as 'a.wav'"):
+        load_table(path)
+    assert len(load_table(path, conflicts="drop")) == 3
+
+
+def test_another_label_does_not_tear_the_files_of_an_extraction(tmp_path: Path) -> None:
+    cells = rows_of([f"{track}.{k}.wav" for track in "ab" for k in range(3)], 66149)
+    path = write(tmp_path / "features_3_sec.csv", [{**row, "mood": "calm"} for row in cells], [*COLUMNS, "mood"])
+    describe(tmp_path, {path.name: 6}, clips=2)
+    table = load_table(path, label_column="mood")
+    assert table.classes == ("calm",)
+    assert table.groups.tolist() == ["rock/a.wav"] * 3 + ["rock/b.wav"] * 3
 
 
 @pytest.mark.parametrize(
@@ -259,13 +295,14 @@ def test_segments_of_an_extraction_are_segments_whatever_they_are_called(tmp_pat
 def test_a_side_car_that_does_not_list_the_table_decides_nothing_more(tmp_path: Path, tables: object) -> None:
     path = write(tmp_path / "features_30_sec.csv", rows_of(["a.wav", "b.wav"], 661794))
     describe(tmp_path, tables, clips=7)  # type: ignore[arg-type]
-    assert kind_and_groups(path) == ("clip", 30, ["rock/a.wav", "rock/b.wav"])
+    assert kind_and_groups(path) == ("clip", 30, ["a.wav", "b.wav"])
 
 
 @pytest.mark.parametrize(
     ("name", "length", "kind", "seconds"),
     [
-        ("features_30_sec.csv", 66149, "clip", 30),
+        ("features_30_sec.csv", 66149, "segment", 3),
+        ("features_30_sec.csv", "", "clip", 30),
         ("features_3_sec.csv", 66149, "segment", 3),
         ("features_3_sec.csv", "", "segment", 3),
         ("features_10_sec.parquet.csv", 220500, "segment", 10),
@@ -280,7 +317,7 @@ def test_the_name_of_the_table_is_a_hint(tmp_path: Path, name: str, length: obje
     names = [f"{track}.{k}.wav" for track in "ab" for k in range(4)]
     found = kind_and_groups(write(tmp_path / name, rows_of(names, length)))
     # Whatever it is taken for: nothing is torn apart.
-    assert found == (kind, seconds, ["rock/a.wav"] * 4 + ["rock/b.wav"] * 4)
+    assert found == (kind, seconds, ["a.wav"] * 4 + ["b.wav"] * 4)
 
 
 def test_an_empty_length_is_no_fault(tmp_path: Path) -> None:

@@ -138,6 +138,25 @@ def test_pictures_and_tables_of_the_same_clips_meet(models: Path, table: str, pi
     assert section.kinds == ("tabular", "cnn")
 
 
+def test_one_file_read_in_two_ways_is_no_repeat(models: Path) -> None:
+    for seed, reading in enumerate(([], ["--rows", "clips"], ["--rows", "clips"])):
+        write_model(models / f"m{seed}", seed=seed, card={"identity": {"reading": reading}})
+    (repeats,) = compared(models).repeats
+    assert repeats.seeds == (1, 2)
+
+
+@pytest.mark.parametrize("name", ["{genre}.{k:05d}.wav", "song {genre}{k}.flac", "{genre}/{k}{genre}.0.mp3"])
+def test_models_from_before_tracks_lost_their_label_meet_those_of_today(models: Path, name: str) -> None:
+    for folder, spelling in (("old", "{genre}/" + name), ("new", name)):
+        answers = {
+            spelling.format(genre=genre, k=k): (genre, genre) for genre in ("blues", "jazz", "rock") for k in range(3)
+        }
+        write_model(models / folder, answers)
+    (section,) = compared(models).sections
+    assert {model.name for model in section.models} == {"old", "new"}
+    assert len(section.models[0].tracks) == 9
+
+
 def test_tracks_that_differ_in_their_suffix_alone_stay_two(models: Path) -> None:
     answers = {"blues/a.wav": ("blues", "blues"), "blues/a.mp3": ("blues", "jazz"), "jazz/b.wav": ("jazz", "jazz")}
     (model,) = compare(write_model(models / "a", answers).parent, models.parent / "report").models
@@ -560,7 +579,8 @@ def test_a_temperature_changes_confidences_and_no_answer(parts: list[list[int]],
     p = np.array(parts, dtype=np.float64)
     p /= p.sum(axis=1, keepdims=True)
     labels = [("a", "b", "c")[k // 2 % 3] for k in range(len(p))]
-    rows = pd.DataFrame({"item": range(len(p)), "track": [f"t{k // 2}" for k in range(len(p))], "label": labels})
+    tracks = [f"{label}/t{k // 2}" for k, label in enumerate(labels)]
+    rows = pd.DataFrame({"item": range(len(p)), "track": tracks, "label": labels})
     rows = rows.assign(predicted="a", **{f"p({name})": p[:, k] for k, name in enumerate("abc")})
     with pytest.MonkeyPatch.context() as patch:
         for module in ("evaluation.results", "training.scores"):
@@ -569,7 +589,8 @@ def test_a_temperature_changes_confidences_and_no_answer(parts: list[list[int]],
             measured([(rows, value)], classes=("a", "b", "c"), seed=0, **dict.fromkeys(FACTS, ""))
             for value in (None, 1.0, temperature)
         )
-    votes = np.stack([p[k : k + 2].mean(axis=0) for k in range(0, len(p), 2)])
+    # The results are in the order of the tracks, which are spelled with their label.
+    votes = np.stack([p[np.array(tracks) == track].mean(axis=0) for track in sorted(set(tracks))])
     assert raw.confidence == pytest.approx(votes.max(axis=1))
     assert tempered.confidence == pytest.approx(temper(votes, temperature).max(axis=1))
     assert one.confidence.tolist() == raw.confidence.tolist()

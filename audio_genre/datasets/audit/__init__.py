@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from audio_genre.datasets.audit.findings import KINDS, SEVERITIES, Audit, Finding, Severity
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
+from audio_genre.errors import ParameterError
 
 __all__ = ["KINDS", "SEVERITIES", "Audit", "Finding", "Severity", "audit"]
 
@@ -16,6 +18,9 @@ def audit(
     path: str | os.PathLike[str],
     *,
     schema: TableSchema = GTZAN57_TABLE,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    rows: Literal["clips", "segments"] | None = None,
     jobs: int | None = None,
     progress: Callable[[int, int | None, str], None] | None = None,
 ) -> Audit:
@@ -27,6 +32,8 @@ def audit(
         A CSV or Parquet table, or a folder with one sub-folder per genre or with audio files.
     schema : TableSchema
         What the columns of a table mean.
+    label_column, group_column, rows : str, optional
+        Columns of a table and what its rows are, see `audio_genre.datasets.load_table`.
     jobs : int, optional
         Worker processes for a folder; by default the cores there are. 1 does all in this process.
     progress : callable, optional
@@ -44,7 +51,7 @@ def audit(
     AudioGenreError
         If a folder cannot be read or holds no audio.
     ParameterError
-        If `jobs` is no number above 0.
+        If `jobs` is no number above 0, or a folder is given columns.
 
     Examples
     --------
@@ -57,13 +64,19 @@ def audit(
     """
     path = Path(path)
     tell = progress or (lambda done, total, what: None)  # noqa: ARG005
+    columns = {"label_column": label_column, "group_column": group_column, "rows": rows}
     if _is_folder(path):
+        given = [name for name, value in columns.items() if value is not None]
+        if given:
+            raise ParameterError(
+                f"{path} is a folder, and --{given[0].replace('_', '-')} is for tables; leave it out or give a table."
+            )
         from audio_genre.datasets.audit.folder import audit_folder
 
         return audit_folder(path, jobs, tell)
     from audio_genre.datasets.audit.table import audit_table
 
-    return audit_table(path, schema, tell)
+    return audit_table(path, schema, tell, **columns)
 
 
 def _is_folder(path: Path) -> bool:

@@ -25,6 +25,7 @@ KINDS = MappingProxyType(
         "duplicate": "the same content more than once in a class",
         "duplicate_across_classes": "the same content in two classes",
         "empty_file": "a file without a sample",
+        "grouping": "rows that were taken for parts of tracks, or for tracks, by a guess",
         "gtzan_fault": "a clip of GTZAN that the published fault-filtered split leaves out",
         "gtzan_label": "a clip of GTZAN with another label than GTZAN gives it",
         "imbalance": "classes of very different sizes",

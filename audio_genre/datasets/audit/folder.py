@@ -20,7 +20,7 @@ from audio_genre.datasets.audit.gtzan import audit_gtzan
 from audio_genre.datasets.audit.labels import audit_labels
 from audio_genre.datasets.audit.leaks import tell_label
 from audio_genre.datasets.audit.listening import Fault, Heard, listen
-from audio_genre.datasets.tables import find_groups
+from audio_genre.datasets.groups import find_groups
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction.engines import Engine, InProcess, Lost
 from audio_genre.extraction.plan import Clip, find_clips, is_unread
@@ -203,7 +203,7 @@ def _copies(files: Sequence[_File]) -> list[Finding]:
 
     kept = sorted(first.values())
     # Music of loops repeats itself, so nothing is said about parts of one track.
-    tracks = find_groups([file.clip.filename for file in files], labels)
+    tracks = find_groups([file.clip.filename for file in files], folders=labels)
     overlaps = [
         Overlap(kept[found.a], kept[found.b], found.frames, found.offset, found.wrong_bits)
         for found in find_overlaps([files[k].heard.codes for k in kept])

@@ -17,8 +17,9 @@ from audio_genre.datasets.audit.labels import audit_labels
 from audio_genre.datasets.audit.leaks import Telling, first_of_each, tell_label
 from audio_genre.datasets.audit.neighbours import close_rows, components, equal_by_chance, equal_rows
 from audio_genre.datasets.audit.sheet import Sheet, doubled_columns, read_sheet
+from audio_genre.datasets.groups import find_groups
 from audio_genre.datasets.schema import TableSchema
-from audio_genre.datasets.tables import find_groups, find_window, load_table
+from audio_genre.datasets.tables import read_table, refuse_unknown_columns, with_columns
 from audio_genre.errors import TableError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _LEAST_ROWS_OF_NAMES = 20
 _MOST_EQUAL_BY_CHANCE = 0.5
 
 
-def audit_table(path: Path, schema: TableSchema, progress: Progress) -> Audit:
+def audit_table(path: Path, schema: TableSchema, progress: Progress, **columns: Any) -> Audit:
     """Find what spoils results in a feature table.
 
     Parameters
@@ -48,6 +49,8 @@ def audit_table(path: Path, schema: TableSchema, progress: Progress) -> Audit:
         What its columns mean.
     progress : callable
         Called with steps done, steps in all, and what is done now.
+    **columns : str or None
+        Columns of label and group, and what the rows are: see `audio_genre.datasets.load_table`.
 
     Returns
     -------
@@ -60,10 +63,14 @@ def audit_table(path: Path, schema: TableSchema, progress: Progress) -> Audit:
         If the file cannot be read or has nothing to do with the schema.
     """
     progress(0, 4, "reading")
+    original, schema = schema, with_columns(schema, columns.get("label_column"), columns.get("group_column"))
     sheet = read_sheet(path, schema)
-    rows, refusal = _rows(path, sheet, schema)
+    refuse_unknown_columns(path, sheet.header, schema, columns.get("label_column"), columns.get("group_column"))
+    rows, refusal = _rows(path, sheet, original, schema, columns)
     progress(1, 4, "cells and names")
     findings = [*_columns(sheet, schema), *_cells(sheet), *_lengths(sheet, schema)]
+    if rows.doubt:
+        findings.append(Finding("grouping", "warning", rows.doubt))
     if refusal and not any(finding.severity == "serious" for finding in findings):
         findings.append(Finding("refused", "serious", refusal))
     tracks = Counter(label for _, label in set(zip(rows.groups.tolist(), rows.labels.tolist(), strict=True)))
@@ -82,37 +89,36 @@ def audit_table(path: Path, schema: TableSchema, progress: Progress) -> Audit:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Names of the rows: each row's own, its class, its track (with the class before it), its track by name alone."""
+    """Names of the rows: each row's own, its class, its track, its track by name alone."""
 
     items: NDArray[np.str_]
     labels: NDArray[np.str_]
     groups: NDArray[np.str_]
     files: NDArray[np.str_]
+    doubt: str
+    """What is not certain of the tracks."""
+    proven: bool
+    """Whether equal names in several classes are known to be files in several folders."""
 
 
-def _rows(path: Path, sheet: Sheet, schema: TableSchema) -> tuple[_Rows, str]:
+def _rows(
+    path: Path, sheet: Sheet, original: TableSchema, schema: TableSchema, columns: dict[str, Any]
+) -> tuple[_Rows, str]:
     """Return the names of the rows, and why `load_table` refuses the table, if it does."""
     items = sheet.column(schema.item) if schema.item in sheet.header else sheet.places
     labels = sheet.column(schema.label)
-    window, refusal = None, ""
+    doubt, proven, refusal = "", False, ""
     try:
-        table = load_table(path, schema)
-        groups, window = table.groups.tolist(), table.window
+        table = read_table(path, original, **columns)
+        groups, doubt, proven = table.groups.tolist(), table.grouping.note, table.grouping.by == "extraction"
     except TableError as error:
         refusal = str(error)
-        if schema.recipe is not None:
-            lengths = _numbers(sheet.column(schema.length)) if schema.length in sheet.header else None
-            window = find_window(items, lengths, schema.recipe, path.name)
-        if schema.group in sheet.header:
-            groups = [f"{label}/{name}" for label, name in zip(labels, sheet.column(schema.group), strict=True)]
-        else:
-            groups = find_groups(items, labels, segments=window is not None and window.kind == "segment")
-    if schema.group in sheet.header or window is None or window.kind != "segment":
-        files = items
-    else:
-        files = find_groups(items, [""] * len(items), segments=True, certain=True)
-    arrays = (np.array(texts, dtype=np.str_) for texts in (items, labels, groups, files))
-    return _Rows(*arrays), refusal
+        groups = sheet.column(schema.group) if schema.group in sheet.header else find_groups(items)
+    files = groups
+    if proven:
+        files = find_groups(items) if table.window is not None and table.window.kind == "segment" else items
+    names = [np.array(texts, dtype=np.str_) for texts in (items, labels, groups, files)]
+    return _Rows(names[0], names[1], names[2], names[3], doubt, proven), refusal
 
 
 def _numbers(cells: list[str]) -> NDArray[np.float64]:
@@ -244,20 +250,21 @@ def _names(rows: _Rows) -> list[Finding]:
         if len(by_label) > 1:
             total = sum(map(len, by_label.values()))
             (same if len(set().union(*by_label.values())) < total else split).append(file)
+    remedy = (
+        "give all rows of a track its one label, or let training leave some out with --conflicts keep-first or drop"
+    )
     if split:
-        shown = [f"{file.lstrip('/')}: {', '.join(sorted(items_of[file]))}" for file in split]
+        shown = [f"{file}: {', '.join(sorted(items_of[file]))}" for file in split]
         message = (
-            f"{counted(len(split), 'track has', 'tracks have')} segments with several labels, such as {shown[0]}; give "
-            "all segments of a track its one label."
+            f"{counted(len(split), 'track has', 'tracks have')} rows with several labels, such as {shown[0]}; {remedy}."
         )
         findings.append(Finding("split_track", "serious", message, tuple(shown)))
     if same:
-        shown = [f"{file.lstrip('/')}: {', '.join(sorted(items_of[file]))}" for file in same]
-        message = (
-            f"{counted(len(same), 'name is', 'names are')} in several classes, such as {shown[0]}; see that these are "
-            "different tracks."
-        )
-        findings.append(Finding("same_name", "note", message, tuple(shown)))
+        shown = [f"{file}: {', '.join(sorted(items_of[file]))}" for file in same]
+        if rows.proven:
+            remedy = "see that these are different tracks"
+        message = f"{counted(len(same), 'name is', 'names are')} in several classes, such as {shown[0]}; {remedy}."
+        findings.append(Finding("same_name", "note" if rows.proven else "serious", message, tuple(shown)))
     return findings
 
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from audio_genre.datasets.groups import Grouping, find_groups, torn_files
 from audio_genre.datasets.pictures.files import PictureFile, Progress, examine_pictures, in_threads
 from audio_genre.datasets.pictures.folder import find_pictures
 from audio_genre.datasets.pictures.readings import find_reading
 from audio_genre.datasets.pictures.representation import BANDS, FOREIGN, Representation
-from audio_genre.datasets.tables import find_groups
 from audio_genre.errors import ParameterError, PictureError
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class Pictures:
         What the pixels mean.
     left_out : tuple of str
         A sentence for each file or folder that could not be used.
+    grouping : Grouping
+        How the groups were found.
+    options : tuple of str
+        Options of the command line that give this reading, where it is not the default.
     """
 
     path: Path
@@ -65,6 +69,8 @@ class Pictures:
     sha256: str
     representation: Representation
     left_out: tuple[str, ...]
+    grouping: Grouping
+    options: tuple[str, ...]
     _store: NDArray[np.uint8] | None = field(repr=False)
     _starts: NDArray[np.intp] = field(repr=False)
 
@@ -125,6 +131,7 @@ class Pictures:
 def load_pictures(
     folder: str | os.PathLike[str],
     *,
+    rows: Literal["clips", "segments"] | None = None,
     progress: Progress | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
@@ -136,6 +143,9 @@ def load_pictures(
     folder : str or os.PathLike
         Pictures that ``audio-genre extract`` wrote, or others: PNG, JPEG, WebP, BMP or GIF in grey or in any
         continuous colormap of matplotlib, with or without border and axes. Names that begin with a dot are skipped.
+    rows : {"clips", "segments"}, optional
+        What the pictures are: each a track of its own, or those named ``<track>.<k><suffix>`` parts of a track. By
+        default names decide, and where this package drew the pictures, their widths too.
     progress : callable, optional
         See `Progress`.
     cache_dir : str or os.PathLike, optional
@@ -221,31 +231,34 @@ def load_pictures(
             store[starts[row] : starts[row] + levels.size] = levels.reshape(-1)
             return hashlib.sha256(data).digest()
 
-        rows: list[int] = []
+        read: list[int] = []
         total = hashlib.sha256()
         with closing(in_threads(decode, range(len(kept)))) as results:
             for row, digest in enumerate(results):
                 if isinstance(digest, str):
                     left_out.append(digest)
                 else:
-                    rows.append(row)
+                    read.append(row)
                     name = kept[row].name.encode("utf-8", "surrogatepass")
                     total.update(b"%d " % len(name) + name + digest)
                 report(row + 1, len(kept), "reading")
-        used = [kept[row] for row in rows]
+        used = [kept[row] for row in read]
         _refuse_lost_classes(folder, names, used, left_out)
     labels, items = [file.label for file in used], [file.item for file in used]
+    groups, grouping = _groups(folder, items, labels, used, representation, rows)
     return Pictures(
         path=folder,
         items=np.array(items, dtype=np.str_),
         labels=np.array(labels, dtype=np.str_),
-        groups=np.array(_groups(items, labels, used, representation), dtype=np.str_),
-        lengths=lengths[rows],
+        groups=np.array(groups, dtype=np.str_),
+        lengths=lengths[read],
         sha256=total.hexdigest(),
         representation=representation,
         left_out=tuple(left_out),
+        grouping=grouping,
+        options=() if rows is None else ("--rows", rows),
         _store=store,
-        _starts=starts[rows],
+        _starts=starts[read],
     )
 
 
@@ -300,21 +313,45 @@ def _room(size: int, cache_dir: str | os.PathLike[str] | None, memory_limit: int
 
 
 def _groups(
-    items: Sequence[str], labels: Sequence[str], files: Sequence[PictureFile], representation: Representation
-) -> list[str]:
-    """Tell which pictures are of one track."""
+    folder: Path,
+    items: Sequence[str],
+    labels: Sequence[str],
+    files: Sequence[PictureFile],
+    representation: Representation,
+    rows: str | None,
+) -> tuple[list[str], Grouping]:
+    """Tell which pictures are of one track, and how that was found."""
     suffixes = sorted({PurePosixPath(item).suffix for item in items})
     if len(suffixes) > 1:
         # The same stem as PNG and as JPEG is one track drawn twice.
         items = [str(PurePosixPath(item).with_suffix(suffixes[0])) for item in items]
-    if representation.name != FOREIGN:
-        from audio_genre.dsp import RECIPES
+    if rows == "clips":
+        return [f"{label}/{item}" for label, item in zip(labels, items, strict=True)], Grouping("option")
+    from audio_genre.dsp import RECIPES
 
-        recipe = RECIPES.get(representation.recipe or "")
-        if recipe is not None:
-            frames = np.array([file.n_frames for file in files], dtype=np.float64)
-            clip_frames = 1 + recipe.clip_seconds * recipe.sr // recipe.hop_length
-            return find_groups(items, labels, lengths=frames, clip_samples=clip_frames)
-    groups = find_groups(items, labels)
-    # Where most are segments, numbers that do not start at 0 are segments too: the others were taken out.
-    return find_groups(items, labels, segments=True) if 2 * len(set(groups)) <= len(groups) else groups
+    recipe = None if representation.name == FOREIGN else RECIPES.get(representation.recipe or "")
+    if recipe is not None and rows is None:
+        frames = np.array([file.n_frames for file in files], dtype=np.float64)
+        clip_frames = 1 + recipe.clip_seconds * recipe.sr // recipe.hop_length
+        groups = find_groups(items, folders=labels, lengths=frames, clip_samples=clip_frames)
+    else:
+        groups = find_groups(items, folders=labels)
+    torn = torn_files([group.partition("/")[2] for group in groups], labels, items)
+    if torn:
+        name, folders = next(iter(torn.items()))
+        raise PictureError(
+            f"{folder} has {len(torn)} track{'' if len(torn) == 1 else 's'} with parts in several genres, such as "
+            f"{name!r} in {' and '.join(map(repr, folders[:2]))}; put the parts of a track in one folder, or say "
+            "--rows clips if each picture is a track of its own."
+        )
+    if rows is not None or recipe is not None:
+        return groups, Grouping("names" if rows is None else "option")
+    cut = [item for item, label, group in zip(items, labels, groups, strict=True) if group != f"{label}/{item}"]
+    tracks = len(set(groups))
+    if not cut or tracks == len(set(zip(labels, items, strict=True))):
+        return groups, Grouping()
+    note = (
+        f"The {len(items)} pictures are taken for parts of {tracks} tracks by the number at the end of names such as "
+        f"{cut[0]!r}; if each picture is a track of its own, say so with --rows clips."
+    )
+    return groups, Grouping(note=note)

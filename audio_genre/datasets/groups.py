@@ -1,0 +1,379 @@
+"""Which rows come from one track, and what stretch of signal is behind a row.
+
+Names decide: a row called ``<track>.<k><suffix>`` is taken for part `k` of a track, whatever its length. A track on two
+sides of a split flatters a model in silence, and too few tracks are complained of aloud. Only the side-car of an
+extraction proves more than names do, and only the user may overrule them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from audio_genre.dsp import get_recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# features_3_sec.csv: what the public tables and ours are called tells the length of a row's signal.
+_TABLE_NAME = re.compile(r"features_(?P<seconds>\d+(?:\.\d+)?)_sec\.\w+")
+_SUFFIX = r"(?P<suffix>\.(?=\w*[A-Za-z])\w+)?"
+# blues.00000.3.wav is segment 3 of blues.00000.wav; a zero-padded number is part of the track's name ...
+_PART = re.compile(rf"(?P<stem>.*[^/.])\.(?P<k>0|[1-9]\d{{0,8}}){_SUFFIX}", re.DOTALL)
+# ... unless the track has a number of its own: blues.00000.03.wav.
+_PADDED_PART = re.compile(rf"(?P<stem>.+\.\d+)\.(?P<k>0\d{{1,2}}){_SUFFIX}", re.DOTALL)
+# A length within this share of another one is the same, cut by other means: mp3 frames, resampling.
+_SAME_LENGTH = 0.05
+_ROUND_LENGTH = 0.01
+# Rows that are shorter than this share of a clip are parts of one, or very short clips.
+_SHORT = 0.75
+_LEAST_SEGMENT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """The stretch of signal behind one row of a table.
+
+    Attributes
+    ----------
+    kind : {"clip", "segment"}
+        A whole clip (a file of up to twice `seconds`, or a stretch of a longer one), or one of its many equal segments.
+    seconds : float
+        Length of a full window in seconds.
+
+    Examples
+    --------
+    >>> Window("segment", 3.0).label
+    '3s'
+    """
+
+    kind: Literal["clip", "segment"]
+    seconds: float
+
+    @property
+    def label(self) -> str:
+        """Short name, such as ``"30s"``."""
+        return f"{self.seconds:g}s"
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How the track of each row was found.
+
+    Attributes
+    ----------
+    by : {"extraction", "column", "names", "option"}
+        The side-car of the extraction, a column of the table, the rows' names, or the user's word that each row is a
+        track or a segment.
+    note : str
+        One sentence about what was decided and how to overrule it, where it was a guess; else empty.
+    """
+
+    by: Literal["extraction", "column", "names", "option"] = "names"
+    note: str = ""
+
+    @property
+    def certain(self) -> bool:
+        """Whether it was no guess."""
+        return not self.note
+
+
+def find_groups(
+    items: Sequence[str],
+    *,
+    folders: Sequence[str] | None = None,
+    lengths: NDArray[np.float64] | None = None,
+    clip_samples: int | None = None,
+) -> list[str]:
+    """Tell from the rows' names which rows come from one track.
+
+    A row named ``<track>.<k><suffix>``, with `k` written without leading zeros, is part `k` of the file
+    ``<track><suffix>``; every other row is a track of its own. Nothing but the names decides.
+
+    More is known of files that lie in folders of genres. Those called after their folder, such as ``rock.0.wav`` to
+    ``rock.99.wav`` in ``rock/``, are tracks if nothing else is in the folder. And if a file longer than two clips was
+    cut by this package, each of its parts but the last is exactly one clip long: so the first part of that length and
+    all with greater numbers are one track, and files ``clip.0.wav`` .. ``clip.6.wav`` of other lengths are seven.
+
+    Parameters
+    ----------
+    items : sequence of str
+        Names of the rows; folders in them are part of the name.
+    folders : sequence of str, optional
+        Folder of each row, if every row is a file that lies in one, or was made of one.
+    lengths : np.ndarray, shape (n,), optional
+        Length of each row's signal, if this package has cut the files; NaN where it is unknown.
+    clip_samples : int, optional
+        Length of a clip; needed for `lengths` to count.
+
+    Returns
+    -------
+    list of str
+        The file of each row; after its folder and a slash, if there is one.
+
+    Examples
+    --------
+    >>> find_groups(["blues.00000.0.wav", "blues.00000.1.wav", "blues.00001.wav"])
+    ['blues.00000.wav', 'blues.00000.wav', 'blues.00001.wav']
+    >>> find_groups(["rock.0.wav", "rock.1.wav"], folders=["rock"] * 2)
+    ['rock/rock.0.wav', 'rock/rock.1.wav']
+    """
+    if folders is None:
+        return [part_of(item)[0] for item in items]
+    files = [_exact_part(item) for item in items]
+    numbered: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    files_of_folder: dict[str, set[str]] = defaultdict(set)
+    for row, (folder, (file, k)) in enumerate(zip(folders, files, strict=True)):
+        files_of_folder[folder].add(file)
+        if k is not None:
+            numbered[folder, file].append((row, k))
+    is_full = None
+    if lengths is not None and clip_samples is not None:
+        is_full = (np.isnan(lengths) | (lengths == clip_samples)).tolist()
+    parts: set[int] = set()
+    for (folder, file), members in numbered.items():
+        named_like_folder = re.sub(r"\.\w+$", "", file.rpartition("/")[2]) == folder
+        if named_like_folder and (is_full is not None or len(files_of_folder[folder]) == 1):
+            continue
+        if is_full is None:
+            parts.update(row for row, _ in members)
+        else:
+            first = min((k for row, k in members if is_full[row]), default=math.inf)
+            parts.update(row for row, k in members if k > first or (k == first and is_full[row]))
+    return [
+        f"{folder}/{file if row in parts else item}"
+        for row, (item, folder, (file, _)) in enumerate(zip(items, folders, files, strict=True))
+    ]
+
+
+def torn_files(files: Sequence[str], folders: Sequence[str], items: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Find files whose parts lie in several folders, so that a part was moved or its label changed.
+
+    Different files of one name in several folders have parts of equal names, and are not among them.
+
+    Parameters
+    ----------
+    files : sequence of str
+        File of each row, without its folder.
+    folders : sequence of str
+        Folder of each row.
+    items : sequence of str
+        Name of each row.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        The folders of each such file.
+
+    Examples
+    --------
+    >>> torn_files(["a", "a", "b", "b"], ["jazz", "rock", "jazz", "rock"], ["a.0", "a.1", "b.0", "b.0"])
+    {'a': ('jazz', 'rock')}
+    """
+    names: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for file, folder, item in zip(files, folders, items, strict=True):
+        names[file][folder].add(item)
+    return {
+        file: tuple(by_folder)
+        for file, by_folder in names.items()
+        if len(by_folder) > 1 and len(set().union(*by_folder.values())) == sum(map(len, by_folder.values()))
+    }
+
+
+def part_of(item: str) -> tuple[str, int | None]:
+    """Tell by its name alone which file a row was cut from.
+
+    Parameters
+    ----------
+    item : str
+        Name of the row.
+
+    Returns
+    -------
+    tuple of str and int or None
+        The file and the number of the row there; the name itself and None if it was not cut.
+
+    Examples
+    --------
+    >>> part_of("blues.00000.3.wav"), part_of("blues.00000.03.wav"), part_of("blues.00000.wav")
+    (('blues.00000.wav', 3), ('blues.00000.wav', 3), ('blues.00000.wav', None))
+    """
+    file, k = _exact_part(item)
+    if k is None and (match := _PADDED_PART.fullmatch(item)):
+        return match["stem"] + (match["suffix"] or ""), int(match["k"])
+    return file, k
+
+
+def _exact_part(item: str) -> tuple[str, int | None]:
+    """Do the same with numbers as this package writes them."""
+    match = _PART.fullmatch(item)
+    return (item, None) if match is None else (match["stem"] + (match["suffix"] or ""), int(match["k"]))
+
+
+def find_window(
+    items: Sequence[str],
+    lengths: NDArray[np.float64] | None,
+    recipe: str,
+    table_name: str = "",
+    *,
+    rows: Literal["clips", "segments"] | None = None,
+) -> Window:
+    """Tell from names and lengths what stretch of signal each row of a table describes.
+
+    Parameters
+    ----------
+    items : sequence of str
+        Names of the rows.
+    lengths : np.ndarray, shape (n,), or None
+        Length of each row's signal in samples, where the table has it; NaN where a cell is empty. Their median counts.
+        Without any the length of a segment is estimated from how many a track has.
+    recipe : str
+        Name of the recipe, which tells the sampling rate and the length of a clip.
+    table_name : str
+        Name of the table's file; ``features_<seconds>_sec`` counts where the lengths do not contradict.
+    rows : {"clips", "segments"}, optional
+        What the rows are, if the user has said so.
+
+    Returns
+    -------
+    Window
+        The window.
+
+    Examples
+    --------
+    >>> names = ["a.0.wav", "a.1.wav"]
+    >>> find_window(names, np.array([66149.0, 66149.0]), "gtzan57-v1")
+    Window(kind='segment', seconds=3.0)
+    >>> find_window(names, np.array([66150.0, 66510.0]), "gtzan57-v1")
+    Window(kind='segment', seconds=3.0)
+    >>> find_window(names, np.array([661500.0, 790000.0]), "gtzan57-v1")
+    Window(kind='clip', seconds=30.0)
+    """
+    known = get_recipe(recipe)
+    clip = Window("clip", float(known.clip_seconds))
+    if rows == "clips":
+        return clip
+    parts = [file for file, k in map(part_of, items) if k is not None]
+    is_numbered = rows == "segments" or 2 * len(parts) > len(items)
+    measured = _typical_seconds(lengths, known.sr)
+    match = _TABLE_NAME.fullmatch(table_name)
+    named = float(match["seconds"]) if match else None
+    if named and measured and abs(measured - named) > _SAME_LENGTH * named:
+        named = None
+    if named is None or not 0 < named <= known.clip_seconds:
+        named = None
+    elif named < known.clip_seconds and (measured or is_numbered):
+        return Window("segment", named)
+    if not is_numbered or (named == known.clip_seconds and rows is None):
+        return clip
+    if measured:
+        seconds = measured
+    elif parts:
+        seconds = known.clip_seconds / Counter(Counter(parts).values()).most_common(1)[0][0]
+    else:
+        seconds = float(known.segment_seconds)
+    if rows is None and not _LEAST_SEGMENT_SECONDS <= seconds < (1 - _SAME_LENGTH) * known.clip_seconds:
+        return clip
+    return Window("segment", min(max(round(seconds, 3), 0.001), float(known.clip_seconds)))
+
+
+def _typical_seconds(lengths: NDArray[np.float64] | None, sr: int) -> float | None:
+    """Return the length that most rows have, rounded as much as they differ; None where none is known."""
+    values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
+    if not len(values):
+        return None
+    # A segment is one sample shorter than its stride in some tables and as long in others.
+    if np.ptp(values) <= 1:
+        return round((float(values.max()) + 1) / sr, 3)
+    seconds = float(np.median(values)) / sr
+    for step in (1.0, 0.5, 0.1):
+        near = round(round(seconds / step) * step, 3)
+        if abs(near - seconds) <= _ROUND_LENGTH * seconds:
+            return near
+    return round(seconds, 3)
+
+
+def are_short(lengths: NDArray[np.float64] | None, recipe: str) -> bool:
+    """Tell whether most rows are known to be much shorter than a clip.
+
+    Parameters
+    ----------
+    lengths : np.ndarray, shape (n,), or None
+        Length of each row in samples; NaN where it is unknown.
+    recipe : str
+        Name of the recipe.
+
+    Returns
+    -------
+    bool
+        Whether they are; False if no length is known.
+    """
+    known = get_recipe(recipe)
+    values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
+    return bool(len(values) and np.median(values) < _SHORT * known.clip_seconds * known.sr)
+
+
+def doubt(
+    items: Sequence[str],
+    lengths: NDArray[np.float64] | None,
+    recipe: str | None,
+    table_name: str,
+    window: Window | None,
+) -> str:
+    """Tell what was made of the rows by their names, where something speaks against it, and how to overrule it.
+
+    Parameters
+    ----------
+    items : sequence of str
+        Names of the rows.
+    lengths : np.ndarray, shape (n,), or None
+        Length of each row in samples; NaN where it is unknown.
+    recipe : str or None
+        Name of the recipe.
+    table_name : str
+        Name of the table's file.
+    window : Window or None
+        What a row was taken for.
+
+    Returns
+    -------
+    str
+        One sentence; empty if names and lengths agree.
+    """
+    files = [part_of(item) for item in items]
+    tracks = len({file for file, _ in files})
+    cut = [row for row, (_, k) in enumerate(files) if k is not None]
+    values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
+    known = None if recipe is None else get_recipe(recipe)
+    if tracks == len(set(items)):
+        if known is None or not are_short(lengths, known.name):
+            return ""
+        return (
+            f"Each of the {tracks} names is taken for a track of its own, because none says otherwise, though a row "
+            f"has {np.median(values) / known.sr:.3g} s; if they are segments, name the column that tells their "
+            "track with --group-column."
+        )
+    whole = len(cut) == len(items) and len(values) == len(items)
+    if known is None:
+        agree = len(cut) == len(items)
+    elif whole:
+        agree = bool(np.ptp(values) <= 1 and values.max() < _SHORT * known.clip_seconds * known.sr)
+    else:
+        # The name of a public table tells what its lengths would.
+        match = _TABLE_NAME.fullmatch(table_name) if not len(values) and len(cut) == len(items) else None
+        agree = match is not None and float(match["seconds"]) < known.clip_seconds
+    if agree:
+        return ""
+    what = "" if window is None else f" (a row is a {window.kind} of {window.seconds:g} s)"
+    example = next(items[row] for row in cut)
+    return (
+        f"The {len(items)} rows are taken for parts of {tracks} tracks by the number at the end of names such as "
+        f"{example!r}{what}; if each row is a track of its own, say so with --rows clips, or name the column that "
+        "tells the track with --group-column."
+    )
