@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from audio_genre.cli.console import SOME_FAILED, ProgressLine, counted, guarded,
 if TYPE_CHECKING:
     from audio_genre.extraction import ExtractionReport
 
+_PANEL = "Parameters of the recipe: other values make a recipe of another name"
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
@@ -39,12 +41,41 @@ def extract(
     dask: Annotated[
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="Compute on a Dask cluster (extra: dask).")
     ] = None,
+    sr: Annotated[
+        int | None, typer.Option(help="Sampling rate in Hz.", show_default="22050", rich_help_panel=_PANEL)
+    ] = None,
+    n_fft: Annotated[
+        int | None, typer.Option(help="Samples of an STFT frame.", show_default="2048", rich_help_panel=_PANEL)
+    ] = None,
+    hop_length: Annotated[
+        int | None,
+        typer.Option(help="Samples from one frame to the next.", show_default="512", rich_help_panel=_PANEL),
+    ] = None,
+    n_mels: Annotated[
+        int | None, typer.Option(help="Bands of the mel spectrogram.", show_default="128", rich_help_panel=_PANEL)
+    ] = None,
+    n_mfcc: Annotated[
+        int | None,
+        typer.Option(help="Number of MFCCs, each with mean and variance.", show_default="20", rich_help_panel=_PANEL),
+    ] = None,
+    fmin: Annotated[
+        float | None,
+        typer.Option(help="Lowest frequency of the mel bands in Hz.", show_default="0", rich_help_panel=_PANEL),
+    ] = None,
+    fmax: Annotated[
+        float | None,
+        typer.Option(help="Highest frequency of the mel bands in Hz.", show_default="11025", rich_help_panel=_PANEL),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Turn a folder of audio into 30-s and 3-s feature tables and mel-spectrogram pictures.
 
     A run that was stopped goes on where it was. Files that cannot be used are listed in failures.csv.
     """
+    changes = {
+        "sr": sr, "n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels, "n_mfcc": n_mfcc, "mel_fmin": fmin,
+        "mel_fmax": fmax,
+    }  # fmt: skip
     report = extract_with_progress(
         audio_dir,
         out_dir,
@@ -56,6 +87,7 @@ def extract(
         dry_run=dry_run,
         table_format=table_format,
         dask=dask,
+        changes={name: value for name, value in changes.items() if value is not None},
     )
     if as_json:
         print_json(_as_json(report))
@@ -66,13 +98,17 @@ def extract(
         raise typer.Exit(SOME_FAILED)
 
 
-def extract_with_progress(audio_dir: Path, out_dir: Path, **options: Any) -> ExtractionReport:
+def extract_with_progress(
+    audio_dir: Path, out_dir: Path, *, changes: Mapping[str, Any] | None = None, **options: Any
+) -> ExtractionReport:
     """Extract under a progress line.
 
     Parameters
     ----------
     audio_dir, out_dir : Path
         Folders of audio and of the output.
+    changes : mapping of str to object, optional
+        Parameters of the recipe that are not those of ``gtzan57-v1``.
     **options
         Options of `audio_genre.extract`.
 
@@ -81,10 +117,14 @@ def extract_with_progress(audio_dir: Path, out_dir: Path, **options: Any) -> Ext
     ExtractionReport
         What was done.
     """
+    from audio_genre.dsp import GTZAN57
     from audio_genre.extraction import extract as run
 
+    recipe = GTZAN57.derive(**(changes or {}))
     with ProgressLine("extracting", "clips") as line:
-        return run(audio_dir, out_dir, progress=_Shown(line), **options)
+        if recipe != GTZAN57:
+            line.note(f"The recipe is {recipe.name}: its features are not those of the public GTZAN tables.")
+        return run(audio_dir, out_dir, recipe=recipe, progress=_Shown(line), **options)
 
 
 def report_lines(report: ExtractionReport) -> list[str]:

@@ -273,7 +273,7 @@ def fit_with_progress(
 def _tell_left_out(plan: TrainingPlan) -> None:
     for name, number in plan.left_out().items():
         tell(f"The protocol {name} leaves {counted(number, 'row')} of {len(plan.dataset)} out.")
-    for note in plan.notes():
+    for note in (*plan.notes(), *plan.doubts()):
         tell(note)
 
 

@@ -3,7 +3,7 @@
 from audio_genre.datasets.groups import Grouping, Window, find_groups
 from audio_genre.datasets.pictures import Pictures, load_pictures
 from audio_genre.datasets.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, applicable, get_protocol
-from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
+from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema, table_schema
 from audio_genre.datasets.splits import ListedProtocol, read_splits
 from audio_genre.datasets.tables import Table, load_table
 
@@ -25,4 +25,5 @@ __all__ = [
     "load_pictures",
     "load_table",
     "read_splits",
+    "table_schema",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audio_genre.dsp import GTZAN57
+from audio_genre.dsp import GTZAN57, Recipe
 from audio_genre.errors import ParameterError
 
 _INDEX_COLUMNS = ("", "Unnamed: 0", "index", "level_0")
@@ -68,14 +68,35 @@ class TableSchema:
             )
 
 
-GTZAN57_TABLE = TableSchema(
-    name="gtzan57",
-    recipe=GTZAN57.name,
-    features=GTZAN57.feature_names,
-    label="label",
-    item="filename",
-    length="length",
-    # In the 30-s table the length alone tells many genres apart: all of pop has 661504 samples.
-    ignored=("length", *_INDEX_COLUMNS),
-)
+def table_schema(recipe: Recipe) -> TableSchema:
+    """Return the columns of a table that was extracted with a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+
+    Returns
+    -------
+    TableSchema
+        The schema.
+
+    Examples
+    --------
+    >>> len(table_schema(GTZAN57.derive(n_mfcc=13)).features)
+    43
+    """
+    return TableSchema(
+        name="gtzan57" if recipe == GTZAN57 else recipe.name,
+        recipe=recipe.name,
+        features=recipe.feature_names,
+        label="label",
+        item="filename",
+        length="length",
+        # In the 30-s table the length alone tells many genres apart: all of pop has 661504 samples.
+        ignored=("length", *_INDEX_COLUMNS),
+    )
+
+
+GTZAN57_TABLE = table_schema(GTZAN57)
 """The public GTZAN tables of 60 columns, and what `audio_genre` extracts."""

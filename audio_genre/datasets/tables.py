@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import os
@@ -18,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from audio_genre.datasets.delimited import ITEM_NAMES, LABEL_NAMES, find_column, number_reader, open_delimited
 from audio_genre.datasets.groups import Grouping, Window, are_short, doubt, find_groups, find_window, torn_files
-from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
-from audio_genre.dsp import get_recipe
+from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema, table_schema
+from audio_genre.dsp import difference, get_recipe
 from audio_genre.errors import ParameterError, TableError
 
 if TYPE_CHECKING:
@@ -30,6 +29,9 @@ SIDE_CAR = "extraction.json"
 """Name of the file beside an extracted table that tells its recipe."""
 
 _PARQUET_MAGIC = b"PAR1"
+_MOST_NAMES = 8
+_LEAST_SHARE_OF_FEATURES = 0.5
+
 CONFLICTS = ("keep-first", "drop")
 """What can be done with a track that stands under several labels."""
 
@@ -118,7 +120,7 @@ class Table:
 
 def load_table(
     path: str | os.PathLike[str],
-    schema: TableSchema = GTZAN57_TABLE,
+    schema: TableSchema | None = None,
     *,
     label_column: str | None = None,
     group_column: str | None = None,
@@ -130,12 +132,13 @@ def load_table(
     Parameters
     ----------
     path : str or os.PathLike
-        A comma-separated file with a header line, or a Parquet file, which needs the extra ``parquet``. The columns may
-        stand in any order, and others may be among them.
-    schema : TableSchema
-        What the columns mean.
+        A text file with a header line and commas, semicolons, tabs or bars between its cells, or a Parquet file, which
+        needs the extra ``parquet``. The columns may stand in any order, and others may be among them.
+    schema : TableSchema, optional
+        What the columns mean; by default the features of the recipe that ``extraction.json`` beside the table names,
+        and without that file those of the public GTZAN tables.
     label_column : str, optional
-        Column of the class, in place of the schema's.
+        Column of the class; by default the schema's, or the one that is called genre, class and the like.
     group_column : str, optional
         Column whose equal values belong together and are never split; a row with an empty cell is grouped by its name.
     rows : {"clips", "segments"}, optional
@@ -155,7 +158,7 @@ def load_table(
     TableError
         If the file is missing or no table, pyarrow is needed and missing, a column is missing or doubled, a feature is
         no finite number, a length is neither empty nor a positive number, the side-car ``extraction.json`` beside it
-        names another recipe or contradicts `rows`, or a track stands under several labels.
+        names another recipe or other parameters of it, or contradicts `rows`, or a track stands under several labels.
     ParameterError
         If a column cannot have the meaning that it is given, or `rows` or `conflicts` has another value.
 
@@ -183,7 +186,7 @@ def load_table(
 
 def read_table(
     path: str | os.PathLike[str],
-    schema: TableSchema,
+    schema: TableSchema | None,
     *,
     label_column: str | None = None,
     group_column: str | None = None,
@@ -195,8 +198,8 @@ def read_table(
     ----------
     path : str or os.PathLike
         A CSV or Parquet file.
-    schema : TableSchema
-        What the columns mean.
+    schema : TableSchema or None
+        What the columns mean; None finds out.
     label_column, group_column, rows : str, optional
         See `load_table`.
 
@@ -215,22 +218,27 @@ def read_table(
     path = Path(path)
     if rows not in (None, *ROWS):
         raise ParameterError(f"The rows of a table can be {' or '.join(ROWS)}; got {rows!r}.")
-    folder_column, schema = schema.label, with_columns(schema, label_column, group_column)
     try:
         data = path.read_bytes()
-    except OSError as error:
+    except IsADirectoryError:
+        raise TableError(advise_on_folder(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is malformed"
         raise TableError(
-            f"{path} cannot be read: {error.strerror}; give the path of a feature table (CSV or Parquet)."
+            f"{path} cannot be read: {reason}; give the path of a feature table (CSV or Parquet)."
         ) from None
-    is_parquet = data.startswith(_PARQUET_MAGIC) or path.suffix.lower() == ".parquet"
-    sheet = _read_parquet(path, data) if is_parquet else _read_csv(path, data)
+    sheet = _read_cells(path, data)
+    side_car, schema = _SideCar.read(path), find_schema(path, schema)
+    folder_column = schema.label
     refuse_unknown_columns(path, sheet.header, schema, label_column, group_column)
+    schema, remarks = with_names(path, sheet.header, with_columns(schema, label_column, group_column), label_column)
     _refuse_columns(path, sheet.header, schema)
-    origin = _Origin() if schema.recipe is None else _read_side_car(path, schema.recipe)
+    origin = _Origin() if side_car is None or schema.recipe is None else side_car.origin(path)
     if not sheet.places:
         raise TableError(f"{path} has a header and no rows; extract it again from a folder with audio files.")
 
     items, labels = sheet.texts(schema.item), sheet.texts(schema.label)
+    sheet = sheet.with_numbers(path, [*schema.features, schema.length])
     X = np.column_stack([_numbers(path, sheet, items, name) for name in schema.features])
     lengths = None
     if schema.length in sheet.header:
@@ -250,7 +258,7 @@ def read_table(
     files = None
     if folder_column in sheet.header and schema.recipe is not None:
         files = _files(items, sheet.texts(folder_column), lengths, origin, schema.recipe)
-    notes: tuple[str, ...] = ()
+    notes = (*sheet.notes, *remarks)
     if files is not None:
         grouping = Grouping("extraction")
     elif rows is not None:
@@ -263,9 +271,9 @@ def read_table(
         groups = [value or file for value, file in zip(values, files, strict=True)]
         if empty := values.count(""):
             what = f"an empty cell in the column {schema.group!r}"
-            notes = (f"{empty} of {len(values)} rows have {what} and are grouped by name.",)
+            notes += (f"{empty} of {len(values)} rows have {what} and are grouped by name.",)
     if grouping.note:
-        notes = (grouping.note,)
+        notes += (grouping.note,)
     options = (("--label-column", label_column), ("--group-column", group_column), ("--rows", rows))
     used = {*schema.features, schema.item, schema.label, schema.group, schema.length}
     return Table(
@@ -421,7 +429,126 @@ def _files(
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class _SideCar:
+    """The record that an extraction left beside its tables."""
+
+    recipe: str
+    content: dict[str, Any]
+
+    @classmethod
+    def read(cls, table: Path) -> _SideCar | None:
+        """Read the side-car of a table, if it has one; refuse parameters that are not those of its recipe's name."""
+        side_car = table.with_name(SIDE_CAR)
+        if not side_car.is_file():
+            return None
+        try:
+            content = json.loads(side_car.read_text(encoding="utf-8"))
+            name = content["recipe"]["name"]
+            if not isinstance(name, str):
+                raise TypeError
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            raise TableError(f"{side_car} does not tell the recipe of {table.name}; extract the table again.") from None
+        try:
+            other = difference(content["recipe"], get_recipe(name))
+        except ParameterError as error:
+            raise TableError(f"{table} cannot be used: {error}") from None
+        if other is not None:
+            raise TableError(
+                f"{side_car} says recipe {name!r} with {other}, so {table.name} holds other features than its recipe's "
+                "name stands for; extract it again."
+            )
+        return cls(name, content)
+
+    def origin(self, table: Path) -> _Origin:
+        """Return what it says of a table."""
+        try:
+            rows = self.content["tables"][table.name]
+            counts = self.content["counts"]
+            files = counts["clips"] - counts["failed"]
+            clip, segment = (float(self.content["recipe"][f"{kind}_seconds"]) for kind in ("clip", "segment"))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return _Origin()
+        if not 0 < segment <= clip or not isinstance(rows, int):
+            return _Origin()
+        if table.stem == f"features_{clip:g}_sec":
+            return _Origin(Window("clip", clip), rows, rows == files)
+        if table.stem == f"features_{segment:g}_sec":
+            return _Origin(Window("segment", segment), rows)
+        return _Origin()
+
+
+def find_schema(path: Path, schema: TableSchema | None) -> TableSchema:
+    """Return what the columns of a table mean, by the recipe that its side-car names.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    schema : TableSchema or None
+        What they are to mean; None finds out.
+
+    Returns
+    -------
+    TableSchema
+        The schema.
+
+    Raises
+    ------
+    TableError
+        If the side-car cannot be believed, or names another recipe than `schema`.
+    """
+    if schema is not None and schema.recipe is None:
+        return schema
+    side_car = _SideCar.read(path)
+    if side_car is None:
+        return schema or GTZAN57_TABLE
+    if schema is not None and side_car.recipe != schema.recipe:
+        raise TableError(
+            f"{path} was extracted with recipe {side_car.recipe!r} and {schema.recipe!r} is needed; extract it again."
+        )
+    return schema or table_schema(get_recipe(side_car.recipe))
+
+
+def with_names(
+    path: Path, header: Sequence[str], schema: TableSchema, label_column: str | None
+) -> tuple[TableSchema, tuple[str, ...]]:
+    """Find the columns of label and file name under the names that they have in other people's tables.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    header : sequence of str
+        Columns that it has.
+    schema : TableSchema
+        What they are called in ours.
+    label_column : str or None
+        Column that a user has named as that of the label.
+
+    Returns
+    -------
+    schema : TableSchema
+        With the names of this table.
+    remarks : tuple of str
+        A sentence for each column of another name.
+
+    Raises
+    ------
+    TableError
+        If several columns could be meant.
+    """
+    label = label_column or find_column(path, header, schema.label, LABEL_NAMES, "the label", "--label-column")
+    item = find_column(path, header, schema.item, ITEM_NAMES, "the file name", None)
+    remarks = []
+    if label not in (schema.label, label_column):
+        remarks.append(f"The label is taken from the column {label!r}.")
+    if item != schema.item:
+        remarks.append(f"The file name is taken from the column {item!r}.")
+    return (dataclasses.replace(schema, label=label, item=item) if remarks else schema), tuple(remarks)
+
+
+@dataclass(frozen=True)
+class _Cells:
     """The cells of a file: empty text for an empty cell."""
 
     header: list[str]
@@ -429,46 +556,69 @@ class _Sheet:
     """Where each row stands in the file, such as ``"line 2"``."""
     cells: Callable[[int], list[Any]]
     """From the number of a column to its cells, as texts or numbers."""
+    notes: tuple[str, ...] = ()
+    delimiter: str = ","
 
     def column(self, name: str) -> list[Any]:
+        """Return the cells of a column."""
         return self.cells(self.header.index(name))
 
     def texts(self, name: str) -> list[str]:
+        """Return the cells of a column as texts, without spaces around them."""
         return [str(cell).strip() for cell in self.column(name)]
 
+    def with_numbers(self, path: Path, names: Sequence[str | None]) -> _Cells:
+        """Return the cells with decimal points in place of commas in the columns of these names."""
+        if self.delimiter == ",":
+            return self
+        numeric = [self.header.index(name) for name in names if name in self.header]
+        convert = number_reader(path, self.delimiter, map(self.cells, numeric))
 
-def _read_csv(path: Path, data: bytes) -> _Sheet:
-    if not data.strip():
-        raise TableError(f"{path} is empty; extract it again.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise TableError(f"{path} is not a CSV table but binary data or text that is not UTF-8; give a feature table.")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        def cells(index: int) -> list[Any]:
+            return [convert(cell) for cell in self.cells(index)] if index in numeric else self.cells(index)
+
+        return dataclasses.replace(self, cells=cells)
+
+
+def _read_cells(path: Path, data: bytes) -> _Cells:
+    if data.startswith(_PARQUET_MAGIC) or path.suffix.lower() == ".parquet":
+        return _read_parquet(path, data)
+    found = open_delimited(path, data)
+    places: list[str] = []
     rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        raise TableError(f"{path} is not a CSV table: line {reader.line_num}: {error}.") from None
-    header = [name.strip() for name in rows[0]]
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(header):
+    for place, row in found.rows():
+        if len(row) != len(found.header):
             raise TableError(
-                f"{path} is damaged or not a CSV table: line {line} has {len(row)} cells where the header has "
-                f"{len(header)}; extract it again."
+                f"{path} is damaged or not a CSV table: {place} has {len(row)} cells where the header has "
+                f"{len(found.header)}; save or extract it again."
             )
-    return _Sheet(header, [f"line {line}" for line in lines[1:]], lambda index: [row[index] for row in rows[1:]])
+        places.append(place)
+        rows.append(row)
+    return _Cells(found.header, places, lambda index: [row[index] for row in rows], tuple(found.notes), found.delimiter)
 
 
-def _read_parquet(path: Path, data: bytes) -> _Sheet:
+def read_parquet(path: Path, data: bytes) -> Any:
+    """Read a Parquet file with pyarrow.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    data : bytes
+        Its content.
+
+    Returns
+    -------
+    pyarrow.Table
+        The table.
+
+    Raises
+    ------
+    TableError
+        If it is no Parquet file, or pyarrow is missing.
+    """
     if not data.strip():
-        raise TableError(f"{path} is empty; extract it again.")
+        raise TableError(f"{path} is empty; give a table with a header line.")
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -478,14 +628,17 @@ def _read_parquet(path: Path, data: bytes) -> _Sheet:
             'pip install "audio-genre[parquet]"'
         ) from None
     try:
-        table = parquet.ParquetFile(pa.BufferReader(data)).read()
+        return parquet.ParquetFile(pa.BufferReader(data)).read()
     # Arrow's own errors are ValueError, OSError and others; damage can raise nearly any of them.
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise TableError(f"{path} is damaged or not a Parquet table ({reason}); extract it again.") from None
+    except (pa.ArrowException, OSError, ValueError):
+        raise TableError(f"{path} is damaged or not a Parquet table; save or extract it again.") from None
+
+
+def _read_parquet(path: Path, data: bytes) -> _Cells:
+    table = read_parquet(path, data)
     header = [name.strip() for name in table.column_names]
     places = [f"row {number}" for number in range(1, table.num_rows + 1)]
-    return _Sheet(header, places, lambda index: [_cell(value) for value in table.column(index).to_pylist()])
+    return _Cells(header, places, lambda index: [_cell(value) for value in table.column(index).to_pylist()])
 
 
 def _cell(value: Any) -> str | float:
@@ -495,6 +648,44 @@ def _cell(value: Any) -> str | float:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def advise_on_folder(folder: Path) -> str:
+    """Say which file of a folder could have been meant where a table is needed.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    try:
+        tables = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in (".csv", ".parquet", ".tsv"))
+    except OSError as error:
+        return f"{folder} is a folder that cannot be read: {error.strerror}; give a feature table (CSV or Parquet)."
+    own = [name for name in tables if name.startswith("features_")]
+    if own:
+        return f"{folder} is a folder; give one of the tables in it: {_listed(own)}."
+    if len(tables) > 1:
+        return (
+            f"{folder} is a folder of {len(tables)} tables ({_listed(tables)}); join those that belong together, for "
+            f"example with `cat {folder}/*.csv > all.csv`, and give that file (repeated header lines are left out)."
+        )
+    if tables:
+        return f"{folder} is a folder; give the table in it: {tables[0]!r}."
+    return (
+        f"{folder} is a folder without tables; give a feature table (CSV or Parquet), or make one with `audio-genre "
+        "extract`."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(map(repr, names[:_MOST_NAMES])) + more
 
 
 def _refuse_columns(path: Path, header: list[str], schema: TableSchema) -> None:
@@ -508,46 +699,26 @@ def _refuse_columns(path: Path, header: list[str], schema: TableSchema) -> None:
     missing = [name for name in needed if name not in header]
     if not missing:
         return
-    named = ", ".join(map(repr, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     column = "column" if len(missing) == 1 else "columns"
-    if len(missing) == len(needed):
+    named = ", ".join(map(repr, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    lacking = [name for name in schema.features if name not in header]
+    kind = f"the {schema.name} features" if schema.recipe is None else f"the features of recipe {schema.recipe}"
+    if len(header) == 1:
         raise TableError(
-            f"{path} is not a {schema.name} table: it has none of the {len(needed)} columns, such as {named}; give a "
-            "comma-separated table with a header line, or a Parquet table."
+            f"{path} has one column, {header[0][:60]!r}, and is not a table of {kind}; it needs a header line, and "
+            "commas, semicolons or tabs between its cells."
         )
-    source = "extract it again" + (f" with recipe {schema.recipe}" if schema.recipe else "")
-    raise TableError(f"{path} lacks the {column} {named}; {source}.")
+    if len(lacking) > (1 - _LEAST_SHARE_OF_FEATURES) * len(schema.features):
+        raise TableError(
+            f"{path} is not a table of {kind}: it has {len(schema.features) - len(lacking)} of "
+            f"{len(schema.features)}, lacks the {column} {named}, and its columns are {_listed(header)}; give a table "
+            "that `audio-genre extract` wrote, or a public GTZAN table."
+        )
+    again = "extract it again" + (f" with recipe {schema.recipe}" if schema.recipe else "") if lacking else "add it"
+    raise TableError(f"{path} lacks the {column} {named}; {again}.")
 
 
-def _read_side_car(path: Path, recipe: str) -> _Origin:
-    """Refuse another recipe; return what the extraction knew of the table."""
-    side_car = path.with_name(SIDE_CAR)
-    if not side_car.is_file():
-        return _Origin()
-    try:
-        content = json.loads(side_car.read_text(encoding="utf-8"))
-        name = content["recipe"]["name"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise TableError(f"{side_car} does not tell the recipe of {path.name}; extract the table again.") from None
-    if name != recipe:
-        raise TableError(f"{path} was extracted with recipe {name!r} and {recipe!r} is needed; extract it again.")
-    try:
-        rows = content["tables"][path.name]
-        counts = content["counts"]
-        files = counts["clips"] - counts["failed"]
-        clip, segment = (float(content["recipe"][f"{kind}_seconds"]) for kind in ("clip", "segment"))
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return _Origin()
-    if not 0 < segment <= clip:
-        return _Origin()
-    if path.stem == f"features_{clip:g}_sec":
-        return _Origin(Window("clip", clip), rows if isinstance(rows, int) else None, rows == files)
-    if path.stem == f"features_{segment:g}_sec":
-        return _Origin(Window("segment", segment), rows if isinstance(rows, int) else None)
-    return _Origin()
-
-
-def _numbers(path: Path, sheet: _Sheet, items: list[str], name: str) -> NDArray[np.float64]:
+def _numbers(path: Path, sheet: _Cells, items: list[str], name: str) -> NDArray[np.float64]:
     """Return the cells of a feature, shape (n,); refuse what is not finite."""
     cells = sheet.column(name)
     try:
@@ -567,7 +738,7 @@ def _numbers(path: Path, sheet: _Sheet, items: list[str], name: str) -> NDArray[
     )
 
 
-def _lengths(path: Path, sheet: _Sheet, items: list[str], name: str) -> NDArray[np.float64]:
+def _lengths(path: Path, sheet: _Cells, items: list[str], name: str) -> NDArray[np.float64]:
     """Return the lengths, shape (n,); NaN for an empty cell, because a length is never a feature."""
     values = np.full(len(items), np.nan)
     for row, cell in enumerate(sheet.column(name)):

@@ -1,5 +1,5 @@
 """Waveform to numbers: the versioned recipe, exact fast separation, mel spectrogram."""
 
-from audio_genre.dsp.recipe import GTZAN57, RECIPES, Recipe, get_recipe
+from audio_genre.dsp.recipe import GTZAN57, RECIPES, Recipe, difference, get_recipe
 
-__all__ = ["GTZAN57", "RECIPES", "Recipe", "get_recipe"]
+__all__ = ["GTZAN57", "RECIPES", "Recipe", "difference", "get_recipe"]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_genre import __version__
+from audio_genre.datasets.class_names import doubts
 from audio_genre.dsp.recipe import GTZAN57, Recipe
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import writers
@@ -264,6 +265,7 @@ class _Run:
     def plan(self, journal: Journal, clips: Iterator[Clip], *, is_whole: bool) -> None:
         """Put every clip into the journal's plan, and find out which are to be done."""
         useless: list[str] = []
+        labels: Counter[str] = Counter()
         compared = 0
         with journal.at_once():
             for clip in clips:
@@ -271,6 +273,7 @@ class _Run:
                 verdict = judge(clip, entry, self._identity, self.places.pictures)
                 journal.add_to_plan(clip, todo=verdict.todo, known_hash=verdict.known_hash)
                 self._found += 1
+                labels[clip.label] += 1
                 self.todo += verdict.todo
                 if verdict.known_hash is not None:
                     compared += 1
@@ -290,6 +293,8 @@ class _Run:
         self._remove_pictures(name for name in useless if not journal.is_picture_planned(name))
         self._kept = self._found - self.todo
         self._progress.planned(self._found, self.todo)
+        for sentence in doubts(labels, "files"):
+            self._progress.note(sentence)
         for why, count in self._redone.items():
             self._note_act(f"done again, because {why.value}: {_clips(count)}.")
         if compared:

@@ -42,7 +42,7 @@ import numpy as np
 
 import audio_genre
 from audio_genre.datasets import Window
-from audio_genre.dsp import RECIPES, Recipe
+from audio_genre.dsp import Recipe, get_recipe
 from audio_genre.errors import BundleError, ParameterError
 from audio_genre.training.calibration import Calibration, Familiarity
 from audio_genre.training.card import CARD, FORMAT_VERSION, LITERT, NUMPY, read_bounded, read_card
@@ -136,7 +136,7 @@ class Bundle:
     @property
     def recipe(self) -> Recipe | None:
         """Recipe of the features; None where they come from elsewhere."""
-        return None if self.card["recipe"] is None else RECIPES[self.card["recipe"]["name"]]
+        return None if self.card["recipe"] is None else get_recipe(self.card["recipe"]["name"])
 
     @property
     def features(self) -> tuple[str, ...]:

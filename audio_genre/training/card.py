@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from audio_genre.dsp import RECIPES
-from audio_genre.errors import BundleError
+from audio_genre.dsp import RECIPES, difference, get_recipe
+from audio_genre.errors import BundleError, ParameterError
 from audio_genre.training.calibration import UNKNOWN, Calibration
 
 CARD = "card.json"
@@ -72,7 +72,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         _require(file, card, field, is_valid, rule)
     if card["recipe"] is not None:
         _refuse_other_recipe(folder, card["recipe"])
-        longest = RECIPES[card["recipe"]["name"]].clip_seconds
+        longest = get_recipe(card["recipe"]["name"]).clip_seconds
         _require(
             file,
             card,
@@ -121,15 +121,18 @@ def _require(file: Path, card: dict[str, Any], field: str, is_valid: Callable[[A
 
 def _refuse_other_recipe(folder: Path, recipe: dict[str, Any]) -> None:
     name = recipe["name"]
-    if name not in RECIPES:
+    try:
+        known = get_recipe(name)
+    except ParameterError:
         raise BundleError(
             f"{folder} was made for the recipe {name!r}, and this version of audio-genre knows {', '.join(RECIPES)}; "
             "upgrade audio-genre or train the model again."
-        )
-    if recipe["parameters"] != json.loads(json.dumps(RECIPES[name].parameters())):
+        ) from None
+    other = difference(recipe["parameters"], known)
+    if other is not None:
         raise BundleError(
-            f"{folder} was made with other parameters of the recipe {name!r} than this version of audio-genre has; "
-            "train the model again."
+            f"{folder} was made with other parameters of the recipe {name!r} than this version of audio-genre has: "
+            f"{other}; train the model again."
         )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
+from audio_genre.datasets.class_names import doubts
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
 from audio_genre.training.bundle import write_bundle
 from audio_genre.training.calibration import UNKNOWN, Calibration, Familiarity
@@ -268,6 +269,17 @@ class TrainingPlan:
             Sentences, each once.
         """
         return tuple(dict.fromkeys(note for run in self.runs for note in run.protocol.notes(self.dataset)))
+
+    def doubts(self) -> tuple[str, ...]:
+        """Say what is odd about the names of the classes: codes, and one genre under several spellings.
+
+        Returns
+        -------
+        tuple of str
+            Sentences.
+        """
+        names, counts = np.unique(self.dataset.labels, return_counts=True)
+        return doubts(dict(zip(names.tolist(), counts.tolist(), strict=True)), "rows")
 
     def resumable(self) -> dict[str, int]:
         """Tell which models have an interrupted training behind them.

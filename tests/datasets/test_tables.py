@@ -117,9 +117,15 @@ FAULTS = {
     "empty": (b"", "is empty"),
     "blank": (b"\n \n", "is empty"),
     "binary": (b"\x89PNG\r\n\x1a\n\x00\x00", "is not a CSV table but binary data"),
-    "latin-1": ("größe,label\n".encode("latin-1"), "text that is not UTF-8"),
-    "prose": (b"This is a letter, not a table.\n", "is not a gtzan57 table: it has none of the 59 columns"),
-    "semicolons": (";".join(COLUMNS).encode(), "is not a gtzan57 table"),
+    "latin-1": ("größe,label\n".encode("latin-1"), "is not a table of the features of recipe gtzan57-v1"),
+    "prose": (b"This is a letter, not a table.\n", "it has 0 of 57, lacks the columns 'filename'"),
+    "one word": (b"hello\n", "has one column, 'hello'"),
+    "a workbook": (b"PK\x03\x04 xl/workbook.xml", "is an Excel workbook or an archive, not text; save it as CSV"),
+    "tracks": (
+        b"track_id,danceability,energy,track_genre\n1,0.1,0.2,pop\n",
+        "its columns are 'track_id', 'danceability'",
+    ),
+    "semicolons": (";".join(COLUMNS).encode(), "has a header and no rows"),
     "header only": (",".join(COLUMNS).encode(), "has a header and no rows"),
     "ragged": (",".join(COLUMNS).encode() + b"\na.wav,1\n", "line 2 has 2 cells where the header has 60"),
     "open quote": (b'filename,label\n"a', "is not a CSV table: line 2"),
@@ -139,7 +145,18 @@ def test_a_file_that_is_no_table_is_refused_in_one_sentence(tmp_path: Path, faul
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="cannot be read: Is a directory"):
+    with pytest.raises(TableError, match="is a folder without tables"):
+        load_table(tmp_path)
+    write(tmp_path / "blues.csv", rows(3))
+    with pytest.raises(TableError, match=r"give the table in it: 'blues\.csv'"):
+        load_table(tmp_path)
+    write(tmp_path / "jazz.csv", rows(3))
+    with pytest.raises(
+        TableError, match=r"folder of 2 tables \('blues.csv', 'jazz.csv'\); join .*`cat .*/\*.csv > all.csv`"
+    ):
+        load_table(tmp_path)
+    write(tmp_path / "features_30_sec.csv", rows(3))
+    with pytest.raises(TableError, match=r"one of the tables in it: 'features_30_sec.csv'\.$"):
         load_table(tmp_path)
 
 
@@ -198,10 +215,30 @@ def test_one_class_cannot_be_trained_on(tmp_path: Path) -> None:
 def test_the_side_car_tells_the_recipe(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", rows(3))
     side_car = tmp_path / "extraction.json"
-    side_car.write_text(json.dumps({"recipe": {"name": "gtzan57-v1"}}))
+    side_car.write_text(json.dumps({"recipe": GTZAN57.parameters()}))
     assert len(load_table(path)) == 3
     side_car.write_text(json.dumps({"recipe": {"name": "gtzan57-v9"}}))
-    with pytest.raises(TableError, match="'gtzan57-v9' and 'gtzan57-v1' is needed"):
+    with pytest.raises(TableError, match="'gtzan57-v9' is unknown"):
+        load_table(path)
+    side_car.write_text(json.dumps({"recipe": GTZAN57.derive(n_fft=4096).parameters()}))
+    assert load_table(path).schema.recipe == "gtzan57-v1[n_fft=4096]"
+    with pytest.raises(TableError, match=r"recipe 'gtzan57-v1\[n_fft=4096\]' and 'gtzan57-v1' is needed"):
+        load_table(path, GTZAN57_TABLE)
+
+
+@pytest.mark.parametrize("parameter", [name for name in GTZAN57.parameters() if name != "name"])
+@pytest.mark.parametrize("change", ["another", "missing"])
+def test_parameters_of_the_side_car_are_compared_in_full(tmp_path: Path, parameter: str, change: str) -> None:
+    path = write(tmp_path / "a.csv", rows(3))
+    recipe = GTZAN57.parameters()
+    if change == "missing":
+        del recipe[parameter]
+    else:
+        recipe[parameter] = "other" if isinstance(recipe[parameter], str) else recipe[parameter] * 2 + 1
+    (tmp_path / "extraction.json").write_text(json.dumps({"recipe": recipe}))
+    with pytest.raises(
+        TableError, match=rf"says recipe 'gtzan57-v1' with .*{parameter}.*the recipe has .*extract it again"
+    ):
         load_table(path)
 
 

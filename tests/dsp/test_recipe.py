@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -35,4 +34,4 @@ def test_an_unknown_recipe_is_named() -> None:
 )
 def test_what_nothing_implements_is_refused(name: str, value: object) -> None:
     with pytest.raises(ParameterError, match=rf"{name} .*got {value!r}"):
-        replace(GTZAN57, **{name: value})
+        GTZAN57.derive(**{name: value})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from audio_genre.datasets.audit.findings import KINDS, SEVERITIES, Audit, Finding, Severity
-from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
+from audio_genre.datasets.schema import TableSchema
 from audio_genre.errors import ParameterError
 
 __all__ = ["KINDS", "SEVERITIES", "Audit", "Finding", "Severity", "audit"]
@@ -17,7 +17,7 @@ __all__ = ["KINDS", "SEVERITIES", "Audit", "Finding", "Severity", "audit"]
 def audit(
     path: str | os.PathLike[str],
     *,
-    schema: TableSchema = GTZAN57_TABLE,
+    schema: TableSchema | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
     rows: Literal["clips", "segments"] | None = None,
@@ -30,8 +30,8 @@ def audit(
     ----------
     path : str or os.PathLike
         A CSV or Parquet table, or a folder with one sub-folder per genre or with audio files.
-    schema : TableSchema
-        What the columns of a table mean.
+    schema : TableSchema, optional
+        What the columns of a table mean; by default found out, see `audio_genre.datasets.load_table`.
     label_column, group_column, rows : str, optional
         Columns of a table and what its rows are, see `audio_genre.datasets.load_table`.
     jobs : int, optional

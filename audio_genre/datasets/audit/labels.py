@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from audio_genre.datasets.audit.findings import Finding, Severity, counted
+from audio_genre.datasets.class_names import codes, variants
 
 _LEAST_TRACKS = 3
 _UNEQUAL = 2.0
 _VERY_UNEQUAL = 10.0
-_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 
 def audit_labels(rows: Mapping[str, int], tracks: Mapping[str, int], written: Iterable[str]) -> list[Finding]:
@@ -35,7 +33,7 @@ def audit_labels(rows: Mapping[str, int], tracks: Mapping[str, int], written: It
     >>> [found.kind for found in audit_labels({"rock": 9, "Rock": 9}, {"rock": 9, "Rock": 9}, ["rock", "Rock"])]
     ['label_variants']
     """
-    findings = [*_missing(rows), *_variants(written)]
+    findings = [*_missing(rows), *_variants(written), *_codes(rows)]
     named = {label: number for label, number in tracks.items() if label}
     if len(named) < 2 and not (len(named) == 0 and rows.get("")):
         only = f"only the class {next(iter(named))!r}" if named else "no class"
@@ -64,16 +62,13 @@ def _missing(rows: Mapping[str, int]) -> list[Finding]:
 
 
 def _variants(written: Iterable[str]) -> list[Finding]:
-    groups: dict[str, Counter[str]] = defaultdict(Counter)
-    for label in written:
-        if label.strip():
-            groups[_key(label)][label] += 1
-    same = [counts for counts in groups.values() if len(counts) > 1]
+    counted_labels = Counter(written)
+    same = [Counter({name: counted_labels[name] for name in names}) for names in variants(counted_labels)]
     if not same:
         return []
     spaces_alone = all(len({label.strip() for label in counts}) == 1 for counts in same)
     texts = tuple(" = ".join(repr(label) for label, _ in counts.most_common()) for counts in same)
-    differ = "spaces around them" if spaces_alone else "case, spaces, hyphens or underscores"
+    differ = "spaces around them" if spaces_alone else "case, accents, spaces, signs or the word and"
     message = (
         f"{counted(len(same), 'class is', 'classes are')} written in several ways that differ in {differ} alone, such "
         f"as {texts[0]}; write each label in one way."
@@ -83,9 +78,15 @@ def _variants(written: Iterable[str]) -> list[Finding]:
     return [Finding("label_variants", severity, message, texts, {"variants": [dict(counts) for counts in same]})]
 
 
-def _key(label: str) -> str:
-    plain = _BETWEEN_WORDS.sub("", unicodedata.normalize("NFKC", label).casefold())
-    return plain or label.strip()
+def _codes(rows: Mapping[str, int]) -> list[Finding]:
+    numbers = codes(rows)
+    if not numbers:
+        return []
+    message = (
+        f"{counted(len(numbers), 'class is', 'classes are')} named by a number, such as {numbers[0]!r}; if it is a "
+        "code, write the genre's name in its place."
+    )
+    return [Finding("label_number", "warning", message, tuple(numbers))]
 
 
 def _unequal(tracks: Mapping[str, int]) -> list[Finding]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import stat
 from collections import Counter
@@ -14,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audio_genre.datasets.delimited import Delimited, number_reader, open_delimited
 from audio_genre.datasets.schema import TableSchema
+from audio_genre.datasets.tables import advise_on_folder, read_parquet
 from audio_genre.errors import TableError
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Sheet:
         Row numbers and texts of those cells of each feature that are neither numbers nor empty.
     ragged : list of str
         Places of the lines that have another number of cells than the header; they are no rows here.
+    notes : list of str
+        Sentences on how the file was read.
     """
 
     header: list[str]
@@ -55,6 +57,7 @@ class Sheet:
     texts: dict[int, list[str]]
     words: dict[str, dict[int, str]] = field(default_factory=dict)
     ragged: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def column(self, name: str | None) -> list[str]:
         """Return a column that is no feature, without spaces around its cells.
@@ -96,6 +99,8 @@ def read_sheet(path: Path, schema: TableSchema) -> Sheet:
     """
     what = "give a feature table (CSV or Parquet) or a folder of audio"
     try:
+        if path.is_dir():
+            raise TableError(advise_on_folder(path))
         # Reading a pipe could wait for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise TableError(f"{path} is not a regular file; {what}.")
@@ -115,43 +120,36 @@ def read_sheet(path: Path, schema: TableSchema) -> Sheet:
 
 
 def _from_csv(path: Path, data: bytes, schema: TableSchema) -> Sheet:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise TableError(f"{path} is not a CSV table but binary data or text that is not UTF-8; give a feature table.")
-    reader = csv.reader(io.StringIO(text, newline=""))
-    try:
-        header = [name.strip() for name in next(row for row in reader if row)]
-        at = _positions(path, header, schema)
-        others = [index for index in range(len(header)) if index not in set(at.values())]
-        sheet = Sheet(header, [], tuple(at), np.empty((0, len(at))), {index: [] for index in others})
-        blocks = []
-        for rows in _batches(reader, sheet):
-            for index in others:
-                sheet.texts[index] += [row[index] for row in rows]
-            start = len(sheet.places) - len(rows)
-            blocks.append(
-                np.column_stack([_parsed(sheet, name, [r[k] for r in rows], start) for name, k in at.items()])
-            )
-    except csv.Error as error:
-        raise TableError(f"{path} is not a CSV table: line {reader.line_num}: {error}.") from None
+    table = open_delimited(path, data)
+    at = _positions(path, table.header, schema)
+    others = [index for index in range(len(table.header)) if index not in set(at.values())]
+    sheet = Sheet(table.header, [], tuple(at), np.empty((0, len(at))), {index: [] for index in others})
+    blocks = []
+    convert = None
+    for rows in _batches(table, sheet):
+        if convert is None:
+            convert = number_reader(path, table.delimiter, ([row[k] for row in rows] for k in at.values()))
+        for index in others:
+            cells = [row[index] for row in rows]
+            sheet.texts[index] += [convert(cell) for cell in cells] if table.header[index] == schema.length else cells
+        start = len(sheet.places) - len(rows)
+        blocks.append(
+            np.column_stack([_parsed(sheet, name, [convert(r[k]) for r in rows], start) for name, k in at.items()])
+        )
     sheet.X = np.concatenate(blocks) if blocks else sheet.X
+    sheet.notes = table.notes
     return sheet
 
 
-def _batches(reader: Any, sheet: Sheet) -> Iterator[list[list[str]]]:
+def _batches(table: Delimited, sheet: Sheet) -> Iterator[list[list[str]]]:
     """Yield whole rows, a few thousand at a time, and note where they stand."""
     rows: list[list[str]] = []
-    for row in reader:
-        if not row:
-            continue
+    for place, row in table.rows():
         if len(row) != len(sheet.header):
-            sheet.ragged.append(f"line {reader.line_num}")
+            sheet.ragged.append(place)
             continue
         rows.append(row)
-        sheet.places.append(f"line {reader.line_num}")
+        sheet.places.append(place)
         if len(rows) == _ROWS_AT_A_TIME:
             yield rows
             rows = []
@@ -160,20 +158,7 @@ def _batches(reader: Any, sheet: Sheet) -> Iterator[list[list[str]]]:
 
 
 def _from_parquet(path: Path, data: bytes, schema: TableSchema) -> Sheet:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise TableError(
-            f"{path} is a Parquet table, and reading it needs pyarrow; install it with: "
-            'pip install "audio-genre[parquet]"'
-        ) from None
-    try:
-        table = parquet.ParquetFile(pa.BufferReader(data)).read()
-    # Arrow's own errors are ValueError, OSError and others; damage can raise nearly any of them.
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise TableError(f"{path} is damaged or not a Parquet table ({reason}); extract it again.") from None
+    table = read_parquet(path, data)
     header = [name.strip() for name in table.column_names]
     at = _positions(path, header, schema)
     others = [index for index in range(len(header)) if index not in set(at.values())]
@@ -202,7 +187,8 @@ def _positions(path: Path, header: list[str], schema: TableSchema) -> dict[str, 
         missing = next(name for name in schema.features if name not in at)
         raise TableError(
             f"{path} is not a {schema.name} table: it has {len(at) or 'none'} of the {len(schema.features)} features "
-            f"and lacks {missing!r}, among others; give a comma-separated table with a header line, or a Parquet table."
+            f"and lacks {missing!r}, among others; give a table that `audio-genre extract` wrote, or a public GTZAN "
+            "table."
         )
     return at
 

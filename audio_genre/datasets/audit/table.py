@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,8 @@ from audio_genre.datasets.audit.leaks import Telling, first_of_each, tell_label
 from audio_genre.datasets.audit.neighbours import close_rows, components, equal_by_chance, equal_rows
 from audio_genre.datasets.audit.sheet import Sheet, doubled_columns, read_sheet
 from audio_genre.datasets.groups import find_groups
-from audio_genre.datasets.schema import TableSchema
-from audio_genre.datasets.tables import read_table, refuse_unknown_columns, with_columns
+from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
+from audio_genre.datasets.tables import find_schema, read_table, refuse_unknown_columns, with_columns, with_names
 from audio_genre.errors import TableError
 
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ _LEAST_ROWS_OF_NAMES = 20
 _MOST_EQUAL_BY_CHANCE = 0.5
 
 
-def audit_table(path: Path, schema: TableSchema, progress: Progress, **columns: Any) -> Audit:
+def audit_table(path: Path, schema: TableSchema | None, progress: Progress, **columns: Any) -> Audit:
     """Find what spoils results in a feature table.
 
     Parameters
     ----------
     path : Path
         A CSV or Parquet file.
-    schema : TableSchema
-        What its columns mean.
+    schema : TableSchema or None
+        What its columns mean; None finds out.
     progress : callable
         Called with steps done, steps in all, and what is done now.
     **columns : str or None
@@ -63,12 +64,18 @@ def audit_table(path: Path, schema: TableSchema, progress: Progress, **columns: 
         If the file cannot be read or has nothing to do with the schema.
     """
     progress(0, 4, "reading")
-    original, schema = schema, with_columns(schema, columns.get("label_column"), columns.get("group_column"))
+    label_column, group_column = columns.get("label_column"), columns.get("group_column")
+    original = schema
+    with suppress(TableError):  # which `_rows` meets again and tells as a finding
+        schema = find_schema(path, schema)
+    schema = with_columns(schema or GTZAN57_TABLE, label_column, group_column)
     sheet = read_sheet(path, schema)
-    refuse_unknown_columns(path, sheet.header, schema, columns.get("label_column"), columns.get("group_column"))
+    refuse_unknown_columns(path, sheet.header, schema, label_column, group_column)
+    schema, remarks = with_names(path, sheet.header, schema, label_column)
     rows, refusal = _rows(path, sheet, original, schema, columns)
     progress(1, 4, "cells and names")
     findings = [*_columns(sheet, schema), *_cells(sheet), *_lengths(sheet, schema)]
+    findings += [Finding("reading", "note", sentence) for sentence in (*sheet.notes, *remarks)]
     if rows.doubt:
         findings.append(Finding("grouping", "warning", rows.doubt))
     if refusal and not any(finding.severity == "serious" for finding in findings):
@@ -102,7 +109,7 @@ class _Rows:
 
 
 def _rows(
-    path: Path, sheet: Sheet, original: TableSchema, schema: TableSchema, columns: dict[str, Any]
+    path: Path, sheet: Sheet, original: TableSchema | None, schema: TableSchema, columns: dict[str, Any]
 ) -> tuple[_Rows, str]:
     """Return the names of the rows, and why `load_table` refuses the table, if it does."""
     items = sheet.column(schema.item) if schema.item in sheet.header else sheet.places

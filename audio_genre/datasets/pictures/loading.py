@@ -27,6 +27,8 @@ from audio_genre.errors import ParameterError, PictureError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from audio_genre.dsp import Recipe
+
 DEFAULT_MEMORY_LIMIT = 1 << 30
 """Bytes of pixels that are kept in memory; more of them go to a temporary file."""
 
@@ -312,6 +314,27 @@ def _room(size: int, cache_dir: str | os.PathLike[str] | None, memory_limit: int
         ) from None
 
 
+def _recipe(folder: Path, representation: Representation) -> Recipe | None:
+    """Return the recipe of our own pictures, if this version knows it; refuse parameters that are not those of it."""
+    from audio_genre.dsp import get_recipe
+    from audio_genre.dsp.picture import shared_parameters
+
+    if representation.name == FOREIGN or representation.recipe is None:
+        return None
+    try:
+        recipe = get_recipe(representation.recipe)
+    except ParameterError:
+        return None
+    known = shared_parameters(recipe)
+    for name, value in representation.parameters.items():
+        if known.get(name) != value:
+            raise PictureError(
+                f"The pictures of {folder} say recipe {recipe.name!r} with {name}={value!r}, and the recipe has "
+                f"{known.get(name)!r}, which its name does not stand for; extract them again."
+            )
+    return recipe
+
+
 def _groups(
     folder: Path,
     items: Sequence[str],
@@ -327,9 +350,7 @@ def _groups(
         items = [str(PurePosixPath(item).with_suffix(suffixes[0])) for item in items]
     if rows == "clips":
         return [f"{label}/{item}" for label, item in zip(labels, items, strict=True)], Grouping("option")
-    from audio_genre.dsp import RECIPES
-
-    recipe = None if representation.name == FOREIGN else RECIPES.get(representation.recipe or "")
+    recipe = _recipe(folder, representation)
     if recipe is not None and rows is None:
         frames = np.array([file.n_frames for file in files], dtype=np.float64)
         clip_frames = 1 + recipe.clip_seconds * recipe.sr // recipe.hop_length

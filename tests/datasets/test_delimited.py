@@ -1,0 +1,136 @@
+"""Tables as spreadsheets and people save them: the same numbers, or a sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio_genre.datasets import GTZAN57_TABLE, TableSchema, load_table
+from audio_genre.datasets.audit import audit
+from audio_genre.datasets.delimited import number_reader, open_delimited
+from audio_genre.errors import TableError
+
+RNG = np.random.default_rng(0)
+HEADER = ["filename", "length", *GTZAN57_TABLE.features, "label"]
+X = RNG.standard_normal((12, 57)) * 10.0 ** RNG.integers(-6, 4, 57)
+ROWS = [
+    [f"{genre}.{k:05d}.wav", "661794", *map(repr, X[3 * g + k].tolist()), genre]
+    for g, genre in enumerate(("blues", "jazz", "rock", "pop"))
+    for k in range(3)
+]
+
+
+def text(delimiter: str = ",", *, decimal: str = ".", header: list[str] | None = None) -> str:
+    out = io.StringIO()
+    rows = [[cell.replace(".", decimal) if 0 < k < 59 else cell for k, cell in enumerate(row)] for row in ROWS]
+    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows([header or HEADER, *rows])
+    return out.getvalue()
+
+
+FORMS = {
+    "plain": text().encode(),
+    "European Excel": text(";", decimal=",").encode("utf-8-sig"),
+    "semicolons alone": text(";").encode(),
+    "sep=,": b"sep=,\r\n" + text().encode(),
+    "sep=;": b'"sep=;"\n' + text(";", decimal=",").encode(),
+    "tabs": text("\t").encode(),
+    "Excel's Unicode text": text("\t", decimal=",").encode("utf-16"),
+    "bars": text("|").encode(),
+    "Windows line ends": text(";", decimal=",").replace("\n", "\r\n").encode(),
+    "blank rows of Excel": text().encode() + b"," * 59 + b"\n\n",
+    "genre": text(header=[*HEADER[:-1], "genre"]).encode(),
+    "Class": text(header=[*HEADER[:-1], "Class"]).encode(),
+    "Label": text(header=[*HEADER[:-1], "Label"]).encode(),
+    "file_name": text(header=["file_name", *HEADER[1:]]).encode(),
+    "joined tables": (text() + text().partition("\n")[0] + "\n").encode(),
+}
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_numbers(tmp_path: Path, form: str) -> None:
+    table = load_table(write(tmp_path / "a.csv", FORMS[form]))
+    assert np.array_equal(table.X, X.astype(np.float32))
+    assert table.labels.tolist() == [row[-1] for row in ROWS]
+    assert table.items.tolist() == [row[0] for row in ROWS]
+    # The audit reads the same file through the same dialects.
+    found = {finding.kind for finding in audit(table.path).findings}
+    assert not found & {"columns", "not_a_number", "refused", "ragged_rows"}, found
+
+
+@pytest.mark.parametrize(
+    ("form", "note"),
+    [
+        ("genre", "The label is taken from the column 'genre'."),
+        ("file_name", "The file name is taken from the column 'file_name'."),
+        ("joined tables", "The header line of a.csv is repeated 1 times"),
+    ],
+)
+def test_what_was_found_out_is_said(tmp_path: Path, form: str, note: str) -> None:
+    path = write(tmp_path / "a.csv", FORMS[form])
+    assert any(each.startswith(note) for each in load_table(path).notes)
+    assert any(finding.message.startswith(note) for finding in audit(path).findings)
+
+
+def test_names_in_windows_1252_are_read_and_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", text().replace("blues.00000", "blüs").encode("cp1252"))
+    table = load_table(path)
+    assert table.items[0] == "blüs.wav"
+    assert any("is not UTF-8" in note for note in table.notes)
+
+
+def test_two_columns_that_could_be_the_label_are_refused(tmp_path: Path) -> None:
+    both = text(header=[*HEADER[:-1], "genre"]).replace("\n", ",x\n").replace("genre,x", "genre,class", 1)
+    path = write(tmp_path / "a.csv", both.encode())
+    with pytest.raises(TableError, match=r"'genre' and 'class' could each hold the label; name .* with --label-column"):
+        load_table(path)
+    assert load_table(path, label_column="genre").labels[0] == "blues"
+
+
+TOY = TableSchema("toy", recipe=None, features=("a", "b"), label="label", item="filename")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("x;1,234;5,678;rock\ny;2,345;1,000;jazz\n", "all commas stand before three digits"),
+        ("x;1.5;2,5;rock\ny;1;2;jazz\n", "others have a decimal point"),
+        ("x;1.234,5;2,5;rock\ny;1;2;jazz\n", "'1.234,5' in the column 'a'"),
+    ],
+)
+def test_commas_that_could_mean_two_things_are_refused(tmp_path: Path, rows: str, message: str) -> None:
+    path = write(tmp_path / "a.csv", f"filename;a;b;label\n{rows}".encode())
+    with pytest.raises(TableError, match=message):
+        load_table(path, TOY)
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20),
+    st.sampled_from([";", "\t", "|"]),
+)
+def test_decimal_commas_change_no_number_or_are_refused(values: list[float], delimiter: str) -> None:
+    cells = [repr(value).replace(".", ",") for value in values]
+    try:
+        convert = number_reader(Path("a.csv"), delimiter, [cells])
+    except TableError:
+        # Three digits behind every comma could be thousands.
+        assert all(len(cell.partition(",")[2]) in (0, 3) for cell in cells)
+        return
+    assert [float(convert(cell)) for cell in cells] == values
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_table_or_one_sentence(content: bytes) -> None:
+    with suppress(TableError):
+        list(open_delimited(Path("a.csv"), content).rows())
