@@ -327,10 +327,10 @@ def _recipe(folder: Path, representation: Representation) -> Recipe | None:
         return None
     known = shared_parameters(recipe)
     for name, value in representation.parameters.items():
-        if known.get(name) != value:
+        if known.get(name, value) != value:
             raise PictureError(
                 f"The pictures of {folder} say recipe {recipe.name!r} with {name}={value!r}, and the recipe has "
-                f"{known.get(name)!r}, which its name does not stand for; extract them again."
+                f"{known[name]!r}, which its name does not stand for; extract them again."
             )
     return recipe
 
