@@ -123,6 +123,30 @@ def iter_windows(
     yield held
 
 
+def continue_short(y: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Continue a clip that is shorter than a segment by its reflection, as far as a segment needs.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,), float32
+        A mono signal.
+    length : int
+        Samples that are needed.
+
+    Returns
+    -------
+    np.ndarray, shape (max(n, length),), float32
+        The signal, itself where it is long enough.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> continue_short(np.array([1, 2, 3, 4]), 6)
+    array([1, 2, 3, 4, 3, 2])
+    """
+    return y if len(y) >= length else np.pad(y, (0, length - len(y)), mode="reflect")
+
+
 def cut_segments(y: NDArray[np.float32], *, stride: int) -> NDArray[np.float32]:
     """Cut a signal into the segments of the public tables, without a copy.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from audio_genre.decoding.formats import Format
+    from audio_genre.decoding.joined import Range
 
 # Their headers do not say a length, and FFmpeg guesses one.
 _GUESSED = frozenset({"aac", "amr", "flv", "mp3", "ogg", "rm"})
@@ -35,6 +36,8 @@ class FfmpegPart:
         The file.
     found : Format
         Its format.
+    part : tuple of int, optional
+        Range of its bytes.
 
     Attributes
     ----------
@@ -50,14 +53,14 @@ class FfmpegPart:
         What it says about itself.
     """
 
-    def __init__(self, name: str, found: Format) -> None:
+    def __init__(self, name: str, found: Format, part: Range | None = None) -> None:
         import av
         import av.logging
 
         # Otherwise FFmpeg writes to stderr.
         av.logging.set_level(None)
         self._name = name
-        self._file = FileRange(name)
+        self._file = FileRange(name, part)
         self._container: Any = None
         container = found.words.removesuffix(" audio")
         try:

@@ -13,7 +13,7 @@ SNDFILE_SUFFIXES = frozenset(
 
 EXTRA_SUFFIXES = frozenset(
     {
-        *(".3gp", ".aac", ".amr", ".ape", ".dff", ".dsf", ".m4a", ".m4b", ".mka"),
+        *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".dff", ".dsf", ".m4a", ".m4b", ".mka"),
         *(".mp4", ".mpc", ".ra", ".tta", ".webm", ".wma", ".wv"),
     }
 )
@@ -71,6 +71,7 @@ _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
     (0, b"MP+", Format("Musepack audio", "mpc", ".mpc")),
     (0, b".RMF", Format("RealAudio", "rm", ".ra")),
     (0, b".ra\xfd", Format("RealAudio", "rm", ".ra")),
+    (0, b"\x0b\x77", Format("AC-3 audio", "ac3", ".ac3")),
     (0, b"FLV\x01", Format("Flash video", "flv", ".flv")),
     (8, b"AVI ", Format("AVI video", "avi", ".avi")),
     (0, b"%PDF", Format("a PDF document", None, ".pdf")),

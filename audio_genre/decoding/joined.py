@@ -24,6 +24,7 @@ _RATES = (44100, 48000, 32000)
 # MPEG-2.5, reserved, MPEG-2, MPEG-1: by what rates are divided.
 _DIVISORS = (4, 0, 2, 1)
 _HAS_FRAMES, _HAS_BYTES = 1, 2
+_MARKS = (b"Xing", b"Info")
 
 Range = tuple[int, int]
 
@@ -151,7 +152,8 @@ def mpeg_streams(reader: Reader) -> list[Range]:
         First byte and end of each; empty where there are none.
     """
     streams: list[Range] = []
-    last: _Frame | None = None
+    last: tuple[int, int, int, bool] | None = None
+    is_whole = True
     position = 0
     while True:
         start = skip_tags(reader, position)
@@ -162,14 +164,16 @@ def mpeg_streams(reader: Reader) -> list[Range]:
         if first is None:
             return streams
         stated = _stated(reader, begin, first)
-        is_new = last is None or start > position or stated is not None or first.kind != last.kind
-        end = _end_by_header(reader, begin, stated) or _end_by_frames(reader, begin, first)
+        is_new = is_whole or start > position or stated is not None or first.kind != last
+        end = _end_by_header(reader, begin, stated) or _end_by_frames(reader, begin, first, stated)
         if is_new:
             streams.append((begin if streams else 0, end))
         else:
             # Damaged in the middle: decoders find the next frame themselves.
             streams[-1] = (streams[-1][0], end)
-        last, position = first, end
+        # Decoders end where its header says.
+        is_whole = stated is not None
+        last, position = first.kind, end
 
 
 class _Frame(NamedTuple):
@@ -180,9 +184,10 @@ class _Frame(NamedTuple):
 
 
 class _Stated(NamedTuple):
-    """What a stream's Xing, Info or VBRI header says."""
+    """What a stream's Xing, Info or VBRI header says: size in bytes, and number of frames besides its own."""
 
     size: int | None
+    frames: int | None
 
 
 def _frame(head: bytes) -> _Frame | None:
@@ -206,15 +211,15 @@ def _frame(head: bytes) -> _Frame | None:
 def _stated(reader: Reader, begin: int, first: _Frame) -> _Stated | None:
     """Read what the first frame of a stream says of all of it."""
     head = reader.read(begin, 64)
-    divisor, _, _, is_mono = first.kind
-    side = (17 if is_mono else 32) if divisor == 1 else (9 if is_mono else 17)
-    for at in (4 + side, 6 + side):
-        if head[at : at + 4] in (b"Xing", b"Info") and len(head) >= at + 16:
-            flags = head[at + 7]
-            place = at + 8 + (4 if flags & _HAS_FRAMES else 0)
-            return _Stated(struct.unpack(">I", head[place : place + 4])[0] if flags & _HAS_BYTES else None)
-    if head[36:40] == b"VBRI" and len(head) >= 50:
-        return _Stated(struct.unpack(">I", head[46:50])[0])
+    side = _side_bytes(first)
+    for at in (side, side + 2):  # behind a checksum
+        if head[at : at + 4] in _MARKS and len(head) >= at + 16:
+            flags, first_number, second_number = struct.unpack(">III", head[at + 4 : at + 16])
+            frames = first_number if flags & _HAS_FRAMES else None
+            size = second_number if flags & _HAS_FRAMES else first_number
+            return _Stated(size if flags & _HAS_BYTES else None, frames)
+    if head[36:40] == b"VBRI" and len(head) >= 54:
+        return _Stated(*struct.unpack(">II", head[46:54]))
     return None
 
 
@@ -229,17 +234,34 @@ def _end_by_header(reader: Reader, begin: int, stated: _Stated | None) -> int | 
     return end if after > end or end == reader.size or _run(reader, end) else None
 
 
-def _end_by_frames(reader: Reader, begin: int, first: _Frame) -> int:
+def _end_by_frames(reader: Reader, begin: int, first: _Frame, stated: _Stated | None) -> int:
     """Walk through the frames of a stream; return where something else comes."""
+    left = stated.frames if stated is not None and stated.frames else -1
+    side = _side_bytes(first)
+    # Files without a header have thousands of frames, of few kinds.
+    sizes: dict[bytes, int] = {}
     position = begin + first.size
-    while True:
-        head = reader.read(position, 64)
-        frame = _frame(head[:4])
-        if frame is None or frame.kind != first.kind:
-            return min(position, reader.size)
-        if (b"Xing" in head or b"Info" in head or b"VBRI" in head) and _stated(reader, position, frame) is not None:
-            return position
-        position += frame.size
+    while left:
+        head = reader.read(position, 48)
+        size = sizes.get(head[:4])
+        if size is None:
+            frame = _frame(head[:4])
+            if frame is None or frame.kind != first.kind:
+                break
+            size = sizes[head[:4]] = frame.size
+        if (head[side : side + 4] in _MARKS or head[36:40] == b"VBRI") and _stated(reader, position, first) is not None:
+            break
+        position += size
+        left -= 1
+    return min(position, reader.size)
+
+
+def _side_bytes(frame: _Frame) -> int:
+    """Return where in a first frame a Xing header begins."""
+    divisor, _, _, is_mono = frame.kind
+    if divisor == 1:
+        return 21 if is_mono else 36
+    return 13 if is_mono else 21
 
 
 def _run(reader: Reader, position: int) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from audio_genre.decoding import joined
 from audio_genre.decoding.ffmpeg import FfmpegPart
 from audio_genre.decoding.formats import EXTRA_SUFFIXES, HEAD_BYTES, Format, has_extra, needs_extra, sniff
-from audio_genre.decoding.sndfile import SYSTEM_ERROR, UNSUPPORTED, SndfilePart, sentence
+from audio_genre.decoding.sndfile import SYSTEM_ERROR, UNSUPPORTED, UNSUPPORTED_IN_OGG, SndfilePart, sentence
 from audio_genre.errors import AudioError, AudioGenreError, UnreadableError
 
 if TYPE_CHECKING:
@@ -139,13 +139,14 @@ def _open(name: str, found: Format | None, part: joined.Range | None) -> Part:
         try:
             return SndfilePart(name, part)
         except soundfile.LibsndfileError as error:
-            if part is not None or error.code not in UNSUPPORTED:
+            is_ogg = found is not None and found.demuxer == "ogg"
+            if error.code not in UNSUPPORTED and not (is_ogg and error.code in UNSUPPORTED_IN_OGG):
                 raise
             code = error.code
         except UnicodeError:
             # In what it says about itself; libsndfile has no objection.
             raise AudioError(name, "cannot be decoded: its header is damaged") from None
-    return _open_unsupported(name, found, code)
+    return _open_unsupported(name, found, part, code)
 
 
 def _open_other(name: str, found: Format) -> Part:
@@ -166,15 +167,17 @@ def _open_other(name: str, found: Format) -> Part:
     )
 
 
-def _open_unsupported(name: str, found: Format | None, code: int) -> Part:
+def _open_unsupported(name: str, found: Format | None, part: joined.Range | None, code: int) -> Part:
     """Try the other decoder on what libsndfile has no decoder for, or tell what it is."""
     suffix = Path(name).suffix.lower()
     if found is not None and code != 7:
         if not has_extra():
-            raise UnreadableError(name, needs_extra(f"{found.words} of a coding that libsndfile lacks"))
+            raise UnreadableError(
+                name, needs_extra(f"{found.words} of a coding or with a header that libsndfile does not know")
+            )
         with _translated(name):
             try:
-                return FfmpegPart(name, found)
+                return FfmpegPart(name, found, part)
             except Exception as error:
                 if not (isinstance(error, AudioError) or _is_by_ffmpeg(error)):
                     raise

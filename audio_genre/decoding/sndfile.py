@@ -65,8 +65,11 @@ _SENTENCES = {
 _DAMAGED_HEADER = "its header is damaged"
 _DAMAGED_DATA = "its data are damaged"
 
-UNSUPPORTED = frozenset({1, 4, 7, 18, 78, 92})
+UNSUPPORTED = frozenset({1, 4, 7, 18, 29, 64, 78, 92})
 """Error numbers of files that may be good and only need another decoder."""
+
+UNSUPPORTED_IN_OGG = frozenset({161})
+"""Likewise of Ogg files: libsndfile does not open all FLAC in them."""
 
 
 def sentence(code: int, *, opening: bool) -> str:
