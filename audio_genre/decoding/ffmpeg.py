@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audio_genre.decoding.formats import HEAD_BYTES
 from audio_genre.decoding.sndfile import FileRange
 from audio_genre.errors import AudioError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 # Their headers do not say a length, and FFmpeg guesses one.
 _GUESSED = frozenset({"aac", "amr", "flv", "mp3", "ogg", "rm"})
+_ASF_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 # A radio's recording may begin in the middle of a packet.
 _MOST_DAMAGED = 0.01
 _FREE_DAMAGED = 2
@@ -36,7 +39,7 @@ class FfmpegPart:
         The file.
     found : Format
         Its format.
-    part : tuple of int, optional
+    part : Range, optional
         Range of its bytes.
 
     Attributes
@@ -82,7 +85,7 @@ class FfmpegPart:
             raise
         self.sr, self._first = first
         self.channels = self._first.shape[1]
-        self.estimate = self._seconds()
+        self.estimate = self._seconds(found)
         is_known = found.demuxer not in _GUESSED and not self._container.streams.video
         self.frames = round(self.estimate * self.sr) if self.estimate is not None and is_known else None
         self.encoding = f"{found.suffix[1:].upper()} {self._stream.codec_context.name.upper()}"
@@ -125,9 +128,19 @@ class FfmpegPart:
             self._container.close()
         self._file.close()
 
-    def _seconds(self) -> float | None:
+    def _seconds(self, found: Format) -> float | None:
         """Return the length by the header."""
         stream = self._stream
+        if found.demuxer == "asf":
+            # FFmpeg replaces it by a guess where the file is cut short.
+            place = self._file.tell()
+            self._file.seek(0)
+            head = self._file.read(HEAD_BYTES) or b""
+            self._file.seek(place)
+            at = head.find(_ASF_PROPERTIES)
+            if at >= 0 and len(head) >= at + 88:
+                duration, _, preroll = struct.unpack_from("<QQQ", head, at + 64)
+                return max(0.0, duration / 1e7 - preroll / 1e3) or None
         if stream.duration and stream.time_base:
             return float(stream.duration * Fraction(stream.time_base))
         return self._container.duration / 1e6 if self._container.duration else None

@@ -24,9 +24,26 @@ _RATES = (44100, 48000, 32000)
 # MPEG-2.5, reserved, MPEG-2, MPEG-1: by what rates are divided.
 _DIVISORS = (4, 0, 2, 1)
 _HAS_FRAMES, _HAS_BYTES = 1, 2
+_PADDING = 4
+_ROOMY = 9
 _MARKS = (b"Xing", b"Info")
 
-Range = tuple[int, int]
+
+class Range(NamedTuple):
+    """Where a stream is.
+
+    Attributes
+    ----------
+    begin, end : int
+        First byte, and the one behind the last.
+    prefix : bytes
+        What is to be put before it, so that decoders know its length: they guess it from the first frame of a stream of
+        MPEG audio whose bit rate varies and that has no header.
+    """
+
+    begin: int
+    end: int
+    prefix: bytes = b""
 
 
 class Reader:
@@ -112,8 +129,8 @@ def ogg_links(reader: Reader) -> list[Range]:
 
     Returns
     -------
-    list of tuple of int
-        First byte and end of each.
+    list of Range
+        Each of them.
     """
     starts = [0]
     position, in_data = 0, False
@@ -133,7 +150,7 @@ def ogg_links(reader: Reader) -> list[Range]:
             if found is None:
                 break
             position = found
-    return list(zip(starts, [*starts[1:], reader.size], strict=True))
+    return [Range(begin, end) for begin, end in zip(starts, [*starts[1:], reader.size], strict=True)]
 
 
 def mpeg_streams(reader: Reader) -> list[Range]:
@@ -148,8 +165,8 @@ def mpeg_streams(reader: Reader) -> list[Range]:
 
     Returns
     -------
-    list of tuple of int
-        First byte and end of each; empty where there are none.
+    list of Range
+        Each of them; empty where there are none.
     """
     streams: list[Range] = []
     last: tuple[int, int, int, bool] | None = None
@@ -165,12 +182,17 @@ def mpeg_streams(reader: Reader) -> list[Range]:
             return streams
         stated = _stated(reader, begin, first)
         is_new = is_whole or start > position or stated is not None or first.kind != last
-        end = _end_by_header(reader, begin, stated) or _end_by_frames(reader, begin, first, stated)
+        end = _end_by_header(reader, begin, stated)
+        prefix = b""
+        if end is None:
+            end, frames, is_varying = _walk(reader, begin, first, stated)
+            if is_varying and stated is None:
+                prefix = _info_frame(reader.read(begin, 4), frames, end - begin)
         if is_new:
-            streams.append((begin if streams else 0, end))
+            streams.append(Range(begin if streams or prefix else 0, end, prefix))
         else:
             # Damaged in the middle: decoders find the next frame themselves.
-            streams[-1] = (streams[-1][0], end)
+            streams[-1] = Range(streams[-1].begin, end)
         # Decoders end where its header says.
         is_whole = stated is not None
         last, position = first.kind, end
@@ -234,14 +256,14 @@ def _end_by_header(reader: Reader, begin: int, stated: _Stated | None) -> int | 
     return end if after > end or end == reader.size or _run(reader, end) else None
 
 
-def _end_by_frames(reader: Reader, begin: int, first: _Frame, stated: _Stated | None) -> int:
-    """Walk through the frames of a stream; return where something else comes."""
-    left = stated.frames if stated is not None and stated.frames else -1
+def _walk(reader: Reader, begin: int, first: _Frame, stated: _Stated | None) -> tuple[int, int, bool]:
+    """Walk through the frames of a stream; return where something else comes, their number, whether rates differ."""
+    most = stated.frames + 1 if stated is not None and stated.frames else reader.size
     side = _side_bytes(first)
     # Files without a header have thousands of frames, of few kinds.
     sizes: dict[bytes, int] = {}
-    position = begin + first.size
-    while left:
+    position, count = begin + first.size, 1
+    while count < most:
         head = reader.read(position, 48)
         size = sizes.get(head[:4])
         if size is None:
@@ -252,8 +274,21 @@ def _end_by_frames(reader: Reader, begin: int, first: _Frame, stated: _Stated | 
         if (head[side : side + 4] in _MARKS or head[36:40] == b"VBRI") and _stated(reader, position, first) is not None:
             break
         position += size
-        left -= 1
-    return min(position, reader.size)
+        count += 1
+    # Frames of one bit rate differ by their padding at most.
+    is_varying = max(sizes.values(), default=0) - min(sizes.values(), default=0) > _PADDING
+    return min(position, reader.size), count, is_varying
+
+
+def _info_frame(head: bytes, frames: int, size: int) -> bytes:
+    """Make the frame that tells how many frames follow, as encoders write it."""
+    # Without a checksum, at a bit rate that has room for it.
+    head = bytes([head[0], head[1] | 1, _ROOMY << 4 | head[2] & 0x0C, head[3]])
+    frame = _frame(head)
+    if frame is None:
+        return b""
+    stated = b"Xing" + struct.pack(">III", _HAS_FRAMES | _HAS_BYTES, frames, size + frame.size)
+    return (head.ljust(_side_bytes(frame), b"\0") + stated).ljust(frame.size, b"\0")
 
 
 def _side_bytes(frame: _Frame) -> int:

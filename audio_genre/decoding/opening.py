@@ -65,7 +65,8 @@ def open_parts(name: str) -> Iterator[Part]:
     refuse_unreadable(name)
     with _translated(name):
         found, ranges = _look(name)
-    for part in ranges if len(ranges) > 1 else [None]:
+    # A file that is one stream is left to the decoder as it is.
+    for part in ranges if len(ranges) > 1 or any(part.prefix for part in ranges) else [None]:
         with closing(_open(name, found, part)) as opened:
             yield _Translated(name, opened)
 

@@ -140,14 +140,14 @@ QUIET = QuietStderr()
 
 
 class FileRange(io.RawIOBase):
-    """A range of a file's bytes, as a file of its own.
+    """A range of a file's bytes, as a file of its own, with what is to be put before it.
 
     Parameters
     ----------
     name : str
         The file.
-    part : tuple of int, optional
-        First byte and end; by default all of it.
+    part : Range, optional
+        By default all of it.
 
     Attributes
     ----------
@@ -157,7 +157,8 @@ class FileRange(io.RawIOBase):
 
     def __init__(self, name: str, part: Range | None = None) -> None:
         self._file = open(name, "rb")  # noqa: SIM115, PTH123
-        self._begin, self._end = part or (0, os.fstat(self._file.fileno()).st_size)
+        self._begin, self._end, self._prefix = part or (0, os.fstat(self._file.fileno()).st_size, b"")
+        self._size = len(self._prefix) + self._end - self._begin
         self._position = 0
         self.failed: OSError | None = None
 
@@ -175,15 +176,20 @@ class FileRange(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a position in the range, and return it."""
-        base = (0, self._position, self._end - self._begin)[whence]
+        base = (0, self._position, self._size)[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Read into a buffer, and return how many bytes."""
-        count = min(len(buffer), max(0, self._end - self._begin - self._position))
+        count = min(len(buffer), max(0, self._size - self._position))
+        if self._position < len(self._prefix):
+            head = self._prefix[self._position :][:count]
+            memoryview(buffer)[: len(head)] = head
+            self._position += len(head)
+            return len(head)
         try:
-            self._file.seek(self._begin + self._position)
+            self._file.seek(self._begin + self._position - len(self._prefix))
             found = self._file.readinto(memoryview(buffer)[:count])
         except OSError as error:
             self.failed = error
@@ -204,7 +210,7 @@ class SndfilePart:
     ----------
     name : str
         The file.
-    part : tuple of int, optional
+    part : Range, optional
         Range of its bytes.
 
     Attributes
@@ -238,6 +244,9 @@ class SndfilePart:
         file = self._file
         self.sr, self.channels = int(file.samplerate), int(file.channels)
         self.frames = int(file.frames) if 0 <= file.frames < _ANY_LENGTH else None
+        if self.frames is None:
+            # soundfile goes to a place after each block, and there is none at the end of a file of unknown length.
+            file.seekable = lambda: False
         self.estimate = None if self.frames is None or not self.sr else self.frames / self.sr
         self.encoding = f"{file.format} {file.subtype}"
         self.texts: dict[str, str] = file.copy_metadata()

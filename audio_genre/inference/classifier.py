@@ -147,7 +147,7 @@ class Classifier:
         Raises
         ------
         AudioError
-            If the file cannot be decoded or is too short: of less than 2 s, or of a longer segment that the model takes.
+            If the file cannot be decoded, or is shorter than 2 s or than a longer segment that the model takes.
         """
         name = os.fspath(path)
         votes: dict[_Place, _Vote] = {}
