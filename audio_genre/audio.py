@@ -3,47 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-import re
-import stat
-import sys
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from audio_genre.errors import AudioError, SilentError, apart
+from audio_genre.decoding import EXTRA_SUFFIXES, SNDFILE_SUFFIXES, Part, cut_short, open_parts, refuse_unreadable
+from audio_genre.errors import AudioError, SilentError, UnreadableError, apart
 
 if TYPE_CHECKING:
-    import soundfile
     from numpy.typing import NDArray
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".au", ".snd", ".aiff", ".aif", ".aifc", ".caf", ".w64"}
-)
-"""Lower-case suffixes of the files that are taken for audio in a folder."""
+AUDIO_SUFFIXES = SNDFILE_SUFFIXES
+"""Lower-case suffixes of the files that are taken for audio in a folder, and decoded by libsndfile."""
 
-UNREAD_SUFFIXES = frozenset(
-    {
-        *(".aac", ".amr", ".ape", ".dsf", ".m4a", ".m4b", ".mka"),
-        *(".mp4", ".mpc", ".ra", ".webm", ".wma", ".wv"),
-    }
-)
-"""Lower-case suffixes of audio files in formats that libsndfile does not decode."""
+UNREAD_SUFFIXES = EXTRA_SUFFIXES
+"""Lower-case suffixes of audio files that need the extra ``formats``."""
+
+MIN_RATE, MAX_RATE = 2000, 1_500_000
+"""Lowest and highest sampling rate in Hz of a file: below, hardly a melody is left; above is DSD at four times its
+usual rate."""
+
+MAX_SECONDS = 12 * 3600
+"""Longest file in seconds."""
+
+MIN_SECONDS = 2
+"""Shortest clip in seconds that features are computed from; one shorter than a segment is continued by reflection."""
 
 _BLOCK_SECONDS = 20
-# libsndfile tells of audio data that run past the end of the file only in its log, in three forms.
-_CUT_SHORT = re.compile(
-    r"^\s*(?:data|SSND|Data Size|riff)\s*:\s*(?P<promised>\d+)\s*\(should be (?P<present>\d+)\)"
-    r"|Calculated frame count (?P<frames>\d+) does not match value from 'ds64' chunk of (?P<ds64>\d+)",
-    re.MULTILINE,
-)
-# Written by encoders that stream and do not know the length beforehand.
-_UNKNOWN_LENGTHS = range(0x7FFFF000, 0x1_0000_0000)
-# Sloppy headers are common; what is missing up to these lengths is taken for a sloppy header.
-_SLOPPY_HEADER_SECONDS = 0.1
+# Of a block, and of a file that is decoded at once: bounds on what a header can make be allocated.
+_BLOCK_SAMPLES = 1 << 25
+_WHOLE_SAMPLES = 1 << 28
+# Twelve hours of stereo at 192 kHz: no more is decoded, whatever rate and number of channels a header says.
+_MOST_SAMPLES = MAX_SECONDS * 192_000 * 2
+# A mix so far below its channels is what is left of them after they cancelled each other.
+_CANCELLED = 1e-6
 _SLOPPY_ESTIMATE_SECONDS = 1.0
 
 
@@ -53,7 +50,7 @@ def load(path: str | os.PathLike[str], *, sr: int) -> NDArray[np.float32]:
     Parameters
     ----------
     path : str or os.PathLike
-        An audio file that libsndfile decodes.
+        An audio file that libsndfile decodes, or FFmpeg where the extra ``formats`` is installed.
     sr : int
         Sampling rate of the result in Hz.
 
@@ -89,7 +86,7 @@ def iter_windows(
     Parameters
     ----------
     path : str or os.PathLike
-        An audio file that libsndfile decodes.
+        An audio file that libsndfile decodes, or FFmpeg where the extra ``formats`` is installed.
     sr : int
         Sampling rate of the result in Hz.
     seconds : int
@@ -124,6 +121,30 @@ def iter_windows(
         found, needed = apart(len(held) / sr, min_samples / sr, 2)
         raise AudioError(os.fspath(path), f"is {found} s long, and features need at least {needed} s")
     yield held
+
+
+def continue_short(y: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Continue a clip that is shorter than a segment by its reflection, as far as a segment needs.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,), float32
+        A mono signal.
+    length : int
+        Samples that are needed.
+
+    Returns
+    -------
+    np.ndarray, shape (max(n, length),), float32
+        The signal, itself where it is long enough.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> continue_short(np.array([1, 2, 3, 4]), 6)
+    array([1, 2, 3, 4, 3, 2])
+    """
+    return y if len(y) >= length else np.pad(y, (0, length - len(y)), mode="reflect")
 
 
 def cut_segments(y: NDArray[np.float32], *, stride: int) -> NDArray[np.float32]:
@@ -228,82 +249,137 @@ def content_hash(path: str | os.PathLike[str]) -> str:
         If the file is missing, not a regular file, or may not be read.
     """
     name = os.fspath(path)
-    _refuse_unreadable(name)
-    with Path(name).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    refuse_unreadable(name)
+    try:
+        with Path(name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UnreadableError(name, f"cannot be read: {error.strerror}") from None
+
+
+class _Channels:
+    """Sums up how loud the channels of a file are, and their mix to mono."""
+
+    def __init__(self) -> None:
+        self.power = self.mixed = 0.0
+
+    def mix(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mix to mono."""
+        if frames.shape[1] == 1:
+            return frames[:, 0]
+        y: NDArray[np.float32] = frames.mean(axis=1)
+        flat = frames.reshape(-1)
+        self.power += float(np.dot(flat, flat)) / frames.shape[1]
+        self.mixed += float(np.dot(y, y))
+        return y
+
+    def refuse_cancelled(self, name: str) -> None:
+        """Raise where next to nothing is left in the mix."""
+        if not 0 < self.power < float("inf") or self.mixed > _CANCELLED * self.power:
+            return
+        left = f"it is {10 * math.log10(self.power / self.mixed):.0f} dB below them" if self.mixed else "it is silent"
+        raise AudioError(
+            name,
+            f"cannot be used: its channels cancel each other in the mix to mono ({left}); swap the polarity of one "
+            "channel, or extract one channel",
+        )
 
 
 def _checked_blocks(path: str | os.PathLike[str], sr: int, one_block_seconds: float) -> Iterator[NDArray[np.float32]]:
     """Yield mono blocks at `sr`, in one block where the file is short enough; raise on unusable samples."""
     name = os.fspath(path)
+    channels = _Channels()
     heard = False
-    empty = True
-    for block in _decoded_blocks(name, sr, one_block_seconds):
+    count = 0
+    for block in _decoded_blocks(name, sr, one_block_seconds, channels):
         if not np.isfinite(block).all():
             raise AudioError(name, "holds samples that are NaN or infinite")
         heard = heard or bool(block.any())
-        empty = empty and len(block) == 0
+        count += len(block)
+        if count > MAX_SECONDS * sr:
+            raise AudioError(name, _too_long())
         yield block
-    if empty:
+    if count == 0:
         raise AudioError(name, "holds no samples")
+    channels.refuse_cancelled(name)
     if not heard:
         raise SilentError(name, "is silent: every sample is zero")
 
 
-def _refuse_unreadable(name: str) -> None:
-    try:
-        mode = Path(name).stat().st_mode
-        # Opening a pipe or a device could wait for ever.
-        if stat.S_ISREG(mode):
-            with Path(name).open("rb"):
-                return
-    except OSError as error:
-        raise AudioError(name, f"cannot be read: {error.strerror}") from None
-    raise AudioError(name, "is a folder, not an audio file" if stat.S_ISDIR(mode) else "is not a regular file")
+def iter_channels(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
+    """Decode a file block by block as it is, neither mixed nor resampled.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        An audio file.
+
+    Yields
+    ------
+    np.ndarray, shape (n, channels), float32
+        Up to 20 s each.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be decoded.
+    """
+    for part in open_parts(os.fspath(path)):
+        _refuse_rate(os.fspath(path), part.sr)
+        yield from part.blocks(_block_frames(part))
 
 
-def _native(name: str) -> str | bytes:
-    # soundfile encodes a str strictly, and so fails on names that are not valid in the system's encoding.
-    return os.fsencode(name) if os.name == "posix" else name
+class Header(NamedTuple):
+    """What an audio file says before it is decoded.
 
-
-class _QuietStderr:
-    """Keeps what decoders write to file descriptor 2 from the terminal, while at least one thread decodes.
-
-    mpg123 inside libsndfile warns there, of stream sizes and tags, and has no switch that reaches it.
+    Attributes
+    ----------
+    seconds : float
+        Length.
+    sr : int
+        Sampling rate in Hz, of the first stream where there are several.
+    channels : int
+        Number of channels, likewise.
+    encoding : str
+        Container and coding, such as ``"WAV PCM_16"``.
+    texts : dict of str to str
+        Such as ``"artist"`` and ``"title"``; empty where the file has none.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._threads = 0
-        self._kept = -1
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._threads == 0:
-                self._kept = self._silence()
-            self._threads += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._threads -= 1
-            if self._threads == 0 and self._kept >= 0:
-                os.dup2(self._kept, 2)
-                os.close(self._kept)
-
-    @staticmethod
-    def _silence() -> int:
-        # Without a stderr, descriptor 2 may be any file that the program opened.
-        if sys.__stderr__ is None:
-            return -1
-        kept = os.dup(2)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        return kept
+    seconds: float
+    sr: int
+    channels: int
+    encoding: str
+    texts: dict[str, str]
 
 
-_QUIET = _QuietStderr()
+def read_facts(path: str | os.PathLike[str]) -> Header:
+    """Read what an audio file says about itself, without decoding it.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    Header
+        Length, rate, channels, coding, texts. The length of several streams in one file is that of all of them.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, its sampling rate cannot be used, or it is too long.
+    """
+    name = os.fspath(path)
+    first: Part | None = None
+    seconds = 0.0
+    for part in open_parts(name):
+        seconds += _promised_seconds(name, part, seconds) or 0.0
+        first = first or part
+    if first is None:
+        raise AudioError(name, "holds no audio")
+    return Header(seconds, first.sr, first.channels, first.encoding, first.texts)
 
 
 def read_header(path: str | os.PathLike[str]) -> tuple[float, dict[str, str]]:
@@ -326,65 +402,81 @@ def read_header(path: str | os.PathLike[str]) -> tuple[float, dict[str, str]]:
     AudioError
         If it cannot be read.
     """
-    import soundfile
-
-    name = os.fspath(path)
-    _refuse_unreadable(name)
-    try:
-        with _QUIET, soundfile.SoundFile(_native(name)) as file:
-            return file.frames / file.samplerate, file.copy_metadata()
-    except soundfile.SoundFileError:
-        raise AudioError(name, "is no audio that can be decoded") from None
+    facts = read_facts(path)
+    return facts.seconds, facts.texts
 
 
-def _decoded_blocks(name: str, sr: int, one_block_seconds: float) -> Iterator[NDArray[np.float32]]:
-    import soundfile
+def _promised_seconds(name: str, part: Part, before: float) -> float | None:
+    """Return the length of a part by its header; refuse a rate or a length beyond all music."""
+    _refuse_rate(name, part.sr)
+    if part.frames is None:
+        return part.estimate
+    if before + part.frames / part.sr > MAX_SECONDS or part.frames * part.channels > _MOST_SAMPLES:
+        raise AudioError(name, _too_long())
+    return part.frames / part.sr
 
-    _refuse_unreadable(name)
-    if Path(name).stat().st_size == 0:
-        raise AudioError(name, "is empty (0 bytes)")
-    try:
-        with _QUIET:
-            file = soundfile.SoundFile(_native(name))
-        with file:
-            _refuse_cut_short(name, file)
-            if file.frames <= one_block_seconds * file.samplerate:
-                y = _mono(_read(file))
-                _refuse_missing_frames(name, file, len(y))
-                yield resample(y, file.samplerate, sr)
-            else:
-                yield from _streamed_blocks(name, file, sr)
-    except soundfile.LibsndfileError as error:
-        # libsndfile's own sentence, such as "Format not recognised."
+
+def _refuse_rate(name: str, sr: int) -> None:
+    if not MIN_RATE <= sr <= MAX_RATE:
         raise AudioError(
-            name, f"cannot be decoded: {error.error_string.rstrip('.') or 'its data are damaged'}"
-        ) from None
+            name,
+            f"has a sampling rate of {sr} Hz, and music needs one from {MIN_RATE} to {MAX_RATE} Hz; correct its header",
+        )
 
 
-def _streamed_blocks(name: str, file: soundfile.SoundFile, sr: int) -> Iterator[NDArray[np.float32]]:
+def _too_long() -> str:
+    return (
+        f"is too long: a file may have {MAX_SECONDS // 3600} h, or as many samples as that is in stereo at 192 kHz; "
+        "cut it into parts"
+    )
+
+
+def _decoded_blocks(name: str, sr: int, one_block_seconds: float, channels: _Channels) -> Iterator[NDArray[np.float32]]:
+    before = 0.0
+    for part in open_parts(name):
+        seconds = _promised_seconds(name, part, before)
+        part.refuse_cut_short()
+        is_short = part.frames is not None and part.frames <= one_block_seconds * part.sr
+        if is_short and part.frames * part.channels <= _WHOLE_SAMPLES:  # type: ignore[operator]
+            y = _joined([channels.mix(frames) for frames in part.blocks(max(1, part.frames or 0))])
+            _refuse_missing(name, part, len(y))
+            yield resample(y, part.sr, sr)
+        else:
+            yield from _streamed_blocks(name, part, sr, channels)
+        before += seconds or 0.0
+
+
+def _joined(blocks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return blocks[0] if len(blocks) == 1 else np.concatenate([np.empty(0, dtype=np.float32), *blocks])
+
+
+def _block_frames(part: Part) -> int:
+    return max(1, min(_BLOCK_SECONDS * part.sr, _BLOCK_SAMPLES // max(1, part.channels)))
+
+
+def _streamed_blocks(name: str, part: Part, sr: int, channels: _Channels) -> Iterator[NDArray[np.float32]]:
     import soxr
 
     stream = None
-    if file.samplerate != sr:
-        stream = soxr.ResampleStream(file.samplerate, sr, 1, dtype="float32", quality="HQ")
+    if part.sr != sr:
+        stream = soxr.ResampleStream(part.sr, sr, 1, dtype="float32", quality="HQ")
     decoded = 0
-    while len(frames := _read(file, _BLOCK_SECONDS * file.samplerate)):
+    for frames in part.blocks(_block_frames(part)):
         decoded += len(frames)
-        y = _mono(frames)
+        if decoded * part.channels > _MOST_SAMPLES:
+            raise AudioError(name, _too_long())
+        y = channels.mix(frames)
         yield y if stream is None else stream.resample_chunk(y)
-    _refuse_missing_frames(name, file, decoded)
+    _refuse_missing(name, part, decoded)
     if stream is not None:
         yield stream.resample_chunk(np.empty(0, dtype=np.float32), last=True)
 
 
-def _read(file: soundfile.SoundFile, frames: int = -1) -> NDArray[np.float32]:
-    with _QUIET:
-        block: NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
-    return block
-
-
-def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    return frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
+def _refuse_missing(name: str, part: Part, decoded: int) -> None:
+    """Raise where decoding ended before what the header promises."""
+    promised, present = (part.frames or 0) / part.sr, decoded / part.sr
+    if promised - present > _SLOPPY_ESTIMATE_SECONDS:
+        raise AudioError(name, cut_short(promised, present))
 
 
 def resample(y: NDArray[np.float32], sr_in: int, sr_out: int) -> NDArray[np.float32]:
@@ -416,29 +508,3 @@ def resample(y: NDArray[np.float32], sr_in: int, sr_out: int) -> NDArray[np.floa
     # librosa.resample fixes the length to this, by cutting or by zeros.
     length = -(-len(y) * sr_out // sr_in)
     return np.pad(resampled[:length], (0, max(0, length - len(resampled))))
-
-
-def _refuse_cut_short(name: str, file: soundfile.SoundFile) -> None:
-    found = _CUT_SHORT.search(file.extra_info)
-    if found is None:
-        return
-    if found["ds64"]:
-        share = int(found["frames"]) / max(1, int(found["ds64"]))
-    elif int(found["promised"]) in _UNKNOWN_LENGTHS:
-        return
-    else:
-        share = int(found["present"]) / max(1, int(found["promised"]))
-    present = file.frames / file.samplerate
-    promised = present / share if share else float("inf")
-    if promised - present > _SLOPPY_HEADER_SECONDS:
-        raise AudioError(name, _cut_short(promised, present))
-
-
-def _refuse_missing_frames(name: str, file: soundfile.SoundFile, decoded: int) -> None:
-    promised, present = file.frames / file.samplerate, decoded / file.samplerate
-    if promised - present > _SLOPPY_ESTIMATE_SECONDS:
-        raise AudioError(name, _cut_short(promised, present))
-
-
-def _cut_short(promised: float, present: float) -> str:
-    return f"is cut short: its header promises {promised:.2f} s and {present:.2f} s are there"

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_genre import audio
+from audio_genre.decoding.sndfile import QUIET
 from audio_genre.errors import AudioError
 
 SR = 22050
@@ -335,13 +336,13 @@ def test_stderr_is_quiet_while_any_thread_decodes(capfd: pytest.CaptureFixture[s
     inside, outside = threading.Event(), threading.Event()
 
     def decode() -> None:
-        with audio._QUIET:
+        with QUIET:
             inside.set()
             outside.wait(10)
             os.write(2, b"second")
 
     thread = threading.Thread(target=decode)
-    with audio._QUIET:
+    with QUIET:
         thread.start()
         inside.wait(10)
         os.write(2, b"first")

@@ -35,7 +35,12 @@ _PATIENCE_SECONDS = 2.0
 
 @guarded()
 def classify(
-    clips: Annotated[list[str], typer.Argument(metavar="CLIP", help="Audio files: wav, flac, ogg, mp3, au, aiff.")],
+    clips: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CLIP", help="Audio files: wav, flac, ogg, mp3, au, aiff; m4a and more with the extra formats."
+        ),
+    ],
     model: Annotated[
         Path | None,
         typer.Option(

@@ -209,6 +209,11 @@ class Recipe:
         return tuple(names)
 
     @property
+    def segment_samples(self) -> int:
+        """Samples in a segment: one fewer than ``segment_seconds`` long, as in the public tables."""
+        return self.segment_seconds * self.sr - 1
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns of a feature table: ``filename``, ``length``, the features, ``label``."""
         return ("filename", "length", *self.feature_names, "label")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from audio_genre.dsp.recipe import Recipe
-from audio_genre.errors import AudioError, ExtractionError
+from audio_genre.errors import AudioError, ExtractionError, UnreadableError
 from audio_genre.extraction.plan import is_unread, picture_files
 from audio_genre.extraction.storage import CLIP_CODES, storage_error
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # What the numbers and pictures depend on; librosa is the definition, and not used.
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pillow")
-# Stands for the hash of a file that is not opened: it fails again, whatever it holds.
-_UNREAD = "not opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +155,19 @@ def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
         If pictures cannot be written for a reason that all clips share, such as a full disk.
     """
     from audio_genre.audio import content_hash
+    from audio_genre.decoding import needs_extra
 
     found_hash = None
     if is_unread(task.path):
-        if task.known_hash == _UNREAD:
-            return Unchanged()
-        suffix = PurePosixPath(task.path).suffix
-        return Failed(_UNREAD, f"is in a format that is not read ({suffix}); convert it to flac or wav")
+        # Without a hash: tried again, so that it is done once the extra is installed.
+        return Failed(None, needs_extra(PurePosixPath(task.path).suffix))
     try:
         found_hash = content_hash(settings.audio_dir / task.path)
         if found_hash == task.known_hash:
             return Unchanged()
         return _extract(task, settings, found_hash)
+    except UnreadableError as error:
+        return Failed(None, error.reason)
     except AudioError as error:
         return Failed(found_hash, error.reason)
     except ExtractionError:
@@ -181,7 +180,7 @@ def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
 def _extract(task: ClipTask, settings: ClipSettings, found_hash: str) -> Extracted:
     import numpy as np
 
-    from audio_genre.audio import iter_windows
+    from audio_genre.audio import MIN_SECONDS, continue_short, iter_windows
     from audio_genre.dsp.matrix import window_features
 
     recipe = settings.recipe
@@ -190,12 +189,12 @@ def _extract(task: ClipTask, settings: ClipSettings, found_hash: str) -> Extract
         source,
         sr=recipe.sr,
         seconds=recipe.clip_seconds,
-        min_samples=recipe.segment_seconds * recipe.sr - 1,
+        min_samples=MIN_SECONDS * recipe.sr,
     )
     clip_rows, clip_lengths, segment_rows = [], [], []
     with np.errstate(all="ignore"), _Pictures(settings, task.picture) as pictures:
         for window in windows:
-            result = window_features(window, recipe)
+            result = window_features(continue_short(window, recipe.segment_samples), recipe)
             if not (np.isfinite(result.clip_row).all() and np.isfinite(result.segment_rows).all()):
                 peak = np.abs(window).max()
                 raise AudioError(

@@ -188,7 +188,7 @@ def numbered(filename: str, k: int) -> str:
 
 
 def is_unread(filename: str) -> bool:
-    """Tell whether a name is that of an audio file in a format that is not read.
+    """Tell whether a name is that of an audio file that needs the extra ``formats``, which is not installed.
 
     Parameters
     ----------
@@ -202,12 +202,14 @@ def is_unread(filename: str) -> bool:
 
     Examples
     --------
-    >>> is_unread("live/song.M4A"), is_unread("song.wav")
+    >>> from audio_genre.decoding import has_extra
+    >>> is_unread("live/song.M4A") != has_extra(), is_unread("song.wav")
     (True, False)
     """
     from audio_genre.audio import UNREAD_SUFFIXES
+    from audio_genre.decoding import has_extra
 
-    return PurePosixPath(filename).suffix.lower() in UNREAD_SUFFIXES
+    return PurePosixPath(filename).suffix.lower() in UNREAD_SUFFIXES and not has_extra()
 
 
 def _listing(folder: Path, prefix: str, above: frozenset[tuple[int, int] | None], unreadable: Unreadable) -> _Listing:

@@ -65,7 +65,8 @@ def extract(
     Every finished clip is kept at once in a journal inside `out_dir`. A run that ended early, in whatever way, goes on
     where it was when it is called again, and gives the same bytes as one that did not. Clips whose file, recipe or
     picture settings changed are done again. Clips that failed are not, unless their file changed or could not be read,
-    or their worker process died. Audio files in formats that are not read, such as m4a, fail without being opened.
+    or their worker process died. Without the extra ``formats``, files such as m4a fail without being opened, and are
+    tried again. A clip of 2 to 3 s is continued by reflection to one segment.
     A long file gives several rows ``song.0.wav``, ``song.1.wav`` and so on; where one of these is another file's name,
     the long file fails. The output does not depend on `jobs`, on `dask`, or on the order of completion.
 
@@ -353,6 +354,7 @@ class _Run:
                 out_dir / segment_table, staging, self._recipe, writers.segment_rows(journal.rows(), self._recipe)
             ),
         }
+        n_continued = sum(int(result.clip_lengths[0]) < self._recipe.segment_samples for result in journal.rows())
         self._failed = writers.write_failures(out_dir / FAILURES_NAME, staging, journal.failures())
         writers.write_sidecar(
             out_dir / SIDECAR_NAME,
@@ -363,6 +365,7 @@ class _Run:
             libraries=journal.libraries(),
             n_clips=self._found,
             n_failed=self._failed,
+            n_continued=n_continued,
         )
         files = self._files()
         # Tables in another format, which would stand beside the new ones and not agree with them.

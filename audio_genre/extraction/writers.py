@@ -87,8 +87,9 @@ def segment_rows(results: Iterable[Rows], recipe: Recipe) -> Iterator[Row]:
     tuple
         File name with the segment's number, length in samples, features, label.
     """
-    length = recipe.segment_seconds * recipe.sr - 1
     for result in results:
+        # A shorter clip is one segment, and its samples are those of the file.
+        length = min(recipe.segment_samples, int(result.clip_lengths[0]))
         for k, row in enumerate(result.segment_rows.tolist()):
             yield (numbered(result.filename, k), length, *row, result.label)
 
@@ -150,6 +151,7 @@ def write_sidecar(
     libraries: Mapping[str, Sequence[str]],
     n_clips: int,
     n_failed: int,
+    n_continued: int,
 ) -> None:
     """Write what the tables and pictures were made by; nothing in it differs between two runs over the same files.
 
@@ -169,13 +171,21 @@ def write_sidecar(
         Versions of each library that rows or pictures came from: several after an upgrade between two runs.
     n_clips, n_failed : int
         Audio files found, and how many of them failed.
+    n_continued : int
+        Clips shorter than a segment, which were continued.
     """
+    from audio_genre.audio import MIN_SECONDS
+
     content = {
         "tool": {"name": "audio_genre", "version": __version__},
         "recipe": recipe.parameters(),
         "pictures": pictures,
         "tables": dict(tables),
         "counts": {"clips": n_clips, "failed": n_failed},
+        "short_clips": {
+            "rule": f"clips from {MIN_SECONDS} s that are shorter than a segment are continued by reflection to one",
+            "clips": n_continued,
+        },
         "libraries": dict(libraries),
     }
     with atomic_file(path, staging) as file:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from audio_genre.audio import cut_segments, cut_stretches, iter_windows, read_header
+from audio_genre.audio import MIN_SECONDS, continue_short, cut_segments, cut_stretches, iter_windows, read_header
 from audio_genre.datasets.pictures import canonical
 from audio_genre.dsp.matrix import feature_matrix, mel_spectrogram
 from audio_genre.dsp.picture import quantise
-from audio_genre.errors import AudioError, BundleError, ParameterError, SilentError
+from audio_genre.errors import AudioError, AudioGenreError, BundleError, ParameterError, SilentError, UnreadableError
 from audio_genre.inference.default import default_model
 from audio_genre.inference.timeline import SILENT, Timeline, TimelinePoint, most_probable
 from audio_genre.training.bundle import Bundle, load_bundle
@@ -146,16 +147,17 @@ class Classifier:
         Raises
         ------
         AudioError
-            If the file cannot be decoded or is shorter than one segment.
+            If the file cannot be decoded, or is shorter than 2 s or than a longer segment that the model takes.
         """
         name = os.fspath(path)
         votes: dict[_Place, _Vote] = {}
         try:
-            for _ in self._listen(name, votes):
-                pass
+            with _faults_of(name):
+                for _ in self._listen(name, votes):
+                    pass
+                return self._verdict(name, votes.values())
         except SilentError as error:
             return self._equal(name, error.reason)
-        return self._verdict(name, votes.values())
 
     def timeline(
         self,
@@ -198,6 +200,12 @@ class Classifier:
                 f"The hop of a timeline must be from {_LEAST_HOP_SECONDS:g} s to {reader.window_seconds:g} s, the "
                 f"length of a window of {self.bundle.name}; got {hop:g} s."
             )
+        with _faults_of(name):
+            return self._timeline(name, hop, progress)
+
+    def _timeline(self, name: str, hop: float, progress: Callable[[int, int | None], None] | None) -> Timeline:
+        """Tell how the genre of a file changes over time."""
+        reader = self._reader
         votes: dict[_Place, _Vote] = {}
         points = []
         total = None
@@ -206,7 +214,7 @@ class Classifier:
                 self._listen(name, votes), length=reader.stretch_samples, hop=round(hop * reader.sr)
             )
             for start, y in stretches:
-                points.append(self._point(name, start, reader.stretch(y), votes))
+                points.append(self._point(name, start, y, votes))
                 if progress is not None:
                     total = read_header(name)[0] if total is None else total
                     progress(round(points[-1].end), round(total))
@@ -242,8 +250,9 @@ class Classifier:
 
     def _point(self, name: str, start: int, y: NDArray[np.float32], votes: dict[_Place, _Vote]) -> TimelinePoint:
         """Tell the genre of a stretch."""
-        sr = self._reader.sr
-        begin, end = start / sr, (start + len(y)) / sr
+        sr, there = self._reader.sr, len(y)
+        y = self._reader.stretch(y)
+        begin, end = start / sr, (start + min(there, len(y))) / sr
         if not y.any():
             return self._as_point(begin, end, self._equal(name, SILENT))
         vote = votes.get((start, len(y)))
@@ -347,8 +356,10 @@ class _Reader(ABC):
     unit: str
     described: int
 
-    def __init__(self, recipe: Recipe, shortest: int, window_seconds: float, *, whole: bool) -> None:
-        self.sr, self._seconds, self._min_samples = recipe.sr, recipe.clip_seconds, shortest
+    def __init__(self, recipe: Recipe, needed: int, window_seconds: float, *, whole: bool) -> None:
+        self.sr, self._seconds, self._needed = recipe.sr, recipe.clip_seconds, needed
+        # As in an extraction: what lacks little of a segment is continued.
+        self._shortest = min(needed, MIN_SECONDS * recipe.sr) if needed <= recipe.segment_samples else needed
         self.window_seconds = window_seconds
         self.hop_seconds = window_seconds / _HOPS if whole else window_seconds
         self.stride = round(window_seconds * recipe.sr)
@@ -356,15 +367,15 @@ class _Reader(ABC):
 
     def windows(self, name: str) -> Iterator[NDArray[np.float32]]:
         """Decode a file in clip-long windows."""
-        return iter_windows(name, sr=self.sr, seconds=self._seconds, min_samples=self._min_samples)
+        return iter_windows(name, sr=self.sr, seconds=self._seconds, min_samples=self._shortest)
 
     def signals(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what votes of a window, shape (n, samples)."""
-        return window[np.newaxis]
+        return continue_short(window, self._needed)[np.newaxis]
 
     def stretch(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what of a stretch the model takes."""
-        return y
+        return continue_short(y, self._needed)
 
     @abstractmethod
     def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -401,9 +412,12 @@ class _FeatureReader(_Reader):
         )
 
     def signals(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        return super().signals(window) if self._whole else cut_segments(window, stride=self.stride)
+        if self._whole:
+            return super().signals(window)
+        return cut_segments(continue_short(window, self._needed), stride=self.stride)
 
     def stretch(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        y = super().stretch(y)
         return y if self._whole else y[: self.stretch_samples]
 
     def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -443,6 +457,19 @@ class _PictureReader(_Reader):
     def votes(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         mean: NDArray[np.float64] = probabilities.mean(axis=0, keepdims=True)
         return mean
+
+
+@contextmanager
+def _faults_of(name: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a file into an `AudioError`, so that the next file is answered."""
+    try:
+        yield
+    except AudioGenreError:
+        raise
+    except MemoryError:
+        raise UnreadableError(name, "cannot be classified: there is not enough memory at the moment") from None
+    except Exception as error:
+        raise AudioError(name, f"cannot be classified ({type(error).__name__})") from error
 
 
 _PICTURE_AXES = 2

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from audio_genre.audio import read_header
-from audio_genre.errors import AudioError, AudioGenreError, BundleError
+from audio_genre.decoding import needs_extra
+from audio_genre.errors import AudioError, AudioGenreError, BundleError, UnreadableError
 from audio_genre.extraction.plan import is_unread
 from audio_genre.library.records import Answer, Failure
 
@@ -97,12 +98,14 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
         return Failure(-1, 0, f"cannot be read: {error.strerror}", retry=True)
     if is_unread(path):
         suffix = PurePosixPath(path).suffix
-        return Failure(size, mtime_ns, f"is in a format that is not read ({suffix}); convert it to flac or wav")
+        return Failure(size, mtime_ns, needs_extra(suffix), retry=True)
     classifier = _classifier(settings.bundle, settings.model)
     try:
         classification = classifier.classify(file)
         seconds, title = _describe(file)
         after = file.stat()
+    except UnreadableError as error:
+        return Failure(size, mtime_ns, error.reason, retry=True)
     except AudioError as error:
         return Failure(size, mtime_ns, error.reason)
     except AudioGenreError:

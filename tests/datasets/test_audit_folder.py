@@ -148,6 +148,12 @@ def other_format(music: Path) -> None:
     (music / "bells/song.m4a").write_bytes(b"\0" * 99)
 
 
+def cancelling_channels(music: Path) -> None:
+    path = next((music / "bells").glob("*.wav"))
+    y, sr = soundfile.read(path)
+    soundfile.write(music / "bells/wide.wav", np.stack([y, -y], axis=1), sr, subtype="FLOAT")
+
+
 def notes_beside(music: Path) -> None:
     (music / "bells/readme.txt").write_text("hello")
     (music / "bells/.hidden").write_text("hello")
@@ -202,7 +208,8 @@ FAULTS: list[tuple[Callable[[Path], None], str, str]] = [
     (cut_short, "truncated", "serious"),
     (silent, "silent", "serious"),
     (tiny, "too_short", "warning"),
-    (other_format, "unread_format", "serious"),
+    (other_format, "unreadable", "serious"),
+    (cancelling_channels, "cancelling", "serious"),
     (notes_beside, "not_audio", "note"),
     (clipped, "clipped", "note"),
     (with_dc, "dc_offset", "note"),

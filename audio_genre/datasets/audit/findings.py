@@ -58,7 +58,7 @@ KINDS = MappingProxyType(
         "split_track": "a track whose segments have several labels",
         "too_short": "audio too short for features",
         "truncated": "audio that ends before its header says",
-        "unread_format": "audio in a format that is not read",
+        "unread_format": "audio in a format that needs another decoder",
         "unreadable": "files or folders that cannot be read or decoded",
     }
 )

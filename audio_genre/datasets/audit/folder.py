@@ -42,6 +42,7 @@ _UNUSABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ("empty_file", "serious", "holds no sample", "hold no sample"),
     ("truncated", "serious", "is cut short", "are cut short"),
     ("silent", "serious", "is silent", "are silent"),
+    ("cancelling", "serious", "is silent in the mix to mono", "are silent in the mix to mono"),
     ("too_short", "warning", "is too short for features", "are too short for features"),
 )
 
@@ -153,8 +154,8 @@ def _unread_formats(unread: Sequence[str]) -> list[Finding]:
     if not unread:
         return []
     message = (
-        f"{counted(len(unread), 'file is', 'files are')} in a format that is not read, such as {unread[0]}; convert to "
-        "FLAC or WAV, for instance with ffmpeg."
+        f"{counted(len(unread), 'file is', 'files are')} in a format that needs another decoder, such as {unread[0]}; "
+        'pip install "audio-genre[formats]", or convert to FLAC or WAV.'
     )
     return [Finding("unread_format", "serious", message, tuple(unread))]
 

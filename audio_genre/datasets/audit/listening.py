@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio_genre.audio import iter_windows, resample
+from audio_genre.audio import iter_channels, iter_windows, read_facts, resample
 from audio_genre.datasets.audit.fingerprint import SR, Fingerprinter
 from audio_genre.dsp import GTZAN57
 from audio_genre.errors import AudioError
@@ -27,6 +26,7 @@ _KINDS = (
     ("holds no samples", "empty_file"),
     ("is silent", "silent"),
     ("is cut short", "truncated"),
+    ("cannot be used: its channels cancel", "cancelling"),
 )
 
 
@@ -104,10 +104,14 @@ def listen(path: str) -> Heard | Fault:
     except AudioError as error:
         kind = next((kind for start, kind in _KINDS if error.reason.startswith(start)), "unreadable")
         return Fault(kind, error.reason)
+    except Exception as error:
+        # One file must never spoil a run, whatever it makes a library do.
+        return Fault("unreadable", f"cannot be processed ({type(error).__name__})")
 
 
 def _heard(path: str) -> Heard | Fault:
-    sr, channels, encoding = _header(path)
+    header = read_facts(path)
+    sr, channels = header.sr, header.channels
     digest = hashlib.sha256(str(sr).encode())
     fingerprinter = Fingerprinter()
     count = clipped = 0
@@ -127,7 +131,7 @@ def _heard(path: str) -> Heard | Fault:
         seconds=count / sr,
         sr=sr,
         channels=channels,
-        encoding=encoding,
+        encoding=header.encoding,
         sha256=digest.hexdigest(),
         clipped=clipped / count,
         dc=total / count,
@@ -137,28 +141,8 @@ def _heard(path: str) -> Heard | Fault:
     )
 
 
-def _header(path: str) -> tuple[int, int, str]:
-    """Return sampling rate, channels and coding; any rate where the file is no good, which decoding will tell."""
-    import soundfile
-
-    try:
-        # Opening a pipe would wait for ever.
-        if Path(path).is_file():
-            with Path(path).open("rb") as file, soundfile.SoundFile(file) as sound:
-                return sound.samplerate, sound.channels, f"{sound.format} {sound.subtype}"
-    except (OSError, soundfile.LibsndfileError):
-        pass
-    return GTZAN57.sr, 1, ""
-
-
 def _has_equal_channels(path: str) -> bool:
-    import soundfile
-
-    with Path(path).open("rb") as file, soundfile.SoundFile(file) as sound:
-        for block in sound.blocks(blocksize=sound.samplerate, dtype="float32", always_2d=True):
-            if not (block == block[:, :1]).all():
-                return False
-    return True
+    return all((block == block[:, :1]).all() for block in iter_channels(path))
 
 
 def _clipped(y: NDArray[np.float32]) -> int:
