@@ -29,7 +29,6 @@ import os
 import platform
 import shutil
 import tempfile
-import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +47,7 @@ from audio_genre.training.calibration import Calibration, Familiarity
 from audio_genre.training.card import CARD, FORMAT_VERSION, LITERT, NUMPY, read_bounded, read_card
 from audio_genre.training.compact import ArrayModel, read_arrays, read_model, write_arrays
 from audio_genre.training.fit import EpochReport
+from audio_genre.training.litert import LiteRTRunner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -341,33 +341,6 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
 
 
-class _LiteRTRunner:
-    """A LiteRT interpreter as a function from inputs to outputs; threads take turns."""
-
-    def __init__(self, model: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        interpreter = Interpreter(
-            model_content=model,
-            num_threads=1,
-            # The default delegate announces itself on the standard error, and gains nothing on models this small.
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        self._run = interpreter.get_signature_runner()
-        ((self._input, takes),) = self._run.get_input_details().items()
-        ((self._output, gives),) = self._run.get_output_details().items()
-        if not takes["dtype"] == gives["dtype"] == np.float32:
-            raise ValueError("it takes or gives something other than numbers of single precision")
-        self.input_shape: list[int] = takes["shape_signature"][1:].tolist()
-        self.output_shape: list[int] = gives["shape_signature"][1:].tolist()
-        self._lock = threading.Lock()
-
-    def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        with self._lock:
-            outputs: NDArray[np.float32] = self._run(**{self._input: X})[self._output]
-        return outputs
-
-
 @dataclass(frozen=True)
 class _Format:
     """A kind of compact model: its file, who reads it, and what it must agree with."""
@@ -380,7 +353,7 @@ class _Format:
 
 _FORMATS = MappingProxyType(
     {
-        LITERT: _Format("model.tflite", _LiteRTRunner, "Keras", "keras, tensorflow and ai-edge-litert"),
+        LITERT: _Format("model.tflite", LiteRTRunner, "Keras", "keras, tensorflow and ai-edge-litert"),
         NUMPY: _Format("model.npz", read_model, "the library that trained it", "scikit-learn, xgboost and numpy"),
     }
 )

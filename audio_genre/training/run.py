@@ -20,16 +20,13 @@ from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtoc
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
 from audio_genre.training.bundle import write_bundle
 from audio_genre.training.calibration import UNKNOWN, Calibration, Familiarity
-from audio_genre.training.card import CARD
+from audio_genre.training.card import CARD, SEEDS
 from audio_genre.training.checkpoint import Checkpoint
 from audio_genre.training.fit import FitResult, Progress, set_seed
 from audio_genre.training.scores import Scores, mean_by_track, score, votes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SEEDS = 2**32
-"""Seeds are below this."""
 
 _ALL = "all"
 # Rows of each class on which the compact export is compared with the library that trained the model.
