@@ -21,6 +21,7 @@ import audio_genre
 from audio_genre.datasets import DEFAULT_PROTOCOL
 from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.results import ModelResult, measured, read_result
+from audio_genre.training.bundle import killed_words, missing_bundles
 from audio_genre.training.card import CARD
 from audio_genre.training.scores import Interval, Repeated, Score, repeated
 
@@ -355,7 +356,7 @@ def compare(
     if (report / CARD).exists():
         raise ReportError(f"{report} is the folder of a model; choose another folder for the report.")
     steps = _Steps(progress, _STEPS_PER_MODEL * len(folders))
-    results, broken = [], []
+    results, broken = [], [killed_words(models_path / name) for name in missing_bundles(models_path)]
     for folder in folders:
         steps.take(f"reading {folder.name}")
         try:
@@ -637,6 +638,8 @@ def _find_models(models: Path, report: Path) -> tuple[list[Path], list[str]]:
     # A folder of other models, such as those that ship, is no broken one.
     skipped = [folder.name for folder in others if not any(folder.glob(f"*/{CARD}"))]
     if not found:
+        for name in missing_bundles(models):
+            raise BundleError(killed_words(models / name))
         raise BundleError(f"{models} holds no model; train one with `audio-genre train`.")
     return found, skipped
 
