@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -55,8 +55,7 @@ def guarded(when_stopped: str = "stopped.") -> Callable[[Callable[P, None]], Cal
                 complain(when_stopped)
                 raise typer.Exit(INTERRUPTED) from None
             except BrokenPipeError:
-                # The reader, such as head, has seen enough; keep Python from complaining when it flushes.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                # The reader, such as head, has seen enough.
                 raise typer.Exit(SOME_FAILED) from None
             except OSError as error:
                 complain(f"{error.filename or 'the output'} cannot be written or read: {error.strerror}.")
@@ -75,7 +74,7 @@ def complain(sentence: str) -> None:
     sentence : str
         What went wrong.
     """
-    typer.echo(f"audio-genre: {printable(sentence)}", err=True)
+    tell(f"audio-genre: {sentence}")
 
 
 def tell(sentence: str) -> None:
@@ -86,7 +85,9 @@ def tell(sentence: str) -> None:
     sentence : str
         The remark.
     """
-    typer.echo(printable(sentence), err=True)
+    # Where a remark cannot be written, the work goes on.
+    with contextlib.suppress(OSError):
+        typer.echo(printable(sentence), err=True)
 
 
 def print_json(value: Any) -> None:

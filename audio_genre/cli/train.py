@@ -68,6 +68,9 @@ _Leaky = Annotated[
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a model, each on its own line.")]
 
 
+_Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training of the same settings.")]
+
+
 @train.command()
 @guarded("stopped; no model was finished.")
 def tabular(
@@ -91,6 +94,7 @@ def tabular(
     group_column: GroupColumn = None,
     rows: Rows = None,
     conflicts: Conflicts = None,
+    resume: _Resume = False,
     as_json: _Json = False,
 ) -> None:
     """Train dense networks on a table of features; each becomes a folder with its model, card and history."""
@@ -103,7 +107,7 @@ def tabular(
     plan = plan_tabular(
         loaded, models_dir, variant=variant, protocol=used, epochs=epochs, seed=seed, seeds=seeds, folds=folds
     )
-    _report(fit_with_progress(plan), plan, as_json=as_json)
+    _report(fit_with_progress(plan, resume=resume), plan, as_json=as_json)
 
 
 @train.command()
@@ -124,9 +128,7 @@ def cnn(
     splits: _Splits = None,
     leaky: _Leaky = False,
     rows: Rows = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted training of the same settings.")
-    ] = False,
+    resume: _Resume = False,
     tensorboard: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a log for TensorBoard there.")] = None,
     as_json: _Json = False,
 ) -> None:
@@ -138,11 +140,6 @@ def cnn(
     used = _protocol(protocol, splits, leaky=leaky)
     with load_with_progress(pictures, None if rows is None else rows.value) as loaded:
         plan = plan_cnn(loaded, models_dir, protocol=used, epochs=epochs, seed=seed, seeds=seeds, folds=folds)
-        for name, passes in plan.resumable().items():
-            if resume:
-                tell(f"{name}: going on after {counted(passes, 'pass')}.")
-            else:
-                tell(f"{name}: begins anew; --resume would go on after {counted(passes, 'pass')}.")
         _report(fit_with_progress(plan, resume=resume, tensorboard=tensorboard), plan, as_json=as_json)
 
 
@@ -253,6 +250,13 @@ def fit_with_progress(
     from audio_genre.training.backend import import_keras
 
     _tell_left_out(plan)
+    for name, passes in plan.resumable().items():
+        if resume:
+            tell(f"{name}: going on after {counted(passes, 'epoch')}.")
+        else:
+            tell(f"{name}: begins anew; --resume would go on after {counted(passes, 'epoch')}.")
+    for sentence in plan.not_resumable() if resume else []:
+        tell(f"{sentence}.")
     tell("Loading TensorFlow ...")
     import_keras()
     with ProgressLine("training", "epochs") as line:
@@ -271,6 +275,8 @@ def fit_with_progress(
 
 
 def _tell_left_out(plan: TrainingPlan) -> None:
+    for sentence in plan.recovered:
+        tell(sentence)
     for name, number in plan.left_out().items():
         tell(f"The protocol {name} leaves {counted(number, 'row')} of {len(plan.dataset)} out.")
     for note in (*plan.notes(), *plan.doubts()):

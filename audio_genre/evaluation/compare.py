@@ -21,6 +21,7 @@ import audio_genre
 from audio_genre.datasets import DEFAULT_PROTOCOL
 from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.results import ModelResult, measured, read_result
+from audio_genre.training.bundle import killed_words, missing_bundles
 from audio_genre.training.card import CARD
 from audio_genre.training.scores import Interval, Repeated, Score, repeated
 
@@ -295,7 +296,7 @@ class Comparison:
         """
         return {
             "audio_genre": audio_genre.__version__,
-            "models": [_model_json(model, section) for section in self.sections for model in section.models],
+            "models": [_model_json(model, section.identifier) for section in self.sections for model in section.models],
             "sections": [
                 {
                     "identifier": section.identifier,
@@ -355,13 +356,23 @@ def compare(
     if (report / CARD).exists():
         raise ReportError(f"{report} is the folder of a model; choose another folder for the report.")
     steps = _Steps(progress, _STEPS_PER_MODEL * len(folders))
-    results, broken = [], []
+    results, broken = [], [killed_words(models_path / name) for name in missing_bundles(models_path)]
     for folder in folders:
         steps.take(f"reading {folder.name}")
         try:
-            results.append(read_result(folder))
+            result = read_result(folder)
+            # What the report asks of each model, so that none fails there.
+            _model_json(result, "")
         except BundleError as error:
             broken.append(str(error))
+        except Exception as error:
+            # Whatever a stranger's model has in it, the others are compared.
+            broken.append(
+                f"{folder} is left out, because what it says of itself cannot be read ({type(error).__name__}); train "
+                "the model again, and report this if it was made here."
+            )
+        else:
+            results.append(result)
     if not results:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
         raise BundleError(f"No model in {models_path} can be read: {broken[0].rstrip('.')}{more}.")
@@ -619,16 +630,26 @@ def _find_models(models: Path, report: Path) -> tuple[list[Path], list[str]]:
     except OSError as error:
         raise BundleError(f"{models} cannot be read: {error.strerror}; name the folder of the models.") from None
     # What begins with a dot is unfinished work of a training.
-    folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    found = [folder for folder in folders if (folder / CARD).exists()]
+    folders = [entry for entry in entries if not entry.name.startswith(".") and _is_there(entry, Path.is_dir)]
+    found = [folder for folder in folders if _is_there(folder / CARD, Path.exists)]
     # The report may lie here, and its pictures in a folder below it.
     own = (report / FIGURES).resolve()
     others = [folder for folder in folders if folder not in found and not own.is_relative_to(folder.resolve())]
     # A folder of other models, such as those that ship, is no broken one.
     skipped = [folder.name for folder in others if not any(folder.glob(f"*/{CARD}"))]
     if not found:
+        for name in missing_bundles(models):
+            raise BundleError(killed_words(models / name))
         raise BundleError(f"{models} holds no model; train one with `audio-genre train`.")
     return found, skipped
+
+
+def _is_there(path: Path, is_so: Callable[[Path], bool]) -> bool:
+    """Tell whether something is there; what may not be looked at is, and why not is told when it is read."""
+    try:
+        return is_so(path)
+    except OSError:
+        return True
 
 
 def _test_set(result: ModelResult) -> Any:
@@ -714,11 +735,11 @@ def _ends(interval: Interval) -> list[float]:
     return [interval.low, interval.high]
 
 
-def _model_json(model: ModelResult, section: Section) -> dict[str, Any]:
+def _model_json(model: ModelResult, section: str) -> dict[str, Any]:
     tracks, rows = model.scores.tracks, model.scores.rows
     return {
         "name": model.name,
-        "section": section.identifier,
+        "section": section,
         "kind": model.kind,
         "variant": model.variant,
         "trained_on": model.data,

@@ -24,6 +24,7 @@ from audio_genre.evaluation.plots import (
     reliability_figure,
     reliability_picture,
     shown_name,
+    thinning_words,
 )
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ def _model_block(model: ModelResult, leaky: str) -> Block:
             figure(
                 curves_figure([(model.name, model.history, model.best_epoch)]),
                 f"{leaky}Learning curve of {model.name}, {where}: loss and accuracy of each epoch, over rows; the dot "
-                "marks the epoch that was kept.",
+                f"marks the epoch that was kept.{thinning_words([model.history])}",
                 height=480,
             )
         )

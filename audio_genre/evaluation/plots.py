@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from audio_genre.evaluation.page import DASHES, PALETTE, Page, figure, label, shortened, text
 from audio_genre.evaluation.results import ModelResult, read_history, read_result
 from audio_genre.training.calibration import BINS
@@ -87,10 +89,11 @@ def curves_figure(curves: Sequence[tuple[str, pd.DataFrame, int]]) -> PlotlyFigu
     from plotly.subplots import make_subplots
 
     drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    for k, (name, history, best_epoch) in enumerate(curves):
+    for k, (name, whole, best_epoch) in enumerate(curves):
+        history = thinned(whole)
         colour, shown_name = PALETTE[k % len(PALETTE)], label(name)
         validation = {"color": colour, "dash": DASHES[k // len(PALETTE) % len(DASHES)]}
-        best = history[history["epoch"] == best_epoch]
+        best = whole[whole["epoch"] == best_epoch][:1]
         for row, quantity in ((1, "loss"), (2, "accuracy")):
             shared = {"row": row, "col": 1, "legendgroup": str(k)}
             drawn.add_scatter(
@@ -110,6 +113,45 @@ def curves_figure(curves: Sequence[tuple[str, pd.DataFrame, int]]) -> PlotlyFigu
     drawn.update_yaxes(title_text="loss", row=1, col=1)
     drawn.update_yaxes(title_text="accuracy", row=2, col=1)
     return drawn
+
+
+def thinned(history: pd.DataFrame, most: int = 1000) -> pd.DataFrame:
+    """Leave out epochs of a long learning curve, so that a page does not grow with it.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        A row an epoch.
+    most : int
+        Most rows that are kept, two or more.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows at equal steps, the first and the last among them; `history` itself if it has no more.
+    """
+    if len(history) <= most:
+        return history
+    return history.iloc[np.unique(np.linspace(0, len(history) - 1, most).round().astype(int))]
+
+
+def thinning_words(histories: Sequence[pd.DataFrame | None]) -> str:
+    """Say what `thinned` leaves out, to follow a caption.
+
+    Parameters
+    ----------
+    histories : sequence of pandas.DataFrame or None
+        The learning curves.
+
+    Returns
+    -------
+    str
+        A sentence with a space before it; nothing if all epochs are drawn.
+    """
+    longest = max((each for each in histories if each is not None), key=len, default=None)
+    if longest is None or len(thinned(longest)) == len(longest):
+        return ""
+    return f" Of {len(longest)} epochs, {len(thinned(longest))} at equal steps are drawn."
 
 
 def write_learning_curves(bundles: Sequence[Path], path: Path) -> None:
@@ -252,15 +294,16 @@ def curves_picture(model: ModelResult) -> MatplotlibFigure | None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    history = model.history
-    if history is None:
+    whole = model.history
+    if whole is None:
         return None
+    history = thinned(whole)
     drawn = Figure(figsize=(7.2, 3.4), layout="constrained")
     panels: Sequence[Axes] = drawn.subplots(1, 2)
     for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
         axes.plot(history["epoch"], history[quantity], linestyle=":", color=_GREY, label="training")
         axes.plot(history["epoch"], history[f"val_{quantity}"], color=PALETTE[0], label="validation")
-        if model.best_epoch in set(history["epoch"]):
+        if (whole["epoch"] == model.best_epoch).any():
             axes.axvline(model.best_epoch, color=PALETTE[6], linewidth=1, linestyle="--", label="kept")
         axes.set(xlabel="epoch", ylabel=quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

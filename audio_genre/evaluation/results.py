@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
 from audio_genre.training.bundle import HISTORY, PREDICTIONS
 from audio_genre.training.calibration import BINS, bins_of, calibration_error, temper
-from audio_genre.training.card import CARD, read_card
+from audio_genre.training.card import CARD, read_bounded, read_measured_card
 from audio_genre.training.scores import Interval, Scores, score
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """Columns of a learning curve."""
 
+# What a file of figures may have: those of a hundred thousand tracks have less.
+_MOST_BYTES = 2**27
 _ROUNDING = 1e-5
 _RESAMPLES = 1000
 _LEVEL = 0.95
@@ -234,35 +236,26 @@ def read_result(folder: Path) -> ModelResult:
     BundleError
         If card, history or predictions are missing or malformed, or contradict each other.
     """
-    card = read_card(folder)
+    card = read_measured_card(folder)
     protocol = card["protocol"]
-    for values, name, kind in (
-        (protocol, "name", str),
-        (protocol, "leaky", bool),
-        (card, "variant", dict),
-        (card, "seed", int),
-        (card, "training", dict),
-    ):
-        if not isinstance(values.get(name), kind):
-            raise BundleError(f"{folder / CARD} is malformed: the field {name!r} is missing or wrong; train again.")
-    best_epoch, data = card["training"].get("best_epoch"), card["training_data"]
+    data = card["training_data"]
     calibration = card.get("calibration")
     temperature = None if calibration is None else float(calibration["temperature"])
     result = measured(
         [(_read_predictions(folder, card["classes"]), temperature)],
         name=folder.name,
         kind=card["kind"],
-        variant=str(card["variant"].get("name", card["kind"])),
+        variant=card["variant"].get("name") or card["kind"],
         settings=json.dumps(card["variant"], sort_keys=True),
-        data=str(data.get("file", "")),
+        data=data.get("file") or "",
         data_sha256=_data_identity(card),
         protocol=protocol["name"],
-        description=str(protocol.get("description", "")),
+        description=protocol.get("description") or "",
         leaky=protocol["leaky"],
-        fold=str(protocol.get("fold") or ""),
+        fold=protocol.get("fold") or "",
         seed=card["seed"],
         interrupted=card["training"].get("interrupted") is True,
-        best_epoch=best_epoch if isinstance(best_epoch, int) else 0,
+        best_epoch=card["training"].get("best_epoch") or 0,
         classes=tuple(card["classes"]),
         validation=_accuracy_on_card(card, "validation"),
         history=read_history(folder),
@@ -422,7 +415,8 @@ def read_history(folder: Path) -> pd.DataFrame | None:
     import pandas as pd
 
     try:
-        history = pd.read_csv(folder / HISTORY)[list(HISTORY_COLUMNS)].apply(pd.to_numeric)
+        content = io.BytesIO(read_bounded(folder / HISTORY, _MOST_BYTES))
+        history = pd.read_csv(content)[list(HISTORY_COLUMNS)].apply(pd.to_numeric)
     except pd.errors.EmptyDataError:
         return None
     except (OSError, ValueError, KeyError):
@@ -437,7 +431,8 @@ def _read_predictions(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     probabilities = [f"p({name})" for name in classes]
     try:
         # Genres and tracks are text, also those named 1980 or NA.
-        table = pd.read_csv(file, dtype=dict.fromkeys(_TEXT_COLUMNS, str), keep_default_na=False, encoding="utf-8")
+        content = io.BytesIO(read_bounded(file, _MOST_BYTES))
+        table = pd.read_csv(content, dtype=dict.fromkeys(_TEXT_COLUMNS, str), keep_default_na=False, encoding="utf-8")
         rows = table[[*_TEXT_COLUMNS, *probabilities]]
         rows = rows.assign(**{name: pd.to_numeric(rows[name]) for name in probabilities})
     except (OSError, ValueError, KeyError, TypeError):
@@ -495,12 +490,10 @@ def _data_identity(card: dict[str, Any]) -> str:
 
 def _accuracy_on_card(card: dict[str, Any], side: str) -> float | None:
     """Return the accuracy by track that a card gives for one side; None if it gives none."""
-    try:
-        value = card["metrics"][side]["tracks"]["accuracy"]["value"]
-    except (KeyError, TypeError):
-        return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number and 0 <= value <= 1 else None
+    value = card["metrics"].get(side)
+    for name in ("tracks", "accuracy", "value"):
+        value = None if value is None else value.get(name)
+    return None if value is None else float(value)
 
 
 def _shared_names(tracks: Sequence[str], labels: Sequence[str]) -> NDArray[np.str_]:

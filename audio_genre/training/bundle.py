@@ -27,9 +27,11 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
+import sys
 import tempfile
-import threading
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +50,7 @@ from audio_genre.training.calibration import Calibration, Familiarity
 from audio_genre.training.card import CARD, FORMAT_VERSION, LITERT, NUMPY, read_bounded, read_card
 from audio_genre.training.compact import ArrayModel, read_arrays, read_model, write_arrays
 from audio_genre.training.fit import EpochReport
+from audio_genre.training.litert import LiteRTRunner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -222,6 +225,8 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     """
     path = Path(path)
     if not path.is_dir():
+        if path.name in missing_bundles(path.parent):
+            raise BundleError(killed_words(path))
         raise BundleError(f"{path} is no model bundle: there is no such folder; train one with `audio-genre train`.")
     card = read_card(path)
     # Cards had no such field before there was a choice.
@@ -295,31 +300,214 @@ def write_bundle(
             f"The compact export of {card['name']} differs from {form.trained_with} by {difference:.2g} where "
             f"{_AGREEMENT:g} is allowed; please report this with the versions of {form.packages}."
         )
-    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.unfinished")
-    replaced = unfinished.with_suffix(".replaced")
-    try:
-        unfinished.mkdir()
+    with _Replacement(folder) as place:
+        place.unfinished.mkdir()
         if not is_arrays:
             with warnings.catch_warnings():
                 # Keras reads its own variables in a way that NumPy 2 deprecates.
                 warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
-                model.save(unfinished / KERAS_MODEL)
-        (unfinished / form.file).write_bytes(compact)
-        (unfinished / FAMILIARITY).write_bytes(familiar)
+                model.save(place.unfinished / KERAS_MODEL)
+        (place.unfinished / form.file).write_bytes(compact)
+        (place.unfinished / FAMILIARITY).write_bytes(familiar)
         header = [column.name for column in fields(EpochReport)]
-        _write_csv(unfinished / HISTORY, [header, *(asdict(report).values() for report in history)])
-        _write_csv(unfinished / PREDICTIONS, predictions)
-        (unfinished / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(replaced)
-        unfinished.rename(folder)
-    except OSError as error:
-        raise BundleError(f"{folder} cannot be written: {_reason(error)}; choose another folder.") from None
-    finally:
-        if replaced.exists() and not folder.exists():
-            replaced.rename(folder)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
+        _write_csv(place.unfinished / HISTORY, [header, *(asdict(report).values() for report in history)])
+        _write_csv(place.unfinished / PREDICTIONS, predictions)
+        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+        # The card comes last: where it is whole, all is.
+        (place.unfinished / CARD).write_text(text, encoding="utf-8")
+        place.put()
+
+
+class _Replacement:
+    """A bundle on its way into its place; whoever finds what it left behind can tell whether it still goes on.
+
+    Beside the bundle stand, under one name, ``.unfinished``, ``.replaced``, and ``.lock``, a file that is locked as
+    long as the process lives.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the bundle is to be.
+    stem : str, optional
+        The name of one that was begun before; by default a new one.
+    """
+
+    def __init__(self, folder: Path, stem: str = "") -> None:
+        self.folder = folder
+        self._stem = stem or f".{folder.name}.{uuid.uuid4().hex[:8]}"
+        self.unfinished, self.replaced, self._lock = (folder.with_name(self._stem + end) for end in _ENDS)
+        self._held: int | None = None
+
+    def __enter__(self) -> _Replacement:
+        try:
+            self._held = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+            # Some network file systems have no locks; then nothing here is ever taken for abandoned.
+            with contextlib.suppress(OSError):
+                _lock(self._held, wait=True)
+        except OSError as error:
+            self.__exit__(None, error, None)
+            raise self._error(error) from None
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if self.replaced.exists() and not self.folder.exists():
+            self.replaced.rename(self.folder)
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+        shutil.rmtree(self.replaced, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # Before it is closed, after which anyone could take it; but Windows removes no file that is open.
+            self._lock.unlink(missing_ok=True)
+        if self._held is not None:
+            os.close(self._held)
+            with contextlib.suppress(OSError):
+                self._lock.unlink(missing_ok=True)
+        if kind is not None and issubclass(kind, OSError):
+            raise self._error(error) from None
+
+    def put(self) -> None:
+        """Put the finished bundle in its place, and take away what stands there."""
+        if self.folder.exists():
+            self.folder.rename(self.replaced)
+        self.unfinished.rename(self.folder)
+
+    def is_abandoned(self) -> bool:
+        """Tell whether the process that began it has ended."""
+        try:
+            held = os.open(self._lock, os.O_RDWR)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        try:
+            _lock(held, wait=False)
+        except OSError:
+            return False
+        finally:
+            os.close(held)
+        # It is made a moment before it is locked.
+        began = self._lock.stat().st_mtime
+        return self.unfinished.exists() or self.replaced.exists() or time.time() - began > _A_MOMENT
+
+    def recover(self) -> str | None:
+        """Bring what was abandoned to an end; return what became of the bundle if its place was empty."""
+        words = None
+        with contextlib.suppress(OSError):
+            if not self.folder.exists():
+                if _is_whole(self.unfinished):
+                    self.unfinished.rename(self.folder)
+                    words = f"{self.folder.name} was trained, and is now in its place"
+                elif self.replaced.exists():
+                    words = f"{self.folder.name} is restored"
+        self.__exit__(None, None, None)
+        return words
+
+    def _error(self, error: Any) -> BundleError:
+        return BundleError(f"{self.folder} cannot be written: {_reason(error)}; choose another folder.")
+
+
+_ENDS = (".unfinished", ".replaced", ".lock")
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}")
+_A_MOMENT = 60.0
+
+
+def abandoned(models: Path) -> list[_Replacement]:
+    """Find what trainings that were killed while they wrote a bundle have left behind.
+
+    Parameters
+    ----------
+    models : Path
+        Folder of the bundles.
+
+    Returns
+    -------
+    list of _Replacement
+        What no living process works on.
+    """
+    stems = {path.name.removesuffix(path.suffix) for path in models.glob(".*") if path.suffix in _ENDS}
+    found = [
+        _Replacement(models / match["name"], stem) for stem in sorted(stems) if (match := _LEFTOVER.fullmatch(stem))
+    ]
+    return [each for each in found if each.is_abandoned()]
+
+
+def recover_bundles(models: Path) -> list[str]:
+    """Bring to an end what trainings that were killed while they wrote a bundle have left behind.
+
+    Parameters
+    ----------
+    models : Path
+        Folder of the bundles.
+
+    Returns
+    -------
+    list of str
+        A sentence for each bundle that was missing and is there again.
+    """
+    sentences = []
+    for each in abandoned(models):
+        words = each.recover()
+        if words is not None:
+            sentences.append(f"A training was killed while it wrote a model: {words}.")
+    return sentences
+
+
+def missing_bundles(models: Path) -> list[str]:
+    """Name the bundles whose place is empty because a training was killed while it replaced them.
+
+    Parameters
+    ----------
+    models : Path
+        Folder of the bundles.
+
+    Returns
+    -------
+    list of str
+        Their names.
+    """
+    try:
+        return sorted({each.folder.name for each in abandoned(models) if not each.folder.exists()})
+    except OSError:
+        return []
+
+
+def killed_words(folder: Path) -> str:
+    """Say that a bundle is missing because its training was killed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the bundle.
+
+    Returns
+    -------
+    str
+        A sentence with the next step.
+    """
+    return (
+        f"{folder} is not in its place: a training was killed while it replaced this model; start a training into "
+        f"{folder.parent} again, which puts it back first."
+    )
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether a bundle was written to its end."""
+    try:
+        load_bundle(folder)
+    except BundleError:
+        return False
+    return True
+
+
+def _lock(file: int, *, wait: bool) -> None:
+    """Lock a file for this process until it is closed; without waiting, raise an OSError if another has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read_part(file: Path, sha256: str, read: Callable[[bytes], _Part]) -> _Part:
@@ -341,33 +529,6 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
 
 
-class _LiteRTRunner:
-    """A LiteRT interpreter as a function from inputs to outputs; threads take turns."""
-
-    def __init__(self, model: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        interpreter = Interpreter(
-            model_content=model,
-            num_threads=1,
-            # The default delegate announces itself on the standard error, and gains nothing on models this small.
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        self._run = interpreter.get_signature_runner()
-        ((self._input, takes),) = self._run.get_input_details().items()
-        ((self._output, gives),) = self._run.get_output_details().items()
-        if not takes["dtype"] == gives["dtype"] == np.float32:
-            raise ValueError("it takes or gives something other than numbers of single precision")
-        self.input_shape: list[int] = takes["shape_signature"][1:].tolist()
-        self.output_shape: list[int] = gives["shape_signature"][1:].tolist()
-        self._lock = threading.Lock()
-
-    def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        with self._lock:
-            outputs: NDArray[np.float32] = self._run(**{self._input: X})[self._output]
-        return outputs
-
-
 @dataclass(frozen=True)
 class _Format:
     """A kind of compact model: its file, who reads it, and what it must agree with."""
@@ -380,7 +541,7 @@ class _Format:
 
 _FORMATS = MappingProxyType(
     {
-        LITERT: _Format("model.tflite", _LiteRTRunner, "Keras", "keras, tensorflow and ai-edge-litert"),
+        LITERT: _Format("model.tflite", LiteRTRunner, "Keras", "keras, tensorflow and ai-edge-litert"),
         NUMPY: _Format("model.npz", read_model, "the library that trained it", "scikit-learn, xgboost and numpy"),
     }
 )

@@ -23,6 +23,9 @@ FORMAT_VERSION = 1
 LITERT, NUMPY = "litert", "numpy"
 """What runs a compact model; a card without the field ``format`` means the first."""
 
+SEEDS = 2**32
+"""Seeds are below this."""
+
 _MOST_SECONDS = 86400
 _MOST_BYTES = 2**26
 
@@ -83,6 +86,32 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
+def read_measured_card(folder: Path) -> dict[str, Any]:
+    """Read the card of a bundle that is to be compared with others: it must also tell how the model was measured.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the bundle.
+
+    Returns
+    -------
+    dict
+        The card; every field that a comparison uses has the type and range that it should have.
+
+    Raises
+    ------
+    BundleError
+        As `read_card`.
+    """
+    card = read_card(folder)
+    for path, (is_valid, rule) in _FIELDS_OF_MEASUREMENT.items():
+        *outer, field = path.split(".")
+        holder = card[outer[0]] if outer else card
+        _require(folder / CARD, holder, field, is_valid, rule, optional=True)
+    return card
+
+
 def read_bounded(file: Path, most: int) -> bytes:
     """Read a file of a bundle, which may come from anyone.
 
@@ -114,8 +143,11 @@ def read_bounded(file: Path, most: int) -> bytes:
     return file.read_bytes()
 
 
-def _require(file: Path, card: dict[str, Any], field: str, is_valid: Callable[[Any], bool], rule: str) -> None:
-    if field not in card or not is_valid(card[field]):
+def _require(
+    file: Path, card: dict[str, Any], field: str, is_valid: Callable[[Any], bool], rule: str, *, optional: bool = False
+) -> None:
+    # A field that may be null may be left out: cards of earlier versions lack some.
+    if (field not in card and not (optional and is_valid(None))) or not is_valid(card.get(field)):
         raise BundleError(f"{file} is malformed: the field {field!r} must be {rule}; train the model again.")
 
 
@@ -138,6 +170,21 @@ def _refuse_other_recipe(folder: Path, recipe: dict[str, Any]) -> None:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_metrics(value: Any) -> bool:
+    """Tell whether the figures of a side have an accuracy by track, or are not there at all."""
+    for name in ("tracks", "accuracy", "value"):
+        if value is None:
+            return True
+        if not isinstance(value, dict):
+            return False
+        value = value.get(name)
+    return value is None or _is_number(value, 0, 1)
 
 
 def _is_text(value: Any) -> bool:
@@ -232,6 +279,28 @@ _FIELDS_OF_CALIBRATION = MappingProxyType(
             "most_distance (0 to 1e9) and tracks (a whole number from 1)",
         ),
         "familiarity_sha256": (_is_text, "a text"),
+    }
+)
+
+_MOST_CLASSES = 1000
+_TEXT = (_is_text, "a text")
+_FIELDS_OF_MEASUREMENT = MappingProxyType(
+    {
+        "classes": (lambda value: len(value) <= _MOST_CLASSES, f"a list of at most {_MOST_CLASSES} texts"),
+        "protocol.name": _TEXT,
+        "protocol.leaky": (lambda value: isinstance(value, bool), "true or false"),
+        "protocol.description": (lambda value: value is None or value == "" or _is_text(value), "a text or null"),
+        "protocol.fold": (lambda value: value is None or value == "" or _is_text(value), "a text or null"),
+        "variant": _OBJECT,
+        "variant.name": (lambda value: value is None or _is_text(value), "a text or null"),
+        "seed": (lambda value: _is_count(value) and value < SEEDS, f"a whole number from 0 and below {SEEDS}"),
+        "training": _OBJECT,
+        "training.best_epoch": (lambda value: value is None or _is_count(value), "a whole number from 0 or null"),
+        "training.interrupted": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
+        "training_data.file": (lambda value: value is None or _is_text(value), "a text or null"),
+        "training_data.sha256": (lambda value: value is None or _is_text(value), "a text or null"),
+        "metrics.test": (_is_metrics, "null, or figures whose accuracy by track is a number from 0 to 1"),
+        "metrics.validation": (_is_metrics, "null, or figures whose accuracy by track is a number from 0 to 1"),
     }
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import zipfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STATE = "state"
+# Writing takes a hundredth of a second or more, which dense networks pass over their rows in.
+_EVERY_SECONDS = 2.0
+_MOST_WEIGHTS = 10_000
 
 
 class Checkpoint:
@@ -38,6 +41,20 @@ class Checkpoint:
         self.path = path
         self._identity = json.loads(json.dumps(identity))
         self._resume = resume
+        self._unwritten: dict[str, NDArray[Any]] | None = None
+        self._written = -_EVERY_SECONDS
+
+    def fault(self) -> str | None:
+        """Say why a fit cannot go on from the file that is there.
+
+        Returns
+        -------
+        str or None
+            A sentence; None if there is no file, or the fit goes on from it.
+        """
+        if not self.path.exists() or self._read() is not None:
+            return None
+        return f"{self.path} is damaged, or is of other settings or data, so the training begins anew"
 
     def epochs(self) -> int:
         """Return how many passes a fit of this identity has behind it.
@@ -66,23 +83,36 @@ class Checkpoint:
         -------
         list of dict
             Reports of the passes so far; empty if the fit begins anew.
+
+        Raises
+        ------
+        BundleError
+            If the state is not that of such a network; nothing has been changed then.
         """
         found = self._read() if self._resume else None
         if found is None:
             return []
         state, arrays = found
         variables = _variables(model)
+        best = [arrays.get(f"best/{k}") for k in range(state["best_weights"])]
+        fits = [_fits(arrays.get(name), variable) for name, variable in variables.items()]
+        fits += [_fits(array, variable) for array, variable in zip(best, model.weights, strict=False)]
+        if not all(fits) or (best and len(best) != len(model.weights)):
+            raise BundleError(
+                f"{self.path} holds the state of another network than this one; leave --resume out to train from the "
+                "start."
+            )
         for name, variable in variables.items():
             variable.assign(arrays[name])
         rng.bit_generator.state = state["rng"]
         stopping.best, stopping.best_epoch, stopping.wait = state["best"], state["best_epoch"], state["wait"]
-        stopping.best_weights = [arrays[f"best/{k}"] for k in range(state["best_weights"])]
+        stopping.best_weights = best
         model.stop_training = state["stopped"]
         history: list[dict[str, Any]] = state["history"]
         return history
 
     def save(self, model: Any, stopping: Any, rng: np.random.Generator, history: Sequence[Mapping[str, Any]]) -> None:
-        """Save the state after a pass.
+        """Save the state after a pass; where passes are short, only every few seconds, and what is left in `flush`.
 
         Parameters
         ----------
@@ -110,28 +140,47 @@ class Checkpoint:
             "wait": stopping.wait,
             "stopped": bool(model.stop_training),
         }
+        # A variable changes its numbers in place.
         arrays: dict[str, NDArray[Any]] = {
-            name: np.asarray(variable.numpy()) for name, variable in _variables(model).items()
+            name: np.array(variable.numpy()) for name, variable in _variables(model).items()
         }
         arrays |= {f"best/{k}": weights for k, weights in enumerate(stopping.best_weights)}
         arrays[_STATE] = np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)
+        self._unwritten = arrays
+        if time.monotonic() - self._written >= _EVERY_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the state of the last pass, if it has not been.
+
+        Raises
+        ------
+        BundleError
+            If the file cannot be written.
+        """
+        if self._unwritten is None:
+            return
         part = self.path.with_name(f"{self.path.name}.part")
         try:
             with part.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
+                np.savez(file, **self._unwritten)  # type: ignore[arg-type]
             part.replace(self.path)
         except OSError as error:
             raise BundleError(
                 f"{self.path} cannot be written: {error.strerror}; make room, and go on with --resume."
             ) from None
         finally:
+            self._unwritten = None
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+        self._written = time.monotonic()
 
     def remove(self) -> None:
         """Remove the file, because the fit is complete."""
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        self._unwritten = None
+        for path in (self.path, self.path.with_name(f"{self.path.name}.part")):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def _read(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
         """Return state and arrays, or None where no fit of this identity was saved."""
@@ -139,9 +188,33 @@ class Checkpoint:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
                 arrays = dict(saved)
             state = json.loads(arrays[_STATE].tobytes())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return (state, arrays) if state["identity"] == self._identity and _is_state(state) else None
+        except Exception:
+            # NumPy and zipfile raise nearly anything at a file that is not theirs; it is no state then.
             return None
-        return (state, arrays) if state.get("identity") == self._identity else None
+
+
+def _is_state(state: dict[str, Any]) -> bool:
+    """Tell whether the plain data of a state are such as `Checkpoint.save` writes; raise anything if they are not."""
+    history = state["history"]
+    names = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+    # The generator checks its own state.
+    np.random.default_rng().bit_generator.state = state["rng"]
+    return (
+        len(history) > 0
+        and all(set(report) == names and report["epoch"] == k + 1 for k, report in enumerate(history))
+        and all(type(value) in (int, float) for report in history for value in report.values())
+        and type(state["best"]) in (int, float)
+        and type(state["stopped"]) is bool
+        and all(type(state[name]) is int and state[name] >= 0 for name in ("best_epoch", "best_weights", "wait"))
+        and state["best_epoch"] < len(history)
+        and state["best_weights"] < _MOST_WEIGHTS
+    )
+
+
+def _fits(array: NDArray[Any] | None, variable: Any) -> bool:
+    """Tell whether an array can be what a variable holds."""
+    return array is not None and array.shape == tuple(variable.shape) and array.dtype == np.asarray(variable).dtype
 
 
 def _variables(model: Any) -> dict[str, Any]:

@@ -325,6 +325,8 @@ def fit(
         if not history:
             raise
         interrupted = True
+        if checkpoint is not None:
+            checkpoint.flush()
     # Early stopping puts the best weights back here.
     callbacks.on_train_end()
     return FitResult(tuple(history), stopping.best_epoch + 1, before + time.perf_counter() - started, interrupted)

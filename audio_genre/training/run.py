@@ -20,18 +20,15 @@ import numpy as np
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
 from audio_genre.datasets.class_names import doubts
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
-from audio_genre.training.bundle import write_bundle
+from audio_genre.training.bundle import recover_bundles, write_bundle
 from audio_genre.training.calibration import UNKNOWN, Calibration, Familiarity
-from audio_genre.training.card import CARD
+from audio_genre.training.card import CARD, SEEDS
 from audio_genre.training.checkpoint import Checkpoint
 from audio_genre.training.fit import FitResult, Progress, set_seed
 from audio_genre.training.scores import Scores, mean_by_track, score, votes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SEEDS = 2**32
-"""Seeds are below this."""
 
 _ALL = "all"
 # Rows of each class on which the compact export is compared with the library that trained the model.
@@ -231,11 +228,14 @@ class TrainingPlan:
         Folder that receives the bundles.
     runs : tuple of Run
         What is to be trained, in this order: every variant on every fold of every protocol with every seed.
+    recovered : tuple of str
+        A sentence for each model that an earlier training, which was killed, had left out of its place.
     """
 
     dataset: Dataset
     models_dir: Path
     runs: tuple[Run, ...] = field(repr=False)
+    recovered: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -291,6 +291,17 @@ class TrainingPlan:
         """
         passes = {run.name: run.checkpoint(self.models_dir, resume=True).epochs() for run in self.runs}
         return {name: number for name, number in passes.items() if number}
+
+    def not_resumable(self) -> list[str]:
+        """Tell which states of interrupted trainings cannot be gone on from.
+
+        Returns
+        -------
+        list of str
+            A sentence, without its point, for each.
+        """
+        faults = [run.checkpoint(self.models_dir, resume=True).fault() for run in self.runs]
+        return [fault for fault in faults if fault is not None]
 
     def train(
         self,
@@ -464,7 +475,7 @@ def plan(learners: Sequence[Learner], models_dir: str | os.PathLike[str], trials
             pass
     except OSError as error:
         raise BundleError(f"{models} cannot be made a folder for models: {error.strerror}; choose another.") from None
-    return TrainingPlan(dataset, models, runs)
+    return TrainingPlan(dataset, models, runs, tuple(recover_bundles(models)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,7 +80,7 @@ class DenseLearner(TableLearner):
         seed : int
             Seed of the order of the rows.
         options : FitOptions
-            Progress; a fit takes seconds, and its state is not kept.
+            Progress and state.
 
         Returns
         -------
@@ -95,6 +95,7 @@ class DenseLearner(TableLearner):
             self.variant.fit,
             seed=seed,
             progress=options.progress,
+            checkpoint=options.checkpoint,
         )
 
     def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -192,10 +193,12 @@ def train_tabular(
     seeds: int = 1,
     folds: int | None = None,
     progress: Progress | None = None,
+    resume: bool = False,
 ) -> list[TrainedModel]:
     """Train dense networks on a feature table and write a bundle for each.
 
-    The same as ``plan_tabular(...).train(progress)``: whatever can be checked is, before TensorFlow is loaded.
+    The same as ``plan_tabular(...).train(progress, resume=resume)``: whatever can be checked is, before TensorFlow is
+    loaded.
 
     Parameters
     ----------
@@ -218,6 +221,8 @@ def train_tabular(
         Number of folds of a cross-validation; by default what the protocol does by itself.
     progress : callable, optional
         Called after each pass with the model's name, the most passes, and an `EpochReport`.
+    resume : bool
+        Whether to go on with what an interrupted training of the same settings has left.
 
     Returns
     -------
@@ -243,6 +248,9 @@ def train_tabular(
     first pass makes that model the last: it is written with the best weights so far and marked as interrupted. One that
     comes earlier, or while a bundle is written, leaves that model out.
 
+    The state after a complete pass stands in ``.<model>.checkpoint.npz`` in `models_dir` until the training is
+    complete; it is written every two seconds, and when the training is interrupted.
+
     A bundle is named after its variant and whatever is not the default: ``adam-4`` for clips, ``adam-4-3s`` for 3-s
     segments, ``adam-4-3s-segment-seed7`` under the leaky protocol and seed 7. Training the same with the same settings
     on the same table again replaces it, unless it was interrupted this time; a name that anything else has taken gets a
@@ -250,4 +258,4 @@ def train_tabular(
     """
     return plan_tabular(
         table, models_dir, variant=variant, protocol=protocol, epochs=epochs, seed=seed, seeds=seeds, folds=folds
-    ).train(progress)
+    ).train(progress, resume=resume)

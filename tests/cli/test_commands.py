@@ -276,7 +276,7 @@ def test_an_interrupted_network_is_resumed(
     assert "stopped; cnn has its best weights so far; the same command with --resume goes on." in result.stderr
     result = run(*command, "--resume")
     assert result.exit_code == 0, result.output
-    assert "cnn: going on after 1 pass." in result.stderr
+    assert "cnn: going on after 1 epoch." in result.stderr
     card = json.loads((tmp_path / "cnn" / "card.json").read_text())
     assert (card["training"]["epochs"], card["training"]["interrupted"]) == (2, False)
 

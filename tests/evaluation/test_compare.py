@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import typer
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_folders import tracks_of, write_model
 from scipy.stats import binom, bootstrap
@@ -22,7 +23,8 @@ from typer.testing import CliRunner, Result
 from audio_genre.cli.compare import compare as compare_command
 from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.compare import Comparison, compare, paired_test
-from audio_genre.evaluation.results import Reliability, measured, read_result, reliability
+from audio_genre.evaluation.plots import curves_figure, thinned
+from audio_genre.evaluation.results import ModelResult, Reliability, measured, read_result, reliability
 from audio_genre.training.calibration import calibration_error, temper
 
 LABELS = "bbbbjjjjrrrr"
@@ -418,6 +420,126 @@ def test_a_card_that_lacks_what_is_compared_is_named(models: Path, change: dict[
     folder = write_model(models / "odd", card=change)
     with pytest.raises(BundleError, match=r"odd/card\.json is malformed: the field"):
         read_result(folder)
+
+
+# Every field that a comparison uses.
+FIELDS = st.sampled_from(
+    [
+        ("protocol", "name"), ("protocol", "leaky"), ("protocol", "description"), ("protocol", "fold"), ("protocol",),
+        ("variant", "name"), ("variant",), ("seed",), ("training", "best_epoch"), ("training", "interrupted"),
+        ("training",), ("training_data", "file"), ("training_data", "sha256"), ("training_data",), ("classes",),
+        ("metrics", "test"), ("metrics", "test", "tracks"), ("metrics", "test", "tracks", "accuracy", "value"),
+        ("metrics", "validation"), ("metrics",), ("calibration",), ("kind",), ("name",),
+    ]
+)  # fmt: skip
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from(["\ud800", 2**70, -1]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "tracks"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(field=FIELDS, value=ANYTHING)
+def test_any_card_is_a_result_or_one_sentence(tmp_path: Path, field: tuple[str, ...], value: object) -> None:
+    folder = tmp_path / "odd"
+    if not folder.exists():
+        write_model(folder, temperature=1.2)
+        (folder / "kept").write_bytes((folder / "card.json").read_bytes())
+    card = json.loads((folder / "kept").read_text(encoding="utf-8"))
+    holder = card
+    for name in field[:-1]:
+        holder = holder[name]
+    holder[field[-1]] = value
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    sentence = ""
+    try:
+        result = read_result(folder)
+    except BundleError as error:
+        sentence = str(error)
+    if sentence:
+        assert len(sentence.splitlines()) == 1
+        return
+    names = result.name + result.data + result.description + result.fold + result.protocol
+    assert names.encode("utf-8").decode("utf-8") == names
+    assert 0 <= result.seed < 2**32
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: change_card(folder, seed=-1),
+        lambda folder: change_card(folder, seed=2**32),
+        lambda folder: change_card(folder, seed=True),
+        lambda folder: change_card(folder, metrics={"test": {"tracks": [1]}}),
+        lambda folder: change_card(folder, variant={"name": ["x"]}),
+        lambda folder: change_card(folder, training={"best_epoch": float("nan")}),
+        lambda folder: change_card(folder, classes=[str(k) for k in range(1001)]),
+        lambda folder: replace_by(folder / "history.csv", os.mkfifo),
+        lambda folder: replace_by(folder / "predictions.csv", os.mkfifo),
+        lambda folder: replace_by(folder / "card.json", os.mkdir),
+        lambda folder: os.truncate(folder / "history.csv", 2**27 + 1),
+        lambda folder: os.truncate(folder / "predictions.csv", 2**27 + 1),
+    ],
+)
+def test_nothing_in_one_model_ends_the_comparison(models: Path, spoil: Callable[[Path], None]) -> None:
+    write_model(models / "good")
+    spoil(write_model(models / "spoilt"))
+    found = compared(models)
+    assert [model.name for model in found.models] == ["good"]
+    (sentence,) = found.broken
+    assert "spoilt" in sentence
+    assert len(sentence.splitlines()) == 1
+
+
+def test_what_nobody_thought_of_is_the_error_of_that_model(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(folder: Path) -> ModelResult:
+        if folder.name == "odd":
+            raise ZeroDivisionError("division by zero")
+        return read_result(folder)
+
+    for name in ("good", "odd"):
+        write_model(models / name)
+    monkeypatch.setattr("audio_genre.evaluation.compare.read_result", read)
+    found = compared(models)
+    assert [model.name for model in found.models] == ["good"]
+    assert found.broken == (
+        f"{models / 'odd'} is left out, because what it says of itself cannot be read (ZeroDivisionError); train the "
+        "model again, and report this if it was made here.",
+    )
+
+
+def test_a_long_learning_curve_is_thinned_and_the_page_says_so(models: Path) -> None:
+    write_model(models / "long", epochs=20_000, card={"training": {"best_epoch": 12_345}})
+    write_model(models / "short", epochs=1000)
+    found = compared(models)
+    long, short = (model.history for model in found.models)
+    assert len(long) == 20_000
+    kept = thinned(long)
+    assert len(kept) == 1000
+    assert kept["epoch"].iloc[[0, -1]].tolist() == [1, 20_000]
+    assert set(np.diff(kept["epoch"])) == {20, 21}
+    assert thinned(short) is short
+    drawn = curves_figure([("long", long, 12_345)])
+    assert [len(trace.x) for trace in drawn.data] == 2 * [1000, 1000, 1]
+    assert drawn.data[2].x[0] == 12_345
+    page = found.report.read_text(encoding="utf-8")
+    assert page.count("Of 20000 epochs, 1000 at equal steps are drawn.") == 2  # shown, and read aloud
+
+
+def change_card(folder: Path, **fields: object) -> None:
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8")) | fields
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+
+
+def replace_by(file: Path, make: Callable[[Path], None]) -> None:
+    file.unlink()
+    make(file)
 
 
 @pytest.mark.parametrize(

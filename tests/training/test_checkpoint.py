@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from audio_genre.errors import BundleError
 from audio_genre.training import VARIANTS, EpochReport, FitSettings
+from audio_genre.training import checkpoint as checkpoint_module
 from audio_genre.training.checkpoint import Checkpoint
 from audio_genre.training.fit import ArrayExamples, FitResult, fit, set_seed
 
@@ -114,3 +118,143 @@ def test_removing_leaves_nothing(tmp_path: Path) -> None:
     checkpoint.remove()
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+class Variable:
+    """What a checkpoint asks of a variable of Keras."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = np.array(value, dtype=np.float32)
+        self.shape = self.value.shape
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.value
+
+    def numpy(self) -> np.ndarray:
+        return self.value
+
+    def assign(self, value: np.ndarray) -> None:
+        self.value = np.array(value)
+
+
+class Network:
+    def __init__(self, width: int = 3) -> None:
+        self.variables = self.weights = [Variable(np.ones((2, width))), Variable(np.ones(width))]
+        self.optimizer = type("Optimizer", (), {"variables": [Variable(np.zeros(width))]})()
+        self.stop_training = False
+
+
+class Stopping:
+    best, best_epoch, wait = 0.5, 0, 0
+
+    def __init__(self, network: Network) -> None:
+        self.best_weights = [weight.value for weight in network.weights]
+
+
+REPORT = {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "seconds": 0.1}
+
+
+def saved(path: Path) -> Path:
+    network = Network()
+    Checkpoint(path, IDENTITY, resume=False).save(network, Stopping(network), np.random.default_rng(0), [REPORT])
+    return path
+
+
+def restored(path: Path, network: Network) -> list[dict[str, Any]]:
+    return Checkpoint(path, IDENTITY, resume=True).restore(network, Stopping(network), np.random.default_rng(1))
+
+
+def change_state(path: Path, change: Any) -> None:
+    with np.load(path) as file:
+        arrays = dict(file)
+    state = json.loads(arrays["state"].tobytes())
+    state = change(state)
+    np.savez(path, **{**arrays, "state": np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: [],
+        lambda state: None,
+        lambda state: state | {"rng": {}},
+        lambda state: state | {"rng": {"bit_generator": "MT19937", "state": {}}},
+        lambda state: state | {"history": 3},
+        lambda state: state | {"history": []},
+        lambda state: state | {"history": [{**REPORT, "epoch": 7}]},
+        lambda state: state | {"history": [{**REPORT, "loss": "low"}]},
+        lambda state: state | {"history": [{**REPORT, "more": 1}]},
+        lambda state: state | {"best": "good"},
+        lambda state: state | {"best_epoch": 9},
+        lambda state: state | {"best_weights": 10**9},
+        lambda state: state | {"best_weights": "two"},
+        lambda state: state | {"wait": -1},
+        lambda state: state | {"stopped": None},
+        lambda state: {name: value for name, value in state.items() if name != "wait"},
+    ],
+)
+def test_a_state_that_no_fit_writes_is_none_and_is_told(tmp_path: Path, change: Any) -> None:
+    path = saved(tmp_path / "state.npz")
+    change_state(path, change)
+    checkpoint = Checkpoint(path, IDENTITY, resume=True)
+    assert checkpoint.epochs() == 0
+    assert checkpoint.fault() == f"{path} is damaged, or is of other settings or data, so the training begins anew"
+    assert restored(path, Network()) == []
+
+
+def test_the_state_of_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    path = saved(tmp_path / "state.npz")
+    other = Network(width=4)
+    with pytest.raises(BundleError, match="the state of another network than this one; leave --resume out"):
+        restored(path, other)
+    assert all((weight.value == 1).all() for weight in other.weights)
+    change_state(path, lambda state: state | {"best_weights": 1})
+    with pytest.raises(BundleError, match="the state of another network"):
+        restored(path, Network())
+    assert Checkpoint(path, IDENTITY, resume=True).fault() is None
+    assert Checkpoint(tmp_path / "absent.npz", IDENTITY, resume=True).fault() is None
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6), cut=st.floats(0, 1)
+)
+def test_any_bytes_are_a_state_none_or_a_sentence(tmp_path: Path, changes: list[tuple[int, int]], cut: float) -> None:
+    path = tmp_path / "state.npz"
+    content = bytearray(saved(path).read_bytes())
+    for place, value in changes:
+        content[place % len(content)] = value
+    path.write_bytes(content[: int(len(content) * (1 - cut / 4))] if cut > 0.9 else content)
+    network = Network()
+    try:
+        history = restored(path, network)
+    except BundleError as error:
+        history = []
+        sentence = str(error)
+        if "\n" in sentence:
+            pytest.fail(sentence)
+    assert history in ([], [REPORT])
+
+
+def test_short_passes_are_written_at_intervals_and_the_last_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(checkpoint_module.time, "monotonic", lambda: now[0])
+    path = tmp_path / "state.npz"
+    checkpoint, network = Checkpoint(path, IDENTITY, resume=True), Network()
+    reports: list[dict[str, Any]] = []
+
+    def pass_by(seconds: float) -> int:
+        now[0] += seconds
+        reports.append({**REPORT, "epoch": len(reports) + 1})
+        checkpoint.save(network, Stopping(network), np.random.default_rng(0), reports)
+        return checkpoint.epochs()
+
+    assert [pass_by(seconds) for seconds in (0, 0.5, 0.5, 1.5, 0.1)] == [1, 1, 1, 4, 4]
+    # What stands there is the pass as it was, whatever became of the network since.
+    network.weights[0].value += 1
+    checkpoint.flush()
+    assert checkpoint.epochs() == 5
+    restored(path, again := Network())
+    assert (again.weights[0].value == 1).all()
