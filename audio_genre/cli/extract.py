@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audio_genre.cli.console import SOME_FAILED, ProgressLine, counted, guarded, print_json, printable, shown
+from audio_genre.cli.console import (
+    NOTHING_DONE,
+    SOME_FAILED,
+    ProgressLine,
+    counted,
+    guarded,
+    print_json,
+    printable,
+    shown,
+)
 
 if TYPE_CHECKING:
     from audio_genre.extraction import ExtractionReport
@@ -33,6 +42,9 @@ def extract(
         ),
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew; forget what an earlier run did.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try files again that failed, though they did not change.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many files.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
     table_format: Annotated[
@@ -71,6 +83,8 @@ def extract(
     """Turn a folder of audio into 30-s and 3-s feature tables and mel-spectrogram pictures.
 
     A run that was stopped goes on where it was. Files that cannot be used are listed in failures.csv.
+
+    Exit status: 0 all done, 1 some files failed, 2 nothing could be done, 130 stopped with Ctrl-C.
     """
     changes = {
         "sr": sr, "n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels, "n_mfcc": n_mfcc, "mel_fmin": fmin,
@@ -83,6 +97,7 @@ def extract(
         images=not no_images,
         picture_size=_parse_size(picture_size),
         restart=restart,
+        retry_failed=retry_failed,
         limit=limit,
         dry_run=dry_run,
         table_format=table_format,
@@ -95,7 +110,7 @@ def extract(
         for line in report_lines(report):
             typer.echo(line)
     if report.failed:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(SOME_FAILED if any(report.rows.values()) else NOTHING_DONE)
 
 
 def extract_with_progress(

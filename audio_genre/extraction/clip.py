@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
+from audio_genre import __version__
 from audio_genre.dsp.recipe import Recipe
 from audio_genre.errors import AudioError, ExtractionError, UnreadableError
 from audio_genre.extraction.plan import is_unread, picture_files
-from audio_genre.extraction.storage import CLIP_CODES, storage_error
+from audio_genre.extraction.storage import CLIP_CODES, PASSING_CODES, storage_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 # What the numbers and pictures depend on; librosa is the definition, and not used.
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pillow")
+# PyAV, which comes with an extra, brings FFmpeg.
+_DECODERS = ("soundfile", "av")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ class Failed:
     Attributes
     ----------
     content_hash : str or None
-        Hash of the file's bytes, which would fail again; None where the cause may be another than these bytes.
+        Hash of the file's bytes, which would fail again; None where the cause may be another than these bytes, and
+        may pass.
     reason : str
         What is wrong, to be read after the path: "is empty (0 bytes)".
     """
@@ -173,8 +178,33 @@ def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
     except ExtractionError:
         raise
     except Exception as error:
-        # One file must never spoil a run, whatever it makes a library do.
-        return Failed(None, f"cannot be processed: {type(error).__name__}: {error}")
+        return Failed(None, passing_reason(error))
+
+
+def passing_reason(error: Exception) -> str:
+    """Put an error that no one foresaw into words; it may be the machine's, and pass.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+
+    Returns
+    -------
+    str
+        The reason, to be read after the path.
+
+    Examples
+    --------
+    >>> passing_reason(MemoryError())
+    'could not be finished: there was not enough memory; the next run tries again'
+    """
+    if isinstance(error, MemoryError):
+        return "could not be finished: there was not enough memory; the next run tries again"
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or error}"
+    # One file must never spoil a run, whatever it makes a library do.
+    return f"cannot be processed: {type(error).__name__}: {error}"
 
 
 def _extract(task: ClipTask, settings: ClipSettings, found_hash: str) -> Extracted:
@@ -217,12 +247,31 @@ def _extract(task: ClipTask, settings: ClipSettings, found_hash: str) -> Extract
 
 @lru_cache(maxsize=1)
 def _library_versions() -> str:
+    return _versions(*_LIBRARIES)
+
+
+@lru_cache(maxsize=1)
+def decoder_versions() -> str:
+    """Return what decides which files can be decoded: where it is another, files that failed are worth another try.
+
+    Returns
+    -------
+    str
+        Versions of this package and of the decoders that are installed, as a JSON object.
+    """
+    return _versions(*_DECODERS, audio_genre=__version__)
+
+
+def _versions(*names: str, **others: str) -> str:
     from importlib import metadata
 
     import soundfile
 
-    versions = {name: metadata.version(name) for name in _LIBRARIES}
-    return json.dumps(versions | {"libsndfile": soundfile.__libsndfile_version__}, sort_keys=True)
+    versions = {"libsndfile": soundfile.__libsndfile_version__} | others
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return json.dumps(versions, sort_keys=True)
 
 
 class _Pictures:
@@ -252,7 +301,7 @@ class _Pictures:
         try:
             part.write_bytes(png)
         except OSError as error:
-            raise storage_error(error, part) from None
+            raise self._error(error, part) from None
 
     def publish(self) -> tuple[str, ...]:
         if self._settings is None:
@@ -264,7 +313,15 @@ class _Pictures:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 part.replace(path)
             except OSError as error:
-                if error.errno in CLIP_CODES:
-                    raise AudioError(self._name, f"has a name that no picture can have: {error.strerror}") from None
-                raise storage_error(error, path) from None
+                for published in names[: names.index(name)]:
+                    (self._settings.folder / published).unlink(missing_ok=True)
+                raise self._error(error, path) from None
         return names
+
+    def _error(self, error: OSError, path: Path) -> AudioError | ExtractionError:
+        """Tell what is this clip's own trouble from what all share."""
+        if error.errno in CLIP_CODES:
+            return AudioError(self._name, f"has a name that no picture can have: {error.strerror}")
+        if error.errno in PASSING_CODES:
+            return UnreadableError(self._name, f"could not be finished: no picture can be written ({error.strerror})")
+        return storage_error(error, path)

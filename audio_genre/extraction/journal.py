@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from audio_genre.errors import ExtractionError
 from audio_genre.extraction.clip import ClipTask, Extracted, Failed
@@ -36,6 +37,13 @@ CREATE TABLE IF NOT EXISTS clips (
     segment_rows BLOB,
     libraries TEXT
 );
+CREATE TABLE IF NOT EXISTS troubles (      -- what was in the way the last time and may pass; it replaces no result
+    path BLOB PRIMARY KEY,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    losses INTEGER NOT NULL                -- how often in a row its worker died
+);
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 # The plan lies in a temporary table, which SQLite moves to a file as it grows.
@@ -50,13 +58,20 @@ CREATE TEMP TABLE plan (
     mtime_ns INTEGER NOT NULL,
     todo INTEGER NOT NULL,
     known_hash TEXT,
+    is_stale INTEGER NOT NULL,             -- kept, and of no use for the tables of this run
     clash TEXT                             -- another planned file that has the name of one of its rows
 );
 CREATE INDEX temp.plan_picture ON plan (picture);
+CREATE TEMP TABLE closed (                 -- folders that cannot be read
+    path BLOB PRIMARY KEY,
+    reason TEXT NOT NULL
+);
 """
+MOST_LOSSES = 2
+"""How often a worker process may die of a clip before it is left alone until it changes."""
 
-
-_IN_TABLES = "plan JOIN clips USING (path) WHERE reason IS NULL AND clash IS NULL"
+_DECODERS_NOTE = "decoders"
+_IN_TABLES = "plan JOIN clips USING (path) WHERE reason IS NULL AND clash IS NULL AND NOT is_stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +114,42 @@ class Entry:
     identity: Identity
     pictures: tuple[str, ...]
     is_failure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What was in the way of a clip the last time.
+
+    Attributes
+    ----------
+    size, mtime_ns : int
+        Size in bytes and time of change of its file then; -1 and 0 where it could not be examined.
+    losses : int
+        How often in a row its worker process died.
+    """
+
+    size: int
+    mtime_ns: int
+    losses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A clip of an earlier run.
+
+    Attributes
+    ----------
+    path : str
+        Its path below the audio folder.
+    pictures : tuple of str
+        Paths of its pictures.
+    recipe : str or None
+        Name and hash of the recipe; None if nothing of it was kept.
+    """
+
+    path: str
+    pictures: tuple[str, ...]
+    recipe: str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,7 +278,7 @@ class Journal(Store):
                 result.libraries,
             )
         else:
-            outcome = ("[]", result.reason, None, None, None, None)
+            outcome = ("[]", _valid(result.reason), None, None, None, None)
         with self._told():
             self._db.execute(
                 "INSERT OR REPLACE INTO clips (path, size, mtime_ns, content_hash, recipe, picture_settings, pictures, "
@@ -242,6 +293,111 @@ class Journal(Store):
                     *outcome,
                 ),
             )
+        self.clear_trouble(clip.path)
+
+    def find_trouble(self, path: str) -> Trouble | None:
+        """Look up what was in the way of a clip the last time.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the audio folder.
+
+        Returns
+        -------
+        Trouble or None
+            What was.
+        """
+        with self._told():
+            row = self._db.execute(
+                "SELECT size, mtime_ns, losses FROM troubles WHERE path = ?", (encoded_name(path),)
+            ).fetchone()
+        return None if row is None else Trouble(*row)
+
+    def record_trouble(self, clip: Clip, reason: str) -> None:
+        """Keep what was in the way of a clip and may pass; what an earlier run made of it stays.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip, as it was planned.
+        reason : str
+            What is wrong, to be read after the path.
+        """
+        self._keep_trouble(clip, reason, 0)
+
+    def record_loss(self, clip: Clip, how: str) -> str:
+        """Keep that a worker process died of a clip; it is tried once more in the next run, and then no more.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip, as it was planned.
+        how : str
+            How the worker died.
+
+        Returns
+        -------
+        str
+            What is wrong, to be read after the path.
+        """
+        before = self.find_trouble(clip.path)
+        is_same = before is not None and (before.size, before.mtime_ns) == (clip.size, clip.mtime_ns)
+        losses = before.losses + 1 if before is not None and is_same else 1
+        left = (
+            "for lack of memory perhaps; the next run tries again"
+            if losses < MOST_LOSSES
+            else f"{losses} times now; it is left alone until it changes or --retry-failed is given"
+        )
+        reason = f"could not be finished: its worker process died ({how}), {left}"
+        self._keep_trouble(clip, reason, losses)
+        return reason
+
+    def _keep_trouble(self, clip: Clip, reason: str, losses: int) -> None:
+        with self._told():
+            self._db.execute(
+                "INSERT OR REPLACE INTO troubles (path, size, mtime_ns, reason, losses) VALUES (?, ?, ?, ?, ?)",
+                (encoded_name(clip.path), clip.size, clip.mtime_ns, _valid(reason), losses),
+            )
+
+    def clear_trouble(self, path: str) -> None:
+        """Keep that nothing is in the way of a clip any more.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the audio folder.
+        """
+        with self._told():
+            self._db.execute("DELETE FROM troubles WHERE path = ?", (encoded_name(path),))
+
+    def has_decoders(self, versions: str) -> bool:
+        """Tell whether failures are those of these decoders.
+
+        Parameters
+        ----------
+        versions : str
+            What decides which files can be decoded.
+
+        Returns
+        -------
+        bool
+            False also where an earlier version of this package did not keep it.
+        """
+        return self.read_note(_DECODERS_NOTE) == versions
+
+    def retry_failures(self, versions: str) -> None:
+        """Have all clips that failed be tried again, in this run or whichever comes to it.
+
+        Parameters
+        ----------
+        versions : str
+            What decides now which files can be decoded.
+        """
+        with self._told():
+            self._db.execute("UPDATE clips SET content_hash = NULL WHERE reason IS NOT NULL")
+            self._db.execute("UPDATE troubles SET losses = 0")
+        self.write_note(_DECODERS_NOTE, versions)
 
     def touch(self, clip: Clip) -> None:
         """Note the present time stamp of a file that has the same content as before.
@@ -253,9 +409,10 @@ class Journal(Store):
         """
         with self._told():
             self._db.execute("UPDATE clips SET mtime_ns = ? WHERE path = ?", (clip.mtime_ns, encoded_name(clip.path)))
+        self.clear_trouble(clip.path)
 
     def forget(self, path: str) -> None:
-        """Drop what is kept of a clip.
+        """Drop what is kept of a clip, but for what was in its way.
 
         Parameters
         ----------
@@ -265,7 +422,7 @@ class Journal(Store):
         with self._told():
             self._db.execute("DELETE FROM clips WHERE path = ?", (encoded_name(path),))
 
-    def add_to_plan(self, clip: Clip, *, todo: bool, known_hash: str | None = None) -> None:
+    def add_to_plan(self, clip: Clip, *, todo: bool, known_hash: str | None = None, is_stale: bool = False) -> None:
         """Append a clip to this run's plan.
 
         Parameters
@@ -276,11 +433,13 @@ class Journal(Store):
             Whether it must be worked on.
         known_hash : str, optional
             Content that is done already.
+        is_stale : bool
+            Whether what is kept of it stays, but not in the tables.
         """
         with self._told():
             self._db.execute(
-                "INSERT INTO plan (path, label, filename, picture, size, mtime_ns, todo, known_hash) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO plan (path, label, filename, picture, size, mtime_ns, todo, known_hash, is_stale) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     encoded_name(clip.path),
                     encoded_name(clip.label),
@@ -290,6 +449,7 @@ class Journal(Store):
                     clip.mtime_ns,
                     todo,
                     known_hash,
+                    is_stale,
                 ),
             )
 
@@ -313,7 +473,7 @@ class Journal(Store):
         return Clip(path, decoded_name(label), decoded_name(filename), decoded_name(picture), size, mtime_ns)
 
     def tasks(self) -> Iterator[ClipTask]:
-        """Yield what is to be done, in the plan's order.
+        """Yield what is to be done, in the plan's order; clips that killed a worker process come last.
 
         Yields
         ------
@@ -321,20 +481,101 @@ class Journal(Store):
             One clip's task.
         """
         for path, picture, known_hash in self._rows(
-            "SELECT path, picture, known_hash FROM plan WHERE todo ORDER BY position"
+            "SELECT path, picture, known_hash FROM plan LEFT JOIN troubles USING (path) WHERE todo "
+            "ORDER BY coalesce(losses, 0), position"
         ):
             yield ClipTask(decoded_name(path), decoded_name(picture), known_hash)
 
-    def outside_plan(self) -> list[tuple[str, tuple[str, ...]]]:
-        """List clips that are kept and not planned, with their pictures.
+    def outside_plan(self) -> list[Known]:
+        """List clips that are kept and not planned.
 
         Returns
         -------
-        list of tuple
-            Path and pictures of each.
+        list of Known
+            The clips.
         """
-        query = "SELECT path, pictures FROM clips WHERE path NOT IN (SELECT path FROM plan) ORDER BY path"
-        return [(decoded_name(path), tuple(json.loads(pictures))) for path, pictures in self._rows(query)]
+        return self._known("path NOT IN (SELECT path FROM plan)", {})
+
+    def below(self, folder: str) -> list[Known]:
+        """List clips that are kept and lie below a folder.
+
+        Parameters
+        ----------
+        folder : str
+            Its path below the audio folder.
+
+        Returns
+        -------
+        list of Known
+            The clips, in the order of a plan.
+        """
+        start = encoded_name(folder.rstrip("/"))
+        # A zero is what follows a slash.
+        found = self._known("path > :first AND path < :behind", {"first": start + b"/", "behind": start + b"0"})
+        return sorted(found, key=lambda known: known.path)
+
+    def _known(self, condition: str, parameters: Mapping[str, Any]) -> list[Known]:
+        return [
+            Known(decoded_name(path), tuple(json.loads(pictures or "[]")), recipe)
+            for path, pictures, recipe in self._rows(
+                "SELECT path, pictures, recipe FROM (SELECT path FROM clips UNION SELECT path FROM troubles) "
+                f"LEFT JOIN clips USING (path) WHERE {condition}",
+                parameters,
+            )
+        ]
+
+    def close_folder(self, folder: str, reason: str) -> None:
+        """Keep for this run that a folder cannot be read.
+
+        Parameters
+        ----------
+        folder : str
+            Its path below the audio folder.
+        reason : str
+            What is wrong, to be read after the path.
+        """
+        with self._told():
+            self._db.execute("INSERT OR REPLACE INTO closed VALUES (?, ?)", (encoded_name(folder), _valid(reason)))
+
+    def doubly_owned(self) -> set[str]:
+        """Find pictures that two clips are kept with: runs of a part of the files can leave such.
+
+        Returns
+        -------
+        set of str
+            Paths of the pictures.
+        """
+        counts: Counter[str] = Counter()
+        for (pictures,) in self._rows("SELECT pictures FROM clips WHERE pictures != '[]'"):
+            counts.update(json.loads(pictures))
+        return {name for name, count in counts.items() if count > 1}
+
+    def rename_pictures(self, path: str, pictures: Sequence[str]) -> None:
+        """Keep other names of a clip's pictures.
+
+        Parameters
+        ----------
+        path : str
+            The clip's path below the audio folder.
+        pictures : sequence of str
+            Paths of its pictures.
+        """
+        with self._told():
+            self._db.execute(
+                "UPDATE clips SET pictures = ? WHERE path = ?", (json.dumps(list(pictures)), encoded_name(path))
+            )
+
+    def do_again(self, path: str) -> None:
+        """Have a planned clip be done again, and drop what is kept of it.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the audio folder.
+        """
+        self.forget(path)
+        with self._told():
+            self._db.execute("UPDATE plan SET todo = 1, known_hash = NULL WHERE path = ?", (encoded_name(path),))
 
     def find_clash(self, path: str, count: int) -> str | None:
         """Find out whether a row of a file has the name of another file.
@@ -420,18 +661,31 @@ class Journal(Store):
             )
 
     def failures(self) -> Iterator[tuple[str, str]]:
-        """Yield the planned clips that failed, or that `mark_clashes` found.
+        """Yield the planned clips that failed, that something is in the way of, or that `mark_clashes` found.
 
         Yields
         ------
         tuple of str
-            Path and reason, sorted by path.
+            Path and reason, sorted by path; folders that cannot be read are among them.
         """
-        for path, reason, clash in self._rows(
-            "SELECT path, reason, clash FROM plan JOIN clips USING (path) "
-            "WHERE reason IS NOT NULL OR clash IS NOT NULL ORDER BY path"
+        for path, trouble, reason, clash in self._rows(
+            "SELECT path, troubles.reason, clips.reason, clash "
+            "FROM plan LEFT JOIN clips USING (path) LEFT JOIN troubles USING (path) "
+            "WHERE troubles.reason IS NOT NULL OR clips.reason IS NOT NULL OR clash IS NOT NULL "
+            "UNION ALL SELECT path, reason, NULL, NULL FROM closed ORDER BY path"
         ):
-            yield decoded_name(path), clash_reason(decoded_name(clash)) if reason is None else reason
+            yield decoded_name(path), trouble or reason or clash_reason(decoded_name(clash))
+
+    def in_tables(self) -> Iterator[tuple[str, str, str]]:
+        """Yield what the rows of the tables are called, in the plan's order.
+
+        Yields
+        ------
+        tuple of str
+            Path, name and label of a clip.
+        """
+        for path, filename, label in self._rows(f"SELECT path, filename, label FROM {_IN_TABLES} ORDER BY position"):
+            yield decoded_name(path), decoded_name(filename), decoded_name(label)
 
     def fingerprints(self) -> Iterator[bytes]:
         """Yield what tells the present results of the plan from any other.
@@ -439,10 +693,15 @@ class Journal(Store):
         Yields
         ------
         bytes
-            What identifies one clip's place and result.
+            What identifies one clip's place and result, or one folder that cannot be read.
         """
-        for path, number in self._rows("SELECT path, id FROM plan JOIN clips USING (path) ORDER BY position"):
-            yield path + b"\0%d\0" % number
+        for parts in self._rows(
+            "SELECT path, label, filename, coalesce(id, ''), coalesce(troubles.reason, '') "
+            "FROM plan LEFT JOIN clips USING (path) LEFT JOIN troubles USING (path) ORDER BY position"
+        ):
+            yield b"\0".join(part if isinstance(part, bytes) else str(part).encode() for part in parts) + b"\0"
+        for path, reason in self._rows("SELECT path, reason FROM closed ORDER BY path"):
+            yield path + b"\0" + reason.encode() + b"\0"
 
     def _is_planned(self, path: str) -> bool:
         return self._db.execute("SELECT 1 FROM plan WHERE path = ?", (encoded_name(path),)).fetchone() is not None
@@ -450,6 +709,11 @@ class Journal(Store):
     def _number(self, query: str) -> int:
         (number,) = self._db.execute(query).fetchone()
         return int(number)
+
+
+def _valid(reason: str) -> str:
+    """Write names in a reason that are no valid text, which SQLite refuses, with escapes."""
+    return reason.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def clash_reason(other: str) -> str:

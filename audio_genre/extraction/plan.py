@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import unicodedata
@@ -15,6 +16,7 @@ _GTZAN_STEM = re.compile(r"([^.]+)\.([0-9]{5})")
 _NUMBERED = re.compile(r"(.+)\.(?:0|[1-9][0-9]*)", re.DOTALL)
 
 Unreadable = Callable[[str, OSError], None]
+Empty = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class Clip:
 _Listing: TypeAlias = Iterator[Union[Clip, "_Listing"]]
 
 
-def find_clips(audio_dir: Path, *, leave_out: Path | None = None, unreadable: Unreadable) -> Iterator[Clip]:
+def find_clips(
+    audio_dir: Path, *, leave_out: Path | None = None, unreadable: Unreadable, empty: Empty | None = None
+) -> Iterator[Clip]:
     """Walk a folder for audio files, without opening any; those in formats that are not read are among them.
 
     Names that begin with a dot are skipped, as are folders that lead back to themselves through links. The order is
@@ -62,7 +66,12 @@ def find_clips(audio_dir: Path, *, leave_out: Path | None = None, unreadable: Un
     leave_out : Path, optional
         A folder whose contents are no input: the output folder.
     unreadable : callable
-        Called with the relative path of a folder that cannot be listed, and the error.
+        Called with the relative path of what may be a folder of audio and cannot be examined or listed, such as a link
+        that leads nowhere, and with the error; the path of what is known to be a folder ends with a slash. The call
+        comes where the clips in it would have come.
+    empty : callable, optional
+        Called in the same way with the relative path of a folder that nothing is in, such as one where a disk is
+        usually mounted.
 
     Yields
     ------
@@ -70,7 +79,7 @@ def find_clips(audio_dir: Path, *, leave_out: Path | None = None, unreadable: Un
         One audio file.
     """
     skipped = None if leave_out is None else _identity(leave_out)
-    levels = [_listing(audio_dir, "", frozenset({skipped, _identity(audio_dir)}), unreadable)]
+    levels = [_listing(audio_dir, "", frozenset({skipped, _identity(audio_dir)}), unreadable, empty)]
     while levels:
         entry = next(levels[-1], None)
         if entry is None:
@@ -212,23 +221,39 @@ def is_unread(filename: str) -> bool:
     return PurePosixPath(filename).suffix.lower() in UNREAD_SUFFIXES and not has_extra()
 
 
-def _listing(folder: Path, prefix: str, above: frozenset[tuple[int, int] | None], unreadable: Unreadable) -> _Listing:
+def _listing(
+    folder: Path,
+    prefix: str,
+    above: frozenset[tuple[int, int] | None],
+    unreadable: Unreadable,
+    empty: Empty | None,
+) -> _Listing:
     from audio_genre.audio import AUDIO_SUFFIXES, UNREAD_SUFFIXES
 
     try:
-        files, folders = list_folder(folder, AUDIO_SUFFIXES | UNREAD_SUFFIXES)
+        files, folders, unclear = _scan(folder, AUDIO_SUFFIXES | UNREAD_SUFFIXES)
     except OSError as error:
         unreadable(prefix, error)
         return
+    if empty is not None and prefix and not (files or folders or unclear) and _is_empty(folder):
+        empty(prefix)
     pictures = {name: name for name in files if is_unread(name)}  # none, and in nobody's way
     pictures |= picture_names(name for name in files if name not in pictures)
-    for name in _ordered(files, folders, is_root=not prefix):
+    for name in _ordered(files, sorted([*folders, *unclear]), is_root=not prefix):
         if name in pictures:
             yield _clip(folder, prefix, name, pictures[name])
             continue
-        identity = _identity(folder / name)
-        if identity is not None and identity not in above:
-            yield _listing(folder / name, f"{prefix}{name}/", above | {identity}, unreadable)
+        if name in unclear:
+            unreadable(prefix + name, unclear[name])
+            continue
+        try:
+            status = (folder / name).stat()
+        except OSError as error:
+            unreadable(f"{prefix}{name}/", error)
+            continue
+        identity = status.st_dev, status.st_ino
+        if identity not in above:
+            yield _listing(folder / name, f"{prefix}{name}/", above | {identity}, unreadable, empty)
 
 
 def list_folder(folder: Path, suffixes: Collection[str]) -> tuple[list[str], list[str]]:
@@ -251,21 +276,44 @@ def list_folder(folder: Path, suffixes: Collection[str]) -> tuple[list[str], lis
     OSError
         If the folder cannot be read.
     """
+    files, folders, _ = _scan(folder, suffixes)
+    return files, folders
+
+
+def _scan(folder: Path, suffixes: Collection[str]) -> tuple[list[str], list[str], dict[str, OSError]]:
+    """List a folder as `list_folder` does, and with their errors the names of what may be folders as well."""
     files: list[str] = []
     folders: list[str] = []
+    unclear: dict[str, OSError] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
+            is_folder = False
+            fault: OSError | None = None
             try:
                 is_folder = entry.is_dir()
-            except OSError:  # a link to itself
-                is_folder = False
+                if not is_folder and entry.is_symlink():
+                    entry.stat()  # of a link that leads nowhere `is_dir` says False
+            except FileNotFoundError:
+                fault = FileNotFoundError(errno.ENOENT, "it is a link that leads nowhere")
+            except OSError as error:
+                fault = None if error.errno == errno.ELOOP else error
             if is_folder:
                 folders.append(entry.name)
             elif PurePosixPath(entry.name).suffix.lower() in suffixes:
                 files.append(entry.name)
-    return sorted(files), sorted(folders)
+            elif fault is not None:
+                unclear[entry.name] = fault
+    return sorted(files), sorted(folders), unclear
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
 
 
 def _ordered(files: list[str], folders: list[str], *, is_root: bool) -> list[str]:

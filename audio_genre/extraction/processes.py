@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -32,6 +33,7 @@ _ONE_THREAD = dict.fromkeys(
 _TASKS_PER_WORKER = 2
 _MOST_LOST_IN_A_ROW = 10
 _STARTS = 3
+_PAUSE_SECONDS = 0.5
 # On Windows a lock is not interrupted by Ctrl-C, a wait that ends is.
 _POLL_SECONDS = 0.2
 _END_SECONDS = 1.0
@@ -158,16 +160,20 @@ class _Crew:
 
     def _hire(self) -> _Worker:
         for _ in range(_STARTS):
-            with self._lock:
-                if self._is_dismissed:
-                    raise _DismissedError
-                self._workers = {worker for worker in self._workers if worker.is_alive}
-                worker = _Worker()
-                self._workers.add(worker)
             try:
+                with self._lock:
+                    if self._is_dismissed:
+                        raise _DismissedError
+                    self._workers = {worker for worker in self._workers if worker.is_alive}
+                    worker = _Worker()
+                    self._workers.add(worker)
                 worker.ask(self._work)
             except _DiedError as death:
                 how = death.how
+            except OSError as error:
+                # Of memory, processes or open files there are not enough, at this moment perhaps.
+                how = error.strerror or str(error)
+                time.sleep(_PAUSE_SECONDS)
             else:
                 return worker
         raise ExtractionError(

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -15,18 +16,26 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audio_genre import __version__
 from audio_genre.datasets.class_names import doubts
 from audio_genre.dsp.recipe import GTZAN57, Recipe
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import writers
-from audio_genre.extraction.clip import ClipSettings, Extracted, Failed, PictureSettings, Unchanged, extract_clip
+from audio_genre.extraction.clip import (
+    ClipSettings,
+    Extracted,
+    Failed,
+    PictureSettings,
+    Unchanged,
+    decoder_versions,
+    extract_clip,
+)
 from audio_genre.extraction.cluster import DaskCluster, refuse_bad_address
 from audio_genre.extraction.engines import Engine, InProcess, Lost
-from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal, clash_reason
-from audio_genre.extraction.plan import Clip, find_clips
+from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal, Known, clash_reason
+from audio_genre.extraction.plan import Clip, find_clips, picture_files
 from audio_genre.extraction.processes import WorkerProcesses
 from audio_genre.extraction.report import (
     FAILURES_NAME,
@@ -36,8 +45,8 @@ from audio_genre.extraction.report import (
     ExtractionReport,
     NoProgress,
 )
-from audio_genre.extraction.selection import Why, judge
-from audio_genre.extraction.storage import NoSpaceError, is_there, storage_error
+from audio_genre.extraction.selection import Verdict, Why, judge
+from audio_genre.extraction.storage import CLIP_CODES, NoSpaceError, is_there, storage_error
 
 _STATE_NAME = ".audio-genre"
 _OUTPUTS_NOTE = "outputs"
@@ -58,15 +67,22 @@ def extract(
     table_format: str = "csv",
     dask: str | None = None,
     recipe: Recipe = GTZAN57,
+    retry_failed: bool = False,
     progress: ExtractionProgress | None = None,
 ) -> ExtractionReport:
     """Extract feature tables and mel-spectrogram pictures from a folder of audio.
 
     Every finished clip is kept at once in a journal inside `out_dir`. A run that ended early, in whatever way, goes on
     where it was when it is called again, and gives the same bytes as one that did not. Clips whose file, recipe or
-    picture settings changed are done again. Clips that failed are not, unless their file changed or could not be read,
-    or their worker process died. Without the extra ``formats``, files such as m4a fail without being opened, and are
-    tried again. A clip of 2 to 3 s is continued by reflection to one segment.
+    picture settings changed are done again. Clips that failed are not, unless their file or the version of a decoder
+    changed, or what was in the way may have passed: a file that could not be read, a lack of memory, a worker process
+    that died, which is tried twice. Without the extra ``formats``, files such as m4a fail without being opened. A clip
+    of 2 to 3 s is continued by reflection to one segment.
+
+    A clip that was extracted stays in the tables until it is certain that its file is gone: one that cannot be read at
+    the moment, or lies in a folder that cannot, is among the failures, and its rows and pictures are those of the
+    earlier run.
+
     A long file gives several rows ``song.0.wav``, ``song.1.wav`` and so on; where one of these is another file's name,
     the long file fails. The output does not depend on `jobs`, on `dask`, or on the order of completion.
 
@@ -96,6 +112,8 @@ def extract(
         they must see both folders under the same paths. Needs the extra ``dask``.
     recipe : Recipe
         Which features, with every parameter.
+    retry_failed : bool
+        Whether to try all clips again that failed, also those whose files did not change.
     progress : ExtractionProgress, optional
         Is told how the run goes.
 
@@ -109,7 +127,8 @@ def extract(
     ParameterError
         If an argument is outside its range.
     ExtractionError
-        If nothing can be done, or the run cannot go on: no audio found, no space left, folder not writable.
+        If nothing can be done, or the run cannot go on: no audio found, all files of the earlier run gone, no space
+        left, folder not writable.
     KeyboardInterrupt
         If the user ends the run; what is done is kept, and so are the tables of an earlier run but for `restart`.
 
@@ -132,11 +151,12 @@ def extract(
         table_format=table_format,
         progress=progress or NoProgress(),
         dry_run=dry_run,
+        retry_failed=retry_failed,
     )
-    clips = run.find(limit)
+    clips = run.find()
     run.refuse_foreign_tables(restart=restart)
     with run.opened_journal(restart=restart) as journal:
-        run.plan(journal, clips, is_whole=limit is None)
+        run.plan(journal, clips, limit)
         if not dry_run:
             run.work(journal, _engine(jobs, dask, run))
             run.write(journal)
@@ -170,6 +190,13 @@ class _Places:
             raise storage_error(error, self.out_dir) from None
 
 
+class _Move(NamedTuple):
+    """The pictures of a clip, as they are called and as they are to be called."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
 class _Run:
     """One extraction: its settings, and what it has counted so far."""
 
@@ -183,6 +210,7 @@ class _Run:
         table_format: str,
         progress: ExtractionProgress,
         dry_run: bool,
+        retry_failed: bool,
     ) -> None:
         self._started = time.perf_counter()
         self.places = places
@@ -191,13 +219,14 @@ class _Run:
         self._table_names = writers.table_names(recipe, table_format)
         self._progress = progress
         self._dry_run = dry_run
+        self._retry_failed = retry_failed
         self._identity = Identity(
             f"{recipe.name} {_digest(recipe.parameters())}", None if pictures is None else json.dumps(pictures)
         )
         picture_settings = PictureSettings(places.pictures, places.staging, picture_size)
         self._settings = ClipSettings(places.audio_dir, recipe, None if pictures is None else picture_settings)
         self._redone: Counter[Why] = Counter()
-        self._unread_folders = 0
+        self._closed: list[tuple[str, OSError | None]] = []
         self._found = 0
         self.todo = 0
         self._kept = 0
@@ -206,7 +235,7 @@ class _Run:
         self._dropped = 0
         self._rows: dict[str, int] = {}
 
-    def find(self, limit: int | None) -> Iterator[Clip]:
+    def find(self) -> Iterator[Clip]:
         """Begin to look for clips; that there are none is told before anything is written."""
         audio_dir = self.places.audio_dir
         try:
@@ -219,14 +248,26 @@ class _Run:
             ) from None
         if not is_folder:
             raise ExtractionError(f"{audio_dir} is a file; give the folder that holds the audio files.")
-        clips = find_clips(audio_dir, leave_out=self.places.out_dir, unreadable=self._leave_out)
+        clips = find_clips(
+            audio_dir,
+            leave_out=self.places.out_dir,
+            unreadable=self._leave_out,
+            empty=lambda folder: self._closed.append((folder, None)),
+        )
         first = next(clips, None)
         if first is None:
+            closed = next((f"{folder} {_closed_reason(why)}" for folder, why in self._closed if why), None)
+            if closed is not None:
+                raise ExtractionError(
+                    f"No audio files can be read in {audio_dir}: {closed}; check the permissions, and whether all "
+                    "disks are mounted."
+                )
+            kept = "; what an earlier run extracted is kept" if is_there(self.places.journal) else ""
             raise ExtractionError(
-                f"No audio files were found in {audio_dir} or its sub-folders; audio files are known by suffixes such "
-                "as .wav, .flac, .ogg, .mp3, .au or .aiff."
+                f"No audio files were found in {audio_dir} or its sub-folders{kept}; audio files are known by suffixes "
+                "such as .wav, .flac, .ogg, .mp3, .au or .aiff."
             )
-        return islice(chain([first], clips), limit)
+        return chain([first], clips)
 
     def refuse_foreign_tables(self, *, restart: bool) -> None:
         """Refuse to write over tables that came from somewhere else, such as the public ones."""
@@ -263,16 +304,24 @@ class _Run:
                     "again."
                 ) from None
 
-    def plan(self, journal: Journal, clips: Iterator[Clip], *, is_whole: bool) -> None:
+    def plan(self, journal: Journal, clips: Iterator[Clip], limit: int | None) -> None:
         """Put every clip into the journal's plan, and find out which are to be done."""
         useless: list[str] = []
         labels: Counter[str] = Counter()
-        compared = 0
+        moves: dict[str, _Move] = {}
+        known = compared = 0
+        decoders = decoder_versions()
+        retry = Why.RETRY if self._retry_failed else None if journal.has_decoders(decoders) else Why.DECODER
         with journal.at_once():
-            for clip in clips:
-                entry = journal.find(clip.path)
-                verdict = judge(clip, entry, self._identity, self.places.pictures)
-                journal.add_to_plan(clip, todo=verdict.todo, known_hash=verdict.known_hash)
+            for clip, is_seen in islice(self._with_unseen(journal, clips), limit):
+                entry, trouble = journal.find(clip.path), journal.find_trouble(clip.path)
+                known += entry is not None or trouble is not None
+                if is_seen:
+                    verdict = judge(clip, entry, trouble, self._identity, self.places.pictures, retry)
+                else:
+                    verdict = Verdict(todo=False)
+                is_stale = entry is not None and not verdict.todo and entry.identity.recipe != self._identity.recipe
+                journal.add_to_plan(clip, todo=verdict.todo, known_hash=verdict.known_hash, is_stale=is_stale)
                 self._found += 1
                 labels[clip.label] += 1
                 self.todo += verdict.todo
@@ -283,15 +332,30 @@ class _Run:
                 if entry is not None and verdict.forget and not self._dry_run:
                     journal.forget(clip.path)
                     useless += entry.pictures
+                if verdict.is_settled and not self._dry_run:
+                    journal.clear_trouble(clip.path)
+                if entry is not None and verdict.rename:
+                    moves[clip.path] = _Move(entry.pictures, picture_files(clip.picture, len(entry.pictures)))
                 if self._found % _TELL_PLAN_EVERY == 0:
                     self._progress.planned(self._found, self.todo)
-            # What lies in a folder that cannot be read is not gone.
-            gone = journal.outside_plan() if is_whole and not self._unread_folders else []
+            # What lies in a folder that cannot be read is planned, and so not gone.
+            gone = journal.outside_plan() if limit is None else []
+            if gone and not known:
+                raise ExtractionError(
+                    f"None of the {_clips(len(gone))} that an earlier run took from {self.places.audio_dir} is there "
+                    "any more; check that all disks are mounted and the folder is the right one, or run with --restart "
+                    "to begin anew."
+                )
             self._dropped = len(gone)
-            for path, pictures in gone if not self._dry_run else ():
-                journal.forget(path)
-                useless += pictures
+            for clip_gone in gone if not self._dry_run else ():
+                journal.forget(clip_gone.path)
+                journal.clear_trouble(clip_gone.path)
+                useless += clip_gone.pictures
+            if retry is not None and not self._dry_run:
+                journal.retry_failures(decoders)
         self._remove_pictures(name for name in useless if not journal.is_picture_planned(name))
+        if not self._dry_run:
+            self._rename_pictures(journal, moves)
         self._kept = self._found - self.todo
         self._progress.planned(self._found, self.todo)
         for sentence in doubts(labels, "files"):
@@ -303,24 +367,79 @@ class _Run:
         if gone:
             self._note_act(f"dropped, because the file is gone: {_clips(len(gone))}.")
 
+    def _with_unseen(self, journal: Journal, clips: Iterator[Clip]) -> Iterator[tuple[Clip, bool]]:
+        """Yield all clips, and where a folder cannot be read those of an earlier run in it; tell which were seen."""
+        for clip in chain(clips, [None]):
+            for folder, error in self._closed:
+                below = journal.below(folder)
+                if error is None and not below:
+                    continue  # nothing is in it, and nothing was
+                reason = _closed_reason(error)
+                if below:
+                    reason += f"; {_clips(len(below))} of an earlier run in it {'stay' if len(below) > 1 else 'stays'}"
+                    reason += "" if error else ", remove the folder if they are gone"
+                journal.close_folder(folder, reason)
+                self._progress.note(f"The folder {folder} {reason}.")
+                for known in below:
+                    yield _unseen(known), False
+            self._closed.clear()
+            if clip is not None:
+                yield clip, True
+
+    def _rename_pictures(self, journal: Journal, moves: dict[str, _Move]) -> None:
+        """Give pictures the names that they have now, also where two clips change names; a crash loses some at most."""
+        doubly_owned = journal.doubly_owned() if moves else set()
+        parts: list[tuple[Path, Path]] = []
+        with journal.at_once():
+            for path, move in moves.items():
+                if doubly_owned.intersection(move.before):
+                    journal.do_again(path)
+                    self.todo += 1
+                    continue
+                for before, after in zip(move.before, move.after, strict=True):
+                    part = self.places.staging / f"{uuid.uuid4().hex}.png"
+                    with _storing(part):
+                        (self.places.pictures / before).replace(part)
+                    parts.append((part, self.places.pictures / after))
+                journal.rename_pictures(path, move.after)
+        for part, picture in parts:
+            with _storing(picture):
+                picture.parent.mkdir(parents=True, exist_ok=True)
+                part.replace(picture)
+        _remove_empty_folders(self.places.pictures, [name for move in moves.values() for name in move.before])
+
     def work(self, journal: Journal, engine: Engine) -> None:
         """Do what is to be done."""
         changed = 0
         work = partial(extract_clip, settings=self._settings)
         with closing(engine.run(journal.tasks(), work)) as results:
             for task, found in results:
-                result = _as_failure(found) if isinstance(found, Lost) else found
                 clip = journal.planned(task.path)
-                if isinstance(result, Unchanged):
+                if isinstance(found, Unchanged):
                     journal.touch(clip)
                     self._kept += 1
                     self._progress.done(clip.path)
+                elif isinstance(found, Lost) or (isinstance(found, Failed) and found.content_hash is None):
+                    self._keep_trouble(journal, clip, found)
                 else:
                     changed += task.known_hash is not None
-                    self._keep(journal, clip, result)
+                    self._keep(journal, clip, found)
         if changed:
             self._redone[Why.FILE] += changed
             self._progress.note(f"Of those compared by content, changed and done again: {_clips(changed)}.")
+
+    def _keep_trouble(self, journal: Journal, clip: Clip, found: Lost | Failed) -> None:
+        """Keep what may pass beside what an earlier run made of the clip, which is worth more than nothing."""
+        before = journal.find(clip.path)
+        if before is not None and (before.is_failure or before.identity.recipe != self._identity.recipe):
+            journal.forget(clip.path)
+            self._remove_pictures(before.pictures)
+        if isinstance(found, Lost):
+            reason = journal.record_loss(clip, found.how)
+        else:
+            reason = found.reason
+            journal.record_trouble(clip, reason)
+        self._progress.failed(clip.path, reason)
 
     def _keep(self, journal: Journal, clip: Clip, result: Extracted | Failed) -> None:
         before = journal.find(clip.path)
@@ -392,15 +511,14 @@ class _Run:
             raise ExtractionError(
                 f"The audio folder {self.places.audio_dir} cannot be read: {error.strerror}; check its permissions."
             )
-        self._unread_folders += 1
-        self._progress.note(f"The folder {folder} is left out, because it cannot be read: {error.strerror}.")
+        self._closed.append((folder, error))
 
     def _discard_journal(self) -> None:
         path = self.places.journal
         try:
             with Journal(path) as journal:
                 written = json.loads(journal.read_note(_OUTPUTS_NOTE) or "{}")
-                pictures = [name for _, pictures in journal.outside_plan() for name in pictures]
+                pictures = [name for known in journal.outside_plan() for name in known.pictures]
                 n_pictures = sum(is_there(self.places.pictures / name) for name in pictures)
                 self._remove_pictures(pictures)
                 _remove_empty_folders(self.places.pictures, pictures)
@@ -485,6 +603,16 @@ def _engine(jobs: int | None, dask: str | None, run: _Run) -> Engine:
     return InProcess() if jobs == 1 else WorkerProcesses(min(jobs, run.todo))
 
 
+@contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    """Put an error met when a file gets its name into a sentence; a name that cannot be is told when it is made."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in CLIP_CODES and not isinstance(error, FileNotFoundError):
+            raise storage_error(error, path) from None
+
+
 def _remove(files: Iterable[Path]) -> None:
     for path in files:
         try:
@@ -516,12 +644,18 @@ def _usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _as_failure(lost: Lost) -> Failed:
-    return Failed(
-        None,
-        f"could not be finished: its worker process died ({lost.how}), for lack of memory perhaps; the next run tries "
-        "again",
-    )
+def _closed_reason(error: OSError | None) -> str:
+    return "is empty" if error is None else f"cannot be read: {error.strerror or error}"
+
+
+def _unseen(known: Known) -> Clip:
+    """Make the clip of a plan out of what is known of it, where its file cannot be seen."""
+    # It lies in a folder that cannot be read, and so in one.
+    label, _, filename = known.path.partition("/")
+    picture = known.path
+    if known.pictures:
+        picture = known.pictures[0].removesuffix(".0.png" if len(known.pictures) > 1 else ".png")
+    return Clip(known.path, label, filename, picture, -1, 0)
 
 
 def _clips(count: int) -> str:

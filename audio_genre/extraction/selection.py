@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from audio_genre.extraction.journal import Entry, Identity
+from audio_genre.extraction.journal import MOST_LOSSES, Entry, Identity, Trouble
 from audio_genre.extraction.plan import Clip, picture_files
 from audio_genre.extraction.storage import is_there
 
@@ -18,6 +18,8 @@ class Why(Enum):
     RECIPE = "another recipe is asked for"
     PICTURES = "the pictures are missing or were made with other settings"
     UNFINISHED = "it could not be read or finished the last time"
+    RETRY = "it failed, and another try was asked for"
+    DECODER = "it failed, and what decodes files is of another version now"
 
 
 class Verdict(NamedTuple):
@@ -33,15 +35,28 @@ class Verdict(NamedTuple):
         Content for which the clip need not be done again.
     forget : bool
         Whether what is kept of it, pictures included, is of no more use.
+    rename : bool
+        Whether its pictures have other names now.
+    is_settled : bool
+        Whether what was in the way the last time is not any more.
     """
 
     todo: bool
     why: Why | None = None
     known_hash: str | None = None
     forget: bool = False
+    rename: bool = False
+    is_settled: bool = False
 
 
-def judge(clip: Clip, entry: Entry | None, identity: Identity, pictures_dir: Path) -> Verdict:
+def judge(
+    clip: Clip,
+    entry: Entry | None,
+    trouble: Trouble | None,
+    identity: Identity,
+    pictures_dir: Path,
+    retry: Why | None = None,
+) -> Verdict:
     """Decide whether a clip must be worked on.
 
     Parameters
@@ -50,31 +65,50 @@ def judge(clip: Clip, entry: Entry | None, identity: Identity, pictures_dir: Pat
         The clip as it is now.
     entry : Entry or None
         What the journal says of it.
+    trouble : Trouble or None
+        What was in the way the last time.
     identity : Identity
         What its results are to depend on besides its file.
     pictures_dir : Path
         Folder of the pictures.
+    retry : Why or None
+        Why clips that failed are to be tried again although nothing of them changed.
 
     Returns
     -------
     Verdict
         The decision.
     """
+    verdict = _judge_entry(clip, entry, identity, pictures_dir, retry)
+    if trouble is None:
+        return verdict
+    if not verdict.todo:
+        return verdict._replace(is_settled=True)
+    is_same = (trouble.size, trouble.mtime_ns) == (clip.size, clip.mtime_ns)
+    if is_same and trouble.losses >= MOST_LOSSES and retry is None:
+        return verdict._replace(todo=False, why=None, known_hash=None)
+    return verdict._replace(why=retry or Why.UNFINISHED)
+
+
+def _judge_entry(clip: Clip, entry: Entry | None, identity: Identity, pictures_dir: Path, retry: Why | None) -> Verdict:
     if entry is None:
         return Verdict(todo=True)
     if entry.content_hash is None:
         return Verdict(todo=True, why=Why.UNFINISHED)
-    if entry.pictures and entry.pictures != picture_files(clip.picture, len(entry.pictures)):
-        # Another file of the folder has come or gone, and with it the names of their pictures.
+    if entry.is_failure and retry is not None:
+        return Verdict(todo=True, why=retry)
+    has_pictures = all(is_there(pictures_dir / name) for name in entry.pictures)
+    # Another file of the folder has come or gone, or the label is another, and with it the names of the pictures.
+    rename = bool(entry.pictures) and entry.pictures != picture_files(clip.picture, len(entry.pictures))
+    if rename and not has_pictures:
         return Verdict(todo=True, why=Why.PICTURES, forget=True)
     if entry.identity.recipe != identity.recipe:
-        return Verdict(todo=True, why=Why.RECIPE)
+        return Verdict(todo=True, why=Why.RECIPE, rename=rename)
     if entry.size != clip.size:
-        return Verdict(todo=True, why=Why.FILE)
-    if identity.pictures is not None and not entry.is_failure:
-        has_pictures = all(is_there(pictures_dir / name) for name in entry.pictures)
-        if entry.identity.pictures != identity.pictures or not has_pictures:
-            return Verdict(todo=True, why=Why.PICTURES)
+        return Verdict(todo=True, why=Why.FILE, rename=rename)
+    as_asked = has_pictures and entry.identity.pictures == identity.pictures
+    if identity.pictures is not None and not entry.is_failure and not as_asked:
+        return Verdict(todo=True, why=Why.PICTURES, rename=rename)
     if entry.mtime_ns != clip.mtime_ns:
-        return Verdict(todo=True, why=Why.FILE, known_hash=entry.content_hash)
-    return Verdict(todo=False)
+        return Verdict(todo=True, why=Why.FILE, known_hash=entry.content_hash, rename=rename)
+    return Verdict(todo=False, rename=rename)

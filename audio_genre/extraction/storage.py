@@ -15,6 +15,8 @@ from audio_genre.errors import ExtractionError
 NO_SPACE_CODES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers of a full disk, an exhausted quota, a file size limit."""
 
+PASSING_CODES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.EBUSY})
+"""Error numbers of what this machine lacks at the moment, whichever file it is about to open."""
 
 _PROBE_BYTES = 65536
 

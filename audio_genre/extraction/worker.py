@@ -16,6 +16,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
+_OUT_OF_MEMORY = 12  # as ENOMEM
+
 
 def main() -> None:
     """Serve the parent process until it closes the pipe or is gone."""
@@ -34,6 +36,9 @@ def main() -> None:
                 reply = (True, None)
             else:
                 reply = (True, work(message))
+        except MemoryError:
+            # The next task may be a smaller one, and a fresh process has most memory for it.
+            os._exit(_OUT_OF_MEMORY)
         except Exception as error:
             error.add_note("In a worker process:\n" + traceback.format_exc())
             reply = (False, error)
@@ -61,6 +66,8 @@ def _read(requests: IO[bytes], inbox: SimpleQueue[bytes]) -> None:
 def _send(reply: tuple[bool, Any], replies: IO[bytes]) -> None:
     try:
         message = pickle.dumps(reply)
+    except MemoryError:
+        os._exit(_OUT_OF_MEMORY)
     except Exception as error:
         message = pickle.dumps((False, RuntimeError(f"a worker's answer cannot be pickled: {error}")))
     try:

@@ -32,6 +32,23 @@ def exit_always(task: int) -> int:
     os._exit(7)
 
 
+def short_of_memory(task: int) -> int:
+    if task == 3:
+        raise MemoryError
+    return task
+
+
+class TooLarge:
+    """Cannot be sent for lack of memory."""
+
+    def __reduce__(self) -> str:
+        raise MemoryError
+
+
+def too_large(task: int) -> object:
+    return TooLarge() if task == 3 else task
+
+
 def refuse(task: int) -> int:
     raise ExtractionError("No space is left.")
 

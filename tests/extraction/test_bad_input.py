@@ -202,17 +202,23 @@ def test_a_file_that_may_not_be_read(ordinary_user: Path) -> None:
     assert (report.extracted, report.failed) == (1, 0)
 
 
-def test_a_folder_that_may_not_be_read_is_not_gone(ordinary_user: Path) -> None:
+@pytest.mark.parametrize("mode", [0, 0o300])
+def test_a_folder_that_may_not_be_read_is_not_gone(mode: int, ordinary_user: Path) -> None:
     helpers.write_clip(ordinary_user / "audio/a/x.wav")
     helpers.write_clip(ordinary_user / "audio/b/y.wav")
     extract(ordinary_user / "audio", ordinary_user / "out", jobs=1)
-    (ordinary_user / "audio/a").chmod(0)
+    before, whole = helpers.without_failures(ordinary_user / "out"), helpers.outputs(ordinary_user / "out")
+    (ordinary_user / "audio/a").chmod(mode)
     recorder = helpers.Recorder()
     report = extract(ordinary_user / "audio", ordinary_user / "out", jobs=1, progress=recorder)
     (ordinary_user / "audio/a").chmod(0o700)
-    assert recorder.notes == ["The folder a/ is left out, because it cannot be read: Permission denied."]
-    assert (report.planned, report.dropped) == (1, 0)
+    reason = "cannot be read: Permission denied; 1 clip of an earlier run in it stays"
+    assert recorder.notes == [f"The folder a/ {reason}."]
+    assert (report.planned, report.dropped, report.failed) == (2, 0, 1)
+    assert report.failures.read_text() == f"path,reason\na/,{reason}\n"
+    assert helpers.without_failures(report.out_dir) == before
     assert extract(ordinary_user / "audio", ordinary_user / "out", jobs=1).already_done == 2
+    assert helpers.outputs(report.out_dir) == whole
 
 
 def test_decoders_do_not_write_to_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

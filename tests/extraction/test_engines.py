@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import engine_work
@@ -57,6 +58,30 @@ def test_a_dead_worker_costs_its_task() -> None:
     results = dict(WorkerProcesses(2).run(iter(range(1, 8)), engine_work.die_on_three))
     assert results.pop(3) == Lost("signal 9, SIGKILL")
     assert results == {k: k for k in (1, 2, 4, 5, 6, 7)}
+
+
+@pytest.mark.parametrize("work", [engine_work.short_of_memory, engine_work.too_large])
+def test_a_worker_out_of_memory_costs_its_task(work: Callable[[int], object]) -> None:
+    results = dict(WorkerProcesses(2).run(iter(range(1, 6)), work))
+    assert results.pop(3) == Lost("exit status 12")
+    assert results == {k: k for k in (1, 2, 4, 5)}
+
+
+def test_a_worker_that_cannot_start_at_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.Popen
+    faults = [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENOMEM, "Cannot allocate memory")]
+
+    def popen(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        if faults:
+            raise faults.pop()
+        return start(*arguments, **options)
+
+    monkeypatch.setattr("audio_genre.extraction.processes._PAUSE_SECONDS", 0)
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    assert dict(WorkerProcesses(1).run(iter([1, 2]), engine_work.square)) == {1: 1, 2: 4}
+    faults += [OSError(errno.EMFILE, "Too many open files")] * 9
+    with pytest.raises(ExtractionError, match=r"No worker process can be started \(Too many open files\)"):
+        list(WorkerProcesses(1).run(iter([1]), engine_work.square))
 
 
 def test_workers_that_all_die_end_the_run() -> None:
