@@ -39,6 +39,10 @@ def extract(
     dask: Annotated[
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="Compute on a Dask cluster (extra: dask).")
     ] = None,
+    excel_safe: Annotated[
+        bool,
+        typer.Option("--excel-safe", help="Put an apostrophe before cells of failures.csv that look like formulas."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Turn a folder of audio into 30-s and 3-s feature tables and mel-spectrogram pictures.
@@ -56,6 +60,7 @@ def extract(
         dry_run=dry_run,
         table_format=table_format,
         dask=dask,
+        excel_safe=excel_safe,
     )
     if as_json:
         print_json(_as_json(report))

@@ -25,6 +25,7 @@ from audio_genre.evaluation.plots import (
     reliability_picture,
     shown_name,
 )
+from audio_genre.spreadsheets import safe_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ _LEAKY_WARNING = (
 )
 
 
-def write_report(found: Comparison, folder: Path, begin: Callable[[str], None]) -> None:
+def write_report(found: Comparison, folder: Path, begin: Callable[[str], None], *, excel_safe: bool = False) -> None:
     """Write everything; the page comes last.
 
     Parameters
@@ -53,6 +54,8 @@ def write_report(found: Comparison, folder: Path, begin: Callable[[str], None]) 
         Folder of the report; it is made if need be.
     begin : callable
         Told what is drawn, before it is.
+    excel_safe : bool
+        Whether cells of the tables that look like formulas get a leading apostrophe.
 
     Raises
     ------
@@ -70,8 +73,8 @@ def write_report(found: Comparison, folder: Path, begin: Callable[[str], None]) 
     outdated = _earlier_pictures(folder) - pictures.keys()
     for name, data in pictures.items():
         write_whole(figures / name, data)
-    write_whole(folder / "predictions.csv", _predictions(found))
-    write_whole(folder / "wrong_by_all.csv", _wrong_by_all(found))
+    write_whole(folder / "predictions.csv", _csv(_predictions(found), excel_safe=excel_safe))
+    write_whole(folder / "wrong_by_all.csv", _csv(_wrong_by_all(found), excel_safe=excel_safe))
     write_whole(folder / _METRICS, f"{metrics}\n".encode())
     page.write(found.report)
     for name in outdated:
@@ -427,7 +430,7 @@ def _earlier_pictures(folder: Path) -> set[str]:
         return set()
 
 
-def _predictions(found: Comparison) -> bytes:
+def _predictions(found: Comparison) -> pd.DataFrame:
     """Return every prediction of every model: its row's own, and that of its track."""
     import pandas as pd
 
@@ -440,10 +443,10 @@ def _predictions(found: Comparison) -> bytes:
         rows.insert(0, "protocol", model.protocol)
         rows.insert(0, "model", model.name)
         tables.append(rows)
-    return _csv(pd.concat(tables, ignore_index=True))
+    return pd.concat(tables, ignore_index=True)
 
 
-def _wrong_by_all(found: Comparison) -> bytes:
+def _wrong_by_all(found: Comparison) -> pd.DataFrame:
     """Return the tracks that all models of a section get wrong, a line a model."""
     import pandas as pd
 
@@ -454,8 +457,10 @@ def _wrong_by_all(found: Comparison) -> bytes:
         for k in section.wrong_by_all()
         for model in section.models
     ]
-    return _csv(pd.DataFrame(lines, columns=["section", "track", "label", "model", "predicted", "confidence"]))
+    return pd.DataFrame(lines, columns=["section", "track", "label", "model", "predicted", "confidence"])
 
 
-def _csv(rows: pd.DataFrame) -> bytes:
+def _csv(rows: pd.DataFrame, *, excel_safe: bool) -> bytes:
+    if excel_safe:
+        rows = rows.map(safe_cell).rename(columns=safe_cell)
     return rows.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace")

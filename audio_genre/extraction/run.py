@@ -57,6 +57,7 @@ def extract(
     table_format: str = "csv",
     dask: str | None = None,
     recipe: Recipe = GTZAN57,
+    excel_safe: bool = False,
     progress: ExtractionProgress | None = None,
 ) -> ExtractionReport:
     """Extract feature tables and mel-spectrogram pictures from a folder of audio.
@@ -94,6 +95,9 @@ def extract(
         they must see both folders under the same paths. Needs the extra ``dask``.
     recipe : Recipe
         Which features, with every parameter.
+    excel_safe : bool
+        Whether cells of ``failures.csv`` that a spreadsheet program would take for a formula get a leading apostrophe.
+        The tables never do: names in them say which rows belong together.
     progress : ExtractionProgress, optional
         Is told how the run goes.
 
@@ -130,6 +134,7 @@ def extract(
         table_format=table_format,
         progress=progress or NoProgress(),
         dry_run=dry_run,
+        excel_safe=excel_safe,
     )
     clips = run.find(limit)
     run.refuse_foreign_tables(restart=restart)
@@ -181,6 +186,7 @@ class _Run:
         table_format: str,
         progress: ExtractionProgress,
         dry_run: bool,
+        excel_safe: bool,
     ) -> None:
         self._started = time.perf_counter()
         self.places = places
@@ -189,6 +195,7 @@ class _Run:
         self._table_names = writers.table_names(recipe, table_format)
         self._progress = progress
         self._dry_run = dry_run
+        self._excel_safe = excel_safe
         self._identity = Identity(
             f"{recipe.name} {_digest(recipe.parameters())}", None if pictures is None else json.dumps(pictures)
         )
@@ -348,7 +355,9 @@ class _Run:
                 out_dir / segment_table, staging, self._recipe, writers.segment_rows(journal.rows(), self._recipe)
             ),
         }
-        self._failed = writers.write_failures(out_dir / FAILURES_NAME, staging, journal.failures())
+        self._failed = writers.write_failures(
+            out_dir / FAILURES_NAME, staging, journal.failures(), excel_safe=self._excel_safe
+        )
         writers.write_sidecar(
             out_dir / SIDECAR_NAME,
             staging,
@@ -422,7 +431,9 @@ class _Run:
         self._progress.note(f"Would be {what}" if self._dry_run else what[0].upper() + what[1:])
 
     def _fingerprint(self, journal: Journal) -> str:
-        digest = hashlib.sha256(repr((__version__, self._identity, self._table_names)).encode())
+        # Left out where it is not asked for, so that what earlier versions wrote still holds.
+        options = ("excel-safe",) if self._excel_safe else ()
+        digest = hashlib.sha256(repr((__version__, self._identity, self._table_names, *options)).encode())
         for part in journal.fingerprints():
             digest.update(part)
         return digest.hexdigest()

@@ -137,7 +137,7 @@ def test_genres_are_split_at_commas_unless_one_has_a_comma(
         (("--model", "MODEL", "--min-confidence", "2"), "--min-confidence"),
         (("--model", "MODEL", "--playlists", "x", "--no-playlists"), "exclude each other"),
         (("--model", "MODEL", "--overwrite"), "add --write-tags"),
-        (("--undo",), "there is nothing to take back"),
+        (("--undo", "--no-playlists"), "there is nothing to take back"),
         (("--undo", "--csv", "x.csv"), "--undo only takes back what was written; leave out --csv."),
         (("--undo", "--no-unknown"), "--undo only takes back what was written; leave out --no-unknown."),
     ],
