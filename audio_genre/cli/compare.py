@@ -36,6 +36,9 @@ def compare(
         Path,
         typer.Argument(metavar="REPORT_DIR", help="Folder that receives the report; one that is there is replaced."),
     ],
+    excel_safe: Annotated[
+        bool, typer.Option("--excel-safe", help="Put an apostrophe before cells of CSV files that look like formulas.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print everything that metrics.json holds as one JSON object.")
     ] = False,
@@ -47,7 +50,7 @@ def compare(
     from audio_genre.evaluation.compare import compare as compare_models
 
     with ProgressLine("comparing", "steps") as line:
-        found = compare_models(models_dir, report_dir, progress=line.update)
+        found = compare_models(models_dir, report_dir, excel_safe=excel_safe, progress=line.update)
     if found.skipped:
         more = f" and {len(found.skipped) - _NAMES_SHOWN} more" if len(found.skipped) > _NAMES_SHOWN else ""
         tell(f"No model in {', '.join(found.skipped[:_NAMES_SHOWN])}{more}.")

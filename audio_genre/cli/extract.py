@@ -78,6 +78,10 @@ def extract(
         float | None,
         typer.Option(help="Highest frequency of the mel bands in Hz.", show_default="11025", rich_help_panel=_PANEL),
     ] = None,
+    excel_safe: Annotated[
+        bool,
+        typer.Option("--excel-safe", help="Put an apostrophe before cells of failures.csv that look like formulas."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Turn a folder of audio into 30-s and 3-s feature tables and mel-spectrogram pictures.
@@ -103,6 +107,7 @@ def extract(
         table_format=table_format,
         dask=dask,
         changes={name: value for name, value in changes.items() if value is not None},
+        excel_safe=excel_safe,
     )
     if as_json:
         print_json(_as_json(report))

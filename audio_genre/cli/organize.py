@@ -62,22 +62,30 @@ def organize(
         bool, typer.Option("--write-tags", help="Write the genre into files that have none (extra: tags).")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over the genre of files that have one.")
+        bool, typer.Option("--overwrite", help="Write over the genre of files that have another one.")
     ] = False,
+    overwrite_confidence: Annotated[
+        float, typer.Option(min=0, max=1, metavar="P", help="Below this confidence, no genre is written over.")
+    ] = 0.8,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Give files whose tags were written back as they were, to the byte.")
+        bool, typer.Option("--undo", help="Give tagged files and playlists back as they were before, to the byte.")
     ] = False,
+    list_files: Annotated[bool, typer.Option("--list", help="Show the genre of every file.")] = False,
     csv: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="Table of all files; written at once unless it lies in MUSIC_DIR.", show_default=False
         ),
     ] = None,
+    excel_safe: Annotated[
+        bool,
+        typer.Option("--excel-safe", help="Put an apostrophe before cells of the table that look like formulas."),
+    ] = False,
     database: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where answers, and what tags replaced, are kept.",
+            help="Where answers, and what was written over, are kept.",
             show_default="one for each library in your data folder",
         ),
     ] = None,
@@ -94,17 +102,19 @@ def organize(
     if undo:
         others = {
             "--csv": csv,
+            "--excel-safe": excel_safe,
+            "--list": list_files,
+            "--overwrite": overwrite,
             "--genres": genres,
             "--min-confidence": min_confidence,
             "--no-unknown": no_unknown,
             "--playlists": playlists,
-            "--no-playlists": no_playlists,
             "--write-tags": write_tags,
         }
         for name, value in others.items():
             if value:
-                raise typer.BadParameter(f"--undo only takes tags back; leave out {name}.")
-        _undo(music_dir, database, apply=apply, as_json=as_json)
+                raise typer.BadParameter(f"--undo only takes back what was written; leave out {name}.")
+        _undo(music_dir, database, playlists=not no_playlists, apply=apply, as_json=as_json)
         return
     if no_playlists and playlists is not None:
         raise typer.BadParameter("--playlists and --no-playlists exclude each other; give one of the two.")
@@ -123,6 +133,9 @@ def organize(
             csv=csv,
             write_tags=write_tags,
             overwrite=overwrite,
+            overwrite_confidence=overwrite_confidence,
+            list_files=list_files or as_json,
+            excel_safe=excel_safe,
             apply=apply,
             progress=_Shown(line),
         )
@@ -156,12 +169,14 @@ def report_lines(report: OrganizeReport) -> list[str]:
         f"{counted(report.found, 'audio file')}: {report.classified} classified by {printable(report.model)} in "
         f"{report.seconds:.1f} s{kept}."
     ]
+    lines += _file_lines(report)
     if report.genres:
         rows = [
             (_short(line.genre), str(line.tracks), f"{100 * line.share:.1f} %", _clock(line.seconds))
             for line in report.genres
         ]
         lines += table_lines(("genre", "tracks", "share", "time"), rows)
+        lines.append(printable(report.trust))
     if report.failed:
         hint = "" if report.csv else "; --csv FILE lists them"
         lines.append(f"{counted(report.failed, 'file')} could not be used{hint}.")
@@ -175,9 +190,29 @@ def report_lines(report: OrganizeReport) -> list[str]:
             f"{verb} into {counted(tags.written, 'file')}; {tags.unchanged} have this genre, {tags.has_genre} another "
             f"one, {tags.refused} cannot be tagged."
         )
+        if tags.held_back:
+            lines.append(
+                f"{counted(tags.held_back, 'file')} held back: the confidence is too low to write over another genre; "
+                "--overwrite-confidence P changes that."
+            )
     if not report.applied and (report.playlists or report.tags or (report.csv and not report.csv_written)):
         lines.append("Nothing was written into the library; run with --apply to do it.")
     return lines
+
+
+def _file_lines(report: OrganizeReport) -> list[str]:
+    rows = [
+        (
+            printable(file.genre) if file.genre else "-",
+            "-" if file.confidence is None else f"{file.confidence:.3f}",
+            printable(file.path) + (f" ({printable(file.reason)})" if file.reason else ""),
+        )
+        for file in report.files
+    ]
+    width = max((len(genre) for genre, _, _ in rows), default=0)
+    header = ("genre", "confidence", "file")
+    # The paths come last, so that they are aligned to the left and may be of any length.
+    return [f"{g:<{max(width, 5)}}  {c:>10}  {name}" for g, c, name in [header, *rows]] if rows else []
 
 
 def _playlist_lines(report: OrganizeReport) -> list[str]:
@@ -193,22 +228,39 @@ def _playlist_lines(report: OrganizeReport) -> list[str]:
     ]
 
 
-def _undo(music_dir: Path, database: Path | None, *, apply: bool, as_json: bool) -> None:
+def _undo(music_dir: Path, database: Path | None, *, playlists: bool, apply: bool, as_json: bool) -> None:
     from audio_genre.library import undo_tags
 
     with ProgressLine("restoring", "files") as line:
-        report = undo_tags(music_dir, database=database, apply=apply, progress=_Shown(line))
+        report = undo_tags(music_dir, database=database, playlists=playlists, apply=apply, progress=_Shown(line))
     if as_json:
         print_json(_undo_as_json(report))
-    elif apply:
-        typer.echo(f"{counted(report.restored, 'file')} given back as before; {report.refused} left as they are.")
     else:
-        typer.echo(f"Would give {counted(report.restored, 'file')} back as before; {report.refused} left as they are.")
-        typer.echo("Nothing was written into the library; run with --apply to do it.")
-    if report.restored == 0:
+        for text in _undo_lines(report):
+            typer.echo(text)
+    refused = report.refused + sum(playlist.action == "refuse" for playlist in report.playlists)
+    if report.restored + len(report.playlists) + report.refused == refused:
         raise typer.Exit(NOTHING_DONE)
-    if report.refused:
+    if refused:
         raise typer.Exit(SOME_FAILED)
+
+
+def _undo_lines(report: UndoReport) -> list[str]:
+    if report.applied:
+        lines = [f"{counted(report.restored, 'file')} given back as before; {report.refused} left as they are."]
+    else:
+        lines = [f"Would give {counted(report.restored, 'file')} back as before; {report.refused} left as they are."]
+    would = "" if report.applied else "would be "
+    verbs = {
+        "keep": "is as before",
+        "remove": f"{would}removed",
+        "restore": f"{would}given back as before",
+        "refuse": "left as it is",
+    }
+    lines += [f"  {_path(playlist.path)}: {verbs[playlist.action]}" for playlist in report.playlists]
+    if not report.applied:
+        lines.append("Nothing was written into the library; run with --apply to do it.")
+    return lines
 
 
 class _Shown:
@@ -303,7 +355,13 @@ def _as_json(report: OrganizeReport) -> dict[str, Any]:
             "unchanged": report.tags.unchanged,
             "has_genre": report.tags.has_genre,
             "refused": report.tags.refused,
+            "held_back": report.tags.held_back,
         },
+        "trust": report.trust,
+        "files": [
+            {"path": file.path, "genre": file.genre, "confidence": file.confidence, "reason": file.reason}
+            for file in report.files
+        ],
         "applied": report.applied,
         "seconds": round(report.seconds, 3),
     }
@@ -315,5 +373,6 @@ def _undo_as_json(report: UndoReport) -> dict[str, Any]:
         "database": str(report.database),
         "restored": report.restored,
         "refused": report.refused,
+        "playlists": [{"path": str(playlist.path), "action": playlist.action} for playlist in report.playlists],
         "applied": report.applied,
     }

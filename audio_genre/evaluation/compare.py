@@ -323,7 +323,11 @@ class Comparison:
 
 
 def compare(
-    models_dir: str | os.PathLike[str], report_dir: str | os.PathLike[str], *, progress: Progress | None = None
+    models_dir: str | os.PathLike[str],
+    report_dir: str | os.PathLike[str],
+    *,
+    excel_safe: bool = False,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Compare the models of a folder and write a report.
 
@@ -334,6 +338,8 @@ def compare(
     report_dir : str or os.PathLike
         Folder that receives ``report.html``, ``metrics.json``, ``predictions.csv``, ``wrong_by_all.csv`` and the
         pictures in ``figures``; a report that is there is replaced.
+    excel_safe : bool
+        Whether cells of the CSV files that a spreadsheet program would take for a formula get a leading apostrophe.
     progress : callable, optional
         Told the steps done, the steps in all, and what is done now.
 
@@ -385,7 +391,7 @@ def compare(
         skipped=tuple(skipped),
         report=report / "report.html",
     )
-    write_report(found, report, steps.take)
+    write_report(found, report, steps.take, excel_safe=excel_safe)
     return found
 
 

@@ -26,6 +26,7 @@ from audio_genre.evaluation.plots import (
     shown_name,
     thinning_words,
 )
+from audio_genre.spreadsheets import safe_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,7 @@ _LEAKY_WARNING = (
 )
 
 
-def write_report(found: Comparison, folder: Path, begin: Callable[[str], None]) -> None:
+def write_report(found: Comparison, folder: Path, begin: Callable[[str], None], *, excel_safe: bool = False) -> None:
     """Write everything; the page comes last.
 
     Parameters
@@ -54,6 +55,8 @@ def write_report(found: Comparison, folder: Path, begin: Callable[[str], None]) 
         Folder of the report; it is made if need be.
     begin : callable
         Told what is drawn, before it is.
+    excel_safe : bool
+        Whether cells of the tables that look like formulas get a leading apostrophe.
 
     Raises
     ------
@@ -71,8 +74,8 @@ def write_report(found: Comparison, folder: Path, begin: Callable[[str], None]) 
     outdated = _earlier_pictures(folder) - pictures.keys()
     for name, data in pictures.items():
         write_whole(figures / name, data)
-    write_whole(folder / "predictions.csv", _predictions(found))
-    write_whole(folder / "wrong_by_all.csv", _wrong_by_all(found))
+    write_whole(folder / "predictions.csv", _csv(_predictions(found), excel_safe=excel_safe))
+    write_whole(folder / "wrong_by_all.csv", _csv(_wrong_by_all(found), excel_safe=excel_safe))
     write_whole(folder / _METRICS, f"{metrics}\n".encode())
     page.write(found.report)
     for name in outdated:
@@ -428,7 +431,7 @@ def _earlier_pictures(folder: Path) -> set[str]:
         return set()
 
 
-def _predictions(found: Comparison) -> bytes:
+def _predictions(found: Comparison) -> pd.DataFrame:
     """Return every prediction of every model: its row's own, and that of its track."""
     import pandas as pd
 
@@ -441,10 +444,10 @@ def _predictions(found: Comparison) -> bytes:
         rows.insert(0, "protocol", model.protocol)
         rows.insert(0, "model", model.name)
         tables.append(rows)
-    return _csv(pd.concat(tables, ignore_index=True))
+    return pd.concat(tables, ignore_index=True)
 
 
-def _wrong_by_all(found: Comparison) -> bytes:
+def _wrong_by_all(found: Comparison) -> pd.DataFrame:
     """Return the tracks that all models of a section get wrong, a line a model."""
     import pandas as pd
 
@@ -455,8 +458,10 @@ def _wrong_by_all(found: Comparison) -> bytes:
         for k in section.wrong_by_all()
         for model in section.models
     ]
-    return _csv(pd.DataFrame(lines, columns=["section", "track", "label", "model", "predicted", "confidence"]))
+    return pd.DataFrame(lines, columns=["section", "track", "label", "model", "predicted", "confidence"])
 
 
-def _csv(rows: pd.DataFrame) -> bytes:
+def _csv(rows: pd.DataFrame, *, excel_safe: bool) -> bytes:
+    if excel_safe:
+        rows = rows.map(safe_cell).rename(columns=safe_cell)
     return rows.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace")

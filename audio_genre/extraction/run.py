@@ -68,6 +68,7 @@ def extract(
     dask: str | None = None,
     recipe: Recipe = GTZAN57,
     retry_failed: bool = False,
+    excel_safe: bool = False,
     progress: ExtractionProgress | None = None,
 ) -> ExtractionReport:
     """Extract feature tables and mel-spectrogram pictures from a folder of audio.
@@ -114,6 +115,9 @@ def extract(
         Which features, with every parameter.
     retry_failed : bool
         Whether to try all clips again that failed, also those whose files did not change.
+    excel_safe : bool
+        Whether cells of ``failures.csv`` that a spreadsheet program would take for a formula get a leading apostrophe.
+        The tables never do: names in them say which rows belong together.
     progress : ExtractionProgress, optional
         Is told how the run goes.
 
@@ -152,6 +156,7 @@ def extract(
         progress=progress or NoProgress(),
         dry_run=dry_run,
         retry_failed=retry_failed,
+        excel_safe=excel_safe,
     )
     clips = run.find()
     run.refuse_foreign_tables(restart=restart)
@@ -211,6 +216,7 @@ class _Run:
         progress: ExtractionProgress,
         dry_run: bool,
         retry_failed: bool,
+        excel_safe: bool,
     ) -> None:
         self._started = time.perf_counter()
         self.places = places
@@ -220,6 +226,7 @@ class _Run:
         self._progress = progress
         self._dry_run = dry_run
         self._retry_failed = retry_failed
+        self._excel_safe = excel_safe
         self._identity = Identity(
             f"{recipe.name} {_digest(recipe.parameters())}", None if pictures is None else json.dumps(pictures)
         )
@@ -474,7 +481,9 @@ class _Run:
             ),
         }
         n_continued = sum(int(result.clip_lengths[0]) < self._recipe.segment_samples for result in journal.rows())
-        self._failed = writers.write_failures(out_dir / FAILURES_NAME, staging, journal.failures())
+        self._failed = writers.write_failures(
+            out_dir / FAILURES_NAME, staging, journal.failures(), excel_safe=self._excel_safe
+        )
         writers.write_sidecar(
             out_dir / SIDECAR_NAME,
             staging,
@@ -548,7 +557,9 @@ class _Run:
         self._progress.note(f"Would be {what}" if self._dry_run else what[0].upper() + what[1:])
 
     def _fingerprint(self, journal: Journal) -> str:
-        digest = hashlib.sha256(repr((__version__, self._identity, self._table_names)).encode())
+        # Left out where it is not asked for, so that what earlier versions wrote still holds.
+        options = ("excel-safe",) if self._excel_safe else ()
+        digest = hashlib.sha256(repr((__version__, self._identity, self._table_names, *options)).encode())
         for part in journal.fingerprints():
             digest.update(part)
         return digest.hexdigest()

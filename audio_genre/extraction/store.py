@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -31,6 +31,8 @@ class Store(ABC):
         columns ``name`` and ``value``. The temporary tables last while the database is open.
     application, version : int
         What the file is marked with: whose it is, and in which layout.
+    migrations : mapping of int to sequence of str
+        By version, the statements that bring a file in it to the next version, written like `schema`.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Store(ABC):
     temporary_schema: ClassVar[str]
     application: ClassVar[int] = 0
     version: ClassVar[int]
+    migrations: ClassVar[Mapping[int, Sequence[str]]] = {}
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -56,12 +59,16 @@ class Store(ABC):
                 (application,) = self._db.execute("PRAGMA application_id").fetchone()
                 (version,) = self._db.execute("PRAGMA user_version").fetchone()
                 (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                if tables and (application, version) != (self.application, self.version):
+                steps = range(version, self.version) if tables else range(0)
+                is_known = application == self.application and version <= self.version
+                if tables and not (is_known and all(step in self.migrations for step in steps)):
                     raise self._foreign(application, version)
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
                 self._db.execute("BEGIN IMMEDIATE")
-                for statement in self.schema.split(";\n")[:-1]:
+                # All in one transaction: a file is of the one version or the other.
+                scripts = [script for step in steps for script in self.migrations[step]]
+                for statement in "".join([*scripts, self.schema]).split(";\n")[:-1]:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA application_id = {self.application}")
                 self._db.execute(f"PRAGMA user_version = {self.version}")

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from audio_genre import __version__
 from audio_genre.extraction.plan import numbered
 from audio_genre.extraction.storage import atomic_file
+from audio_genre.spreadsheets import safe_cell
 
 if TYPE_CHECKING:
     from audio_genre.dsp.recipe import Recipe
@@ -120,7 +121,7 @@ def write_table(path: Path, staging: Path, recipe: Recipe, rows: Iterable[Row]) 
         return write(file, recipe.columns, (_with_valid_text(row) for row in rows))
 
 
-def write_failures(path: Path, staging: Path, failures: Iterable[tuple[str, str]]) -> int:
+def write_failures(path: Path, staging: Path, failures: Iterable[tuple[str, str]], *, excel_safe: bool = False) -> int:
     """Write the list of failures: a path and a reason a row, and a header even when there are none.
 
     Parameters
@@ -131,14 +132,17 @@ def write_failures(path: Path, staging: Path, failures: Iterable[tuple[str, str]
         A folder on the same file system to write it in.
     failures : iterable of tuple
         Path and reason of each.
+    excel_safe : bool
+        Whether cells that a spreadsheet program would take for a formula get a leading apostrophe.
 
     Returns
     -------
     int
         Number of failures.
     """
+    safe = safe_cell if excel_safe else str
     with atomic_file(path, staging) as file:
-        return _write_csv(file, ("path", "reason"), map(_with_valid_text, failures))
+        return _write_csv(file, ("path", "reason"), (tuple(map(safe, row)) for row in map(_with_valid_text, failures)))
 
 
 def write_sidecar(

@@ -10,11 +10,18 @@ from typing import Any, Literal
 from audio_genre.errors import LibraryError
 from audio_genre.extraction.plan import Clip
 from audio_genre.extraction.store import Store, decoded_name, encoded_name
-from audio_genre.library.records import Acceptance, Answer, Entry, Failure, FileState, TagRecord
+from audio_genre.library.records import Acceptance, Answer, Entry, Failure, FileState, PlaylistRecord, TagRecord
 from audio_genre.training.calibration import UNKNOWN
 
-_APPLICATION = 0x61674C69
-_VERSION = 1
+APPLICATION = 0x61674C69
+"""What the file is marked with."""
+
+VERSION = 2
+"""Version of the layout; an earlier one is brought to it in place."""
+
+LIBRARY = "library"
+"""Name of the note of where the library is."""
+
 _TELL_EVERY = 1000
 _MOST_LOSSES = 2
 
@@ -51,6 +58,19 @@ CREATE TABLE IF NOT EXISTS tags (
 CREATE INDEX IF NOT EXISTS tags_path ON tags (path);
 CREATE TABLE IF NOT EXISTS notes (name BLOB PRIMARY KEY, value TEXT NOT NULL);
 """
+# What playlists were before they were first written; came with version 2.
+_PLAYLISTS_SCHEMA = """
+CREATE TABLE IF NOT EXISTS playlists (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name BLOB NOT NULL UNIQUE,             -- below the library's folder, or the whole path
+    before BLOB,                           -- NULL where there was no such file
+    own_before TEXT,                       -- the note of it before
+    after TEXT NOT NULL,                   -- JSON list: hashes that are this program's own doing, null for no file
+    folders_made INTEGER NOT NULL          -- how many folders were made for it
+);
+"""
+# Statements that bring a database of each version to the next one.
+_MIGRATIONS = {1: [_PLAYLISTS_SCHEMA]}
 # What is there lies in a temporary table, which SQLite moves to a file as it grows.
 _SEEN_SCHEMA = """
 CREATE TEMP TABLE seen (
@@ -86,20 +106,21 @@ class Database(Store):
         If another run holds it, if it is damaged or another program's, or if it cannot be written.
     """
 
-    schema = _SCHEMA
+    schema = _SCHEMA + _PLAYLISTS_SCHEMA.lstrip()
+    migrations = _MIGRATIONS
     temporary_schema = _SEEN_SCHEMA
-    application = _APPLICATION
-    version = _VERSION
+    application = APPLICATION
+    version = VERSION
 
     def _note_key(self, name: str) -> bytes:
         return encoded_name(name)
 
     def _foreign(self, application: int, version: int) -> LibraryError:
-        if application != _APPLICATION:
+        if application != APPLICATION:
             return LibraryError(f"{self._path} is another program's database; choose another --database.")
         return LibraryError(
             f"The database {self._path} was written by another version of audio-genre (format {version}, this is "
-            f"{_VERSION}); choose another --database."
+            f"{VERSION}); choose another --database."
         )
 
     def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> LibraryError:
@@ -426,6 +447,74 @@ class Database(Store):
             Paths below the library's folder, sorted.
         """
         return [decoded_name(path) for (path,) in self._rows("SELECT DISTINCT path FROM tags ORDER BY path", {})]
+
+    def playlists(self) -> list[PlaylistRecord]:
+        """List the playlists that were written and not taken back.
+
+        Returns
+        -------
+        list of PlaylistRecord
+            The records, the last one first.
+        """
+        query = "SELECT name, before, own_before, after, folders_made FROM playlists ORDER BY number DESC"
+        return [
+            PlaylistRecord(decoded_name(name), before, own_before, tuple(json.loads(after)), made)
+            for name, before, own_before, after, made in self._rows(query)
+        ]
+
+    def begin_playlist(self, record: PlaylistRecord, note: str, value: str) -> None:
+        """Keep that a playlist is about to be written or removed; what it was before the first time stays.
+
+        Parameters
+        ----------
+        record : PlaylistRecord
+            What it was and may be.
+        note, value : str
+            Name and value of the note that says which content is this program's own.
+        """
+        with self.at_once(), self._told():
+            self._db.execute(
+                "INSERT INTO playlists (name, before, own_before, after, folders_made) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET after = excluded.after",
+                (
+                    encoded_name(record.name),
+                    record.before,
+                    record.own_before,
+                    json.dumps(record.after),
+                    record.folders_made,
+                ),
+            )
+            self.write_note(note, value)
+
+    def settle_playlist(self, name: str, after: str | None, note: str, value: str) -> None:
+        """Keep that a playlist was written or removed.
+
+        Parameters
+        ----------
+        name : str
+            Its name, as in the record.
+        after : str or None
+            Hash of its content; None where it was removed.
+        note, value : str
+            Name and value of the note that says which content is this program's own.
+        """
+        with self.at_once(), self._told():
+            self._db.execute("UPDATE playlists SET after = ? WHERE name = ?", (json.dumps([after]), encoded_name(name)))
+            self.write_note(note, value)
+
+    def end_playlist(self, record: PlaylistRecord, note: str) -> None:
+        """Forget a playlist that was taken back.
+
+        Parameters
+        ----------
+        record : PlaylistRecord
+            The record.
+        note : str
+            Name of the note that says which content is this program's own.
+        """
+        with self.at_once(), self._told():
+            self._db.execute("DELETE FROM playlists WHERE name = ?", (encoded_name(record.name),))
+            self.write_note(note, record.own_before or "[]")
 
     def _follow(
         self, path: bytes, size: int | None, mtime_ns: int | None, new_size: int | None, new_mtime_ns: int | None

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from audio_genre.errors import LibraryError
 from audio_genre.extraction.storage import atomic_file, storage_error
 from audio_genre.library.database import Database
-from audio_genre.library.records import Entry
+from audio_genre.library.records import Entry, PlaylistRecord
 from audio_genre.library.report import PlaylistReport
 
 SUFFIX = ".m3u8"
@@ -154,33 +155,105 @@ class Writer:
         content = text.encode()
         digest = hashlib.sha256(content).hexdigest()
         there = _digest(path)
-        own: list[str] = json.loads(self.database.read_note(_note(path)) or "[]")
+        noted = _noted(self.database, self.music_dir, path)
+        own: list[str] = json.loads(noted or "[]")
         if there is not None and there not in own and (there != digest or not count):
             return PlaylistReport(path, count, "refuse"), left_out
         if count == 0:
             if there is not None and self.apply:
+                self._begin(path, noted, own, None, there)
                 _remove(path)
+                self._settle(path, None, own)
             return PlaylistReport(path, 0, "keep" if there is None else "remove"), left_out
-        if self.apply and not (there == digest and own == [digest]):
+        if self.apply and there != digest:
             # Both are known for one's own, so that nothing is taken for a stranger's if this ends between two lines.
-            self.database.write_note(_note(path), json.dumps([digest, *([there] if there else [])]))
-            if there != digest:
-                self._put(path, content)
-            self.database.write_note(_note(path), json.dumps([digest]))
+            self._begin(path, noted, [digest, *([there] if there else [])], digest, there)
+            _put(path, content)
+            self._settle(path, digest, [digest])
+        elif self.apply and own != [digest]:
+            self.database.write_note(_note(_name(path, self.music_dir)), json.dumps([digest]))
         return PlaylistReport(path, count, "keep" if there == digest else "write"), left_out
 
-    def _put(self, path: Path, content: bytes) -> None:
-        staging = self.folder / _STAGING
+    def _begin(self, path: Path, noted: str | None, own: list[str], after: str | None, there: str | None) -> None:
+        made = sum(not os.path.lexists(folder) for folder in path.parents)
         try:
-            staging.mkdir(parents=True, exist_ok=True)
-            for left_over in staging.glob("*.part"):
-                left_over.unlink()
+            before = None if there is None else path.read_bytes()
         except OSError as error:
-            raise storage_error(error, self.folder) from None
-        with atomic_file(path, staging) as file:
-            file.write(content)
-        with suppress(OSError):
-            staging.rmdir()
+            raise storage_error(error, path) from None
+        record = PlaylistRecord(_name(path, self.music_dir), before, noted, (after, there), made)
+        self.database.begin_playlist(record, _note(record.name), json.dumps(own))
+
+    def _settle(self, path: Path, after: str | None, own: list[str]) -> None:
+        name = _name(path, self.music_dir)
+        self.database.settle_playlist(name, after, _note(name), json.dumps(own))
+
+
+def undo_playlist(record: PlaylistRecord, music_dir: Path, database: Database, *, apply: bool) -> PlaylistReport:
+    """Give a playlist back as it was before it was first written.
+
+    Parameters
+    ----------
+    record : PlaylistRecord
+        What it was.
+    music_dir : Path
+        The library's folder, free of links.
+    database : Database
+        Where the record is.
+    apply : bool
+        Whether to write, and not only tell what would be written.
+
+    Returns
+    -------
+    PlaylistReport
+        What became of it; "refuse" where somebody else changed or removed it since.
+
+    Raises
+    ------
+    ExtractionError
+        If it cannot be written.
+    """
+    path = music_dir / record.name
+    there = _digest(path)
+    before = None if record.before is None else hashlib.sha256(record.before).hexdigest()
+    if there != before and there not in record.after:
+        return PlaylistReport(path, 0, "refuse")
+    action: Literal["keep", "remove", "restore"] = (
+        "keep" if there == before else "remove" if record.before is None else "restore"
+    )
+    if apply:
+        note = _note(record.name)
+        if record.before is None:
+            _remove(path)
+            _sweep(path.parent / _STAGING)
+        elif there != before:
+            # Known for one's own, also if this ends between two lines.
+            database.write_note(note, json.dumps([before, *(digest for digest in record.after if digest)]))
+            _put(path, record.before)
+        for folder in list(path.parents)[: record.folders_made]:
+            with suppress(OSError):
+                folder.rmdir()
+        database.end_playlist(record, note)
+    return PlaylistReport(path, 0, action)
+
+
+def _put(path: Path, content: bytes) -> None:
+    staging = path.parent / _STAGING
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        for left_over in staging.glob("*.part"):
+            left_over.unlink()
+    except OSError as error:
+        raise storage_error(error, path.parent) from None
+    with atomic_file(path, staging) as file:
+        file.write(content)
+    _sweep(staging)
+
+
+def _sweep(staging: Path) -> None:
+    with suppress(OSError):
+        for left_over in staging.glob("*.part"):
+            left_over.unlink()
+        staging.rmdir()
 
 
 def real_folder(folder: Path) -> Path:
@@ -208,8 +281,18 @@ def real_folder(folder: Path) -> Path:
     return real
 
 
-def _note(path: Path) -> str:
-    return f"playlist {path}"
+def _name(path: Path, music_dir: Path) -> str:
+    """Return what a playlist is known by: it goes on being known where the library with it is moved."""
+    return path.relative_to(music_dir).as_posix() if path.is_relative_to(music_dir) else str(path)
+
+
+def _note(name: str) -> str:
+    return f"playlist {name}"
+
+
+def _noted(database: Database, music_dir: Path, path: Path) -> str | None:
+    # Version 1 noted whole paths.
+    return database.read_note(_note(_name(path, music_dir))) or database.read_note(_note(str(path)))
 
 
 def _digest(path: Path) -> str | None:

@@ -150,3 +150,28 @@ class TagRecord:
     before: FileState
     after: FileState | None
     delta: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistRecord:
+    """One playlist that was written or removed, with what it was before the first time.
+
+    Attributes
+    ----------
+    name : str
+        Its path below the library's folder, or its whole path where it is not below it.
+    before : bytes or None
+        Its content then; None where there was no such file.
+    own_before : str or None
+        What was noted then of which content is this program's own.
+    after : tuple of str or None
+        Hashes of the content that this program gave it, or was about to; None for no file.
+    folders_made : int
+        How many folders were made for it.
+    """
+
+    name: str
+    before: bytes | None
+    own_before: str | None
+    after: tuple[str | None, ...]
+    folders_made: int

@@ -101,14 +101,14 @@ class PlaylistReport:
         The playlist.
     tracks : int
         Entries in it.
-    action : {"write", "keep", "remove", "refuse"}
-        Written, left because it stands there as it would be written, removed because its genre has no tracks any more,
-        or left alone because it is not one that this program wrote.
+    action : {"write", "keep", "remove", "refuse", "restore"}
+        Written, left because it stands there as it would be written, removed because its genre has no tracks any more
+        or it was not there before, left alone because it is not one that this program wrote, or given back as it was.
     """
 
     path: Path
     tracks: int
-    action: Literal["write", "keep", "remove", "refuse"]
+    action: Literal["write", "keep", "remove", "refuse", "restore"]
 
 
 @dataclass(frozen=True)
@@ -120,17 +120,42 @@ class TagReport:
     written : int
         Files that the genre was, or would be, written to.
     unchanged : int
-        Files that have this very genre.
+        Files that have this genre, in whatever spelling.
     has_genre : int
         Files left alone because they have another genre.
     refused : int
         Files whose tag cannot be written; each was told as it was met.
+    held_back : int
+        Files that keep another genre because the confidence is too low to write over it.
     """
 
     written: int = 0
     unchanged: int = 0
     has_genre: int = 0
     refused: int = 0
+    held_back: int = 0
+
+
+@dataclass(frozen=True)
+class FileGenre:
+    """The answer for one file.
+
+    Attributes
+    ----------
+    path : str
+        Its path below the library's folder.
+    genre : str
+        The genre, or "unknown"; empty where there is no answer.
+    confidence : float or None
+        Probability of the most probable genre.
+    reason : str or None
+        Why the genre is unknown, or why there is no answer.
+    """
+
+    path: str
+    genre: str
+    confidence: float | None
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -167,6 +192,10 @@ class OrganizeReport:
         Whether playlists and tags were written, and not only would be.
     seconds : float
         Duration of the run.
+    trust : str
+        How far the model's answers can be trusted, in one sentence.
+    files : tuple of FileGenre
+        The answer of every file, in the order of their paths, if it was asked for.
     """
 
     music_dir: Path
@@ -184,6 +213,8 @@ class OrganizeReport:
     tags: TagReport | None
     applied: bool
     seconds: float
+    trust: str = ""
+    files: tuple[FileGenre, ...] = ()
 
     @property
     def answered(self) -> int:
@@ -193,7 +224,7 @@ class OrganizeReport:
 
 @dataclass(frozen=True)
 class UndoReport:
-    """What taking tags back did.
+    """What taking tags and playlists back did.
 
     Attributes
     ----------
@@ -205,6 +236,8 @@ class UndoReport:
         Files that cannot be; each was told as it was met.
     applied : bool
         Whether files were written, and not only would be.
+    playlists : tuple of PlaylistReport
+        What became, or would become, of the playlists that were written; their tracks are not counted.
     """
 
     music_dir: Path
@@ -212,3 +245,4 @@ class UndoReport:
     restored: int
     refused: int
     applied: bool
+    playlists: tuple[PlaylistReport, ...] = ()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from audio_genre.errors import LibraryError, ParameterError
 from audio_genre.extraction.engines import Lost
@@ -20,10 +22,12 @@ from audio_genre.extraction.processes import WorkerProcesses
 from audio_genre.extraction.storage import is_there, storage_error
 from audio_genre.inference.default import default_model
 from audio_genre.library.classify import ClassifySettings, classify_file, model_identity
-from audio_genre.library.database import Database
-from audio_genre.library.playlists import Writer, playlist_names, real_folder
-from audio_genre.library.records import Acceptance, Answer
+from audio_genre.library.database import LIBRARY, Database
+from audio_genre.library.moved import Fitting, fitting_database
+from audio_genre.library.playlists import Writer, playlist_names, real_folder, undo_playlist
+from audio_genre.library.records import Acceptance, Answer, Entry
 from audio_genre.library.report import (
+    FileGenre,
     GenreSummary,
     LibraryProgress,
     NoProgress,
@@ -39,6 +43,9 @@ from audio_genre.training.calibration import UNKNOWN
 
 PLAYLISTS = "playlists"
 """Name of the folder of playlists in the library, unless another one is given."""
+
+OVERWRITE_CONFIDENCE = 0.8
+"""Confidence below which another genre is not written over, unless another one is given."""
 
 
 def default_database(music_dir: str | os.PathLike[str]) -> Path:
@@ -75,6 +82,9 @@ def organize(
     csv: str | os.PathLike[str] | None = None,
     write_tags: bool = False,
     overwrite: bool = False,
+    overwrite_confidence: float = OVERWRITE_CONFIDENCE,
+    list_files: bool = False,
+    excel_safe: bool = False,
     apply: bool = False,
     progress: LibraryProgress | None = None,
 ) -> OrganizeReport:
@@ -112,7 +122,13 @@ def organize(
     write_tags : bool
         Whether to write genres into files that have none; needs the extra ``tags``.
     overwrite : bool
-        Whether to write over genres too.
+        Whether to write over genres too, where the confidence is high enough.
+    overwrite_confidence : float
+        Lowest confidence at which another genre is written over, from 0 to 1.
+    list_files : bool
+        Whether the report lists the answer of every file.
+    excel_safe : bool
+        Whether cells of the table that a spreadsheet program would take for a formula get a leading apostrophe.
     apply : bool
         Whether to write playlists, tags, and a table in the library.
     progress : LibraryProgress, optional
@@ -140,13 +156,13 @@ def organize(
 
     started = time.perf_counter()
     progress = progress or NoProgress()
-    _refuse_bad_parameters(jobs, min_confidence, write_tags=write_tags, overwrite=overwrite)
+    _refuse_bad_parameters(jobs, min_confidence, overwrite_confidence, write_tags=write_tags, overwrite=overwrite)
     music = _real_music_dir(music_dir)
     bundle = (default_model() if model is None else Path(model)).absolute()
     card = read_card(bundle)
     chosen = _chosen(genres, card["classes"])
     folder = None if playlists is False else real_folder(music / PLAYLISTS if playlists is True else Path(playlists))
-    file = default_database(music) if database is None else Path(os.path.realpath(database))
+    file = _usual_database(music, progress) if database is None else Path(os.path.realpath(database))
     table = None if csv is None else Path(os.path.realpath(csv))
     if table is not None:
         if table == file:
@@ -162,7 +178,7 @@ def organize(
         summary, failed = run.summary()
         csv_written = table is not None and (apply or not table.is_relative_to(music))
         if table is not None and csv_written:
-            write_table(table, card["classes"], kept.entries(settings.model, accepted))
+            write_table(table, card["classes"], kept.entries(settings.model, accepted), excel_safe=excel_safe)
         lists: list[PlaylistReport] = []
         left_out = 0
         if folder is not None:
@@ -170,7 +186,10 @@ def organize(
         tags = None
         if write_tags:
             wanted = [line for line in summary if line.genre in chosen and line.genre != UNKNOWN]
-            tags = run.write_tags(Tagger(music, kept, apply), wanted, overwrite=overwrite)
+            tags = run.write_tags(
+                Tagger(music, kept, apply), wanted, overwrite=overwrite, at_least=overwrite_confidence
+            )
+        files = tuple(map(_file_genre, kept.entries(settings.model, accepted))) if list_files else ()
     return OrganizeReport(
         music_dir=music,
         database=file,
@@ -187,6 +206,8 @@ def organize(
         tags=tags,
         applied=apply,
         seconds=time.perf_counter() - started,
+        trust=trust_sentence(card),
+        files=files,
     )
 
 
@@ -194,19 +215,24 @@ def undo_tags(
     music_dir: str | os.PathLike[str],
     *,
     database: str | os.PathLike[str] | None = None,
+    playlists: bool = True,
     apply: bool = False,
     progress: LibraryProgress | None = None,
 ) -> UndoReport:
-    """Give the files that `organize` wrote tags to back as they were, to the byte and the time stamp.
+    """Give what `organize` wrote back as it was: tagged files to the byte and the time stamp, and playlists.
 
-    A file that was changed since its tag was written is left as it is.
+    Each is given back as it was before the first of all the runs that wrote it, and have not been taken back since. A
+    file or playlist that was changed since it was written is left as it is.
 
     Parameters
     ----------
     music_dir : str or os.PathLike
         The library's folder.
     database : str or os.PathLike, optional
-        Where what the files had before is kept; by default `default_database`.
+        Where what the files had before is kept; by default `default_database`, or the database of the library that was
+        moved to `music_dir`, if it is certain.
+    playlists : bool
+        Whether to take back playlists too.
     apply : bool
         Whether to write, and not only tell what would be written.
     progress : LibraryProgress, optional
@@ -220,21 +246,43 @@ def undo_tags(
     Raises
     ------
     LibraryError
-        If no tags were written, or the database is in use.
+        If nothing was written, or the database is in use; a database that knows these files from elsewhere is named.
     ExtractionError
         If no space is left.
     """
     progress = progress or NoProgress()
     music = _real_music_dir(music_dir)
     file = default_database(music) if database is None else Path(os.path.realpath(database))
-    nothing = LibraryError(f"No tags written to {music} are recorded in {file}; there is nothing to take back.")
+    report = _undo(music, file, progress, playlists=playlists, apply=apply)
+    if report is not None:
+        return report
+    nothing = f"No tags or playlists written to {music} are recorded in {file}; "
+    other = fitting_database(music, file, default_database(music).parent, for_undo=True)
+    if other is None:
+        raise LibraryError(f"{nothing}there is nothing to take back.")
+    if database is None and other.is_certain:
+        progress.note(_moved_sentence(music, other))
+        report = _undo(music, other.file, progress, playlists=playlists, apply=apply)
+        if report is not None:
+            return report
+    was = f" from when they were in {other.library}" if other.library not in (None, music) else ""
+    raise LibraryError(
+        f"{nothing}{other.file} knows files that are here{was}; if the library was moved, take them back with: "
+        f"{other.command(music, '--undo')}"
+    )
+
+
+def _undo(music: Path, file: Path, progress: LibraryProgress, *, playlists: bool, apply: bool) -> UndoReport | None:
+    """Take back what a database records; None where it records nothing."""
     if not is_there(file):
-        raise nothing
+        return None
     restored = refused = 0
-    with _opened(music, file) as kept:
+    with _opened(music, file, is_at_home=False) as kept:
         paths = kept.tagged_paths()
-        if not paths:
-            raise nothing
+        records = kept.playlists() if playlists else []
+        if not paths and not records:
+            return None
+        kept.write_note(LIBRARY, json.dumps(str(music)))
         tagger = Tagger(music, kept, apply)
         kept.be_durable()
         for done, path in enumerate(paths, 1):
@@ -245,7 +293,33 @@ def undo_tags(
                 refused += 1
                 progress.failed(path, str(error))
             progress.tagged(done, len(paths))
-    return UndoReport(music, file, restored, refused, apply)
+        lists = [undo_playlist(record, music, kept, apply=apply) for record in records]
+    for playlist in lists:
+        if playlist.action == "refuse":
+            progress.note(f"{playlist.path} is left as it is, because it was changed or removed after it was written.")
+    return UndoReport(music, file, restored, refused, apply, tuple(lists))
+
+
+def _usual_database(music: Path, progress: LibraryProgress) -> Path:
+    """Return the database of a library, also where the library was moved."""
+    file = default_database(music)
+    other = None if is_there(file) else fitting_database(music, file, file.parent, for_undo=False)
+    if other is None:
+        return file
+    if other.is_certain:
+        progress.note(_moved_sentence(music, other))
+        return other.file
+    was = f" from when they were in {other.library}" if other.library is not None else ""
+    progress.note(
+        f"{other.file} knows answers for files that are here{was}; to use them instead of listening again, stop this "
+        f"run and type: {other.command(music)}"
+    )
+    return file
+
+
+def _moved_sentence(music: Path, other: Fitting) -> str:
+    was = "" if other.library in (None, music) else f" was moved from {other.library}; it"
+    return f"{music}{was} uses the database {other.file}."
 
 
 class _Run:
@@ -314,7 +388,9 @@ class _Run:
                 )
         return reports, len(left_out)
 
-    def write_tags(self, tagger: Tagger, wanted: Sequence[GenreSummary], *, overwrite: bool) -> TagReport:
+    def write_tags(
+        self, tagger: Tagger, wanted: Sequence[GenreSummary], *, overwrite: bool, at_least: float
+    ) -> TagReport:
         counts: Counter[str] = Counter()
         total = sum(line.tracks for line in wanted)
         self._database.be_durable()
@@ -322,31 +398,39 @@ class _Run:
             # A list, because the database is written to in the meantime.
             for entry in list(self._database.entries(self._model, self._accepted, line.genre)):
                 try:
-                    counts[tagger.write(entry, overwrite=overwrite)] += 1
+                    counts[tagger.write(entry, overwrite=overwrite, overwrite_confidence=at_least)] += 1
                 except TagError as error:
                     counts["refused"] += 1
                     self._progress.failed(entry.path, str(error))
                 self._progress.tagged(counts.total(), total)
-        return TagReport(counts["written"], counts["unchanged"], counts["has_genre"], counts["refused"])
+        return TagReport(
+            counts["written"], counts["unchanged"], counts["has_genre"], counts["refused"], counts["held_back"]
+        )
 
 
 @contextmanager
-def _opened(music_dir: Path, file: Path) -> Iterator[Database]:
+def _opened(music_dir: Path, file: Path, *, is_at_home: bool = True) -> Iterator[Database]:
     """Open a library's database, and bring to an end what a run that ended early left."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, file.parent) from None
     with Database(file) as database:
+        if is_at_home:
+            database.write_note(LIBRARY, json.dumps(str(music_dir)))
         Tagger(music_dir, database, apply=True).recover()
         yield database
 
 
-def _refuse_bad_parameters(jobs: int | None, min_confidence: float, *, write_tags: bool, overwrite: bool) -> None:
+def _refuse_bad_parameters(
+    jobs: int | None, min_confidence: float, overwrite_confidence: float, *, write_tags: bool, overwrite: bool
+) -> None:
     if jobs is not None and jobs < 1:
         raise ParameterError(f"The number of jobs must be at least 1, got {jobs}; leave it out to use all cores.")
     if not 0 <= min_confidence <= 1:
         raise ParameterError(f"The lowest confidence must be from 0 to 1, got {min_confidence:g}.")
+    if not 0 <= overwrite_confidence <= 1:
+        raise ParameterError(f"The confidence to write over a genre must be from 0 to 1, got {overwrite_confidence:g}.")
     if overwrite and not write_tags:
         raise ParameterError("Writing over genres was asked for and tags were not; add --write-tags.")
     if write_tags:
@@ -362,6 +446,41 @@ def _real_music_dir(music_dir: str | os.PathLike[str]) -> Path:
     if not is_folder:
         raise LibraryError(f"{folder} is a file; give the folder that holds the music.")
     return Path(os.path.realpath(folder))
+
+
+def trust_sentence(card: Mapping[str, Any]) -> str:
+    """Say how far a model's answers can be trusted, as far as its card tells.
+
+    Parameters
+    ----------
+    card : mapping
+        The card.
+
+    Returns
+    -------
+    str
+        One sentence.
+
+    Examples
+    --------
+    >>> trust_sentence({"name": "x", "metrics": {}, "protocol": {}, "training_data": {}})
+    'The card of x does not say how accurate it is; check some of its answers by ear.'
+    """
+    try:
+        score = card["metrics"]["test"]["tracks"]
+        accuracy = score["accuracy"]
+        figures = f"{accuracy['value']:.3f} (95 % interval {accuracy['low']:.3f} to {accuracy['high']:.3f})"
+        protocol = card["protocol"]
+        leaky = ", which is leaky, so the figure is too high" if protocol["leaky"] else ""
+        measured = f"{score['count']:d} test tracks of {card['training_data']['file']}, protocol {protocol['name']}"
+    except (LookupError, TypeError, ValueError):
+        return f"The card of {card['name']} does not say how accurate it is; check some of its answers by ear."
+    return f"Accuracy of {card['name']}: {figures} on {measured}{leaky}; expect less on other music."
+
+
+def _file_genre(entry: Entry) -> FileGenre:
+    confidence = None if entry.answer is None else entry.answer.confidence
+    return FileGenre(entry.path, entry.genre, confidence, entry.error if entry.answer is None else entry.reason)
 
 
 def _chosen(genres: Sequence[str] | None, classes: Sequence[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from audio_genre.errors import LibraryError
 from audio_genre.extraction.storage import atomic_file
 from audio_genre.library.records import Entry
+from audio_genre.spreadsheets import safe_cell
 from audio_genre.training.calibration import UNKNOWN
 
 _COLUMNS = ("path", "genre", "confidence", "runner_up", "reason", "error")
@@ -45,7 +46,7 @@ def refuse_foreign_table(path: Path) -> None:
         raise LibraryError(f"{path} is not a table that organize wrote and would be replaced; choose another --csv.")
 
 
-def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry]) -> None:
+def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, excel_safe: bool = False) -> None:
     """Write a table of all files: path, genre, confidence, runner-up, reason, error, a probability for each genre.
 
     The runner-up is the most probable genre besides the answer: of an unknown file it is the most probable one at all.
@@ -58,12 +59,15 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry]) -> 
         The model's genres; their columns are named ``p_`` and the genre.
     entries : iterable of Entry
         The files.
+    excel_safe : bool
+        Whether cells that a spreadsheet program would take for a formula get a leading apostrophe.
 
     Raises
     ------
     ExtractionError
         If it cannot be written.
     """
+    safe = safe_cell if excel_safe else str
     with atomic_file(path, path.parent) as file:
         # Names that are no valid text are written with escapes.
         text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
@@ -71,16 +75,16 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry]) -> 
         writer.writerow([*_COLUMNS, *(f"p_{genre}" for genre in genres)])
         for entry in entries:
             if entry.answer is None:
-                writer.writerow([entry.path, "", "", "", "", entry.error, *[""] * len(genres)])
+                writer.writerow([safe(entry.path), "", "", "", "", safe(entry.error or ""), *[""] * len(genres)])
                 continue
             answer = entry.answer
             writer.writerow(
                 [
-                    entry.path,
-                    entry.genre,
+                    safe(entry.path),
+                    safe(entry.genre),
                     repr(answer.confidence),
-                    "" if answer.genre == UNKNOWN else runner_up(entry.genre, answer.probabilities.items()),
-                    entry.reason or "",
+                    "" if answer.genre == UNKNOWN else safe(runner_up(entry.genre, answer.probabilities.items())),
+                    safe(entry.reason or ""),
                     "",
                     *(repr(answer.probabilities.get(genre, "")) for genre in genres),
                 ]

@@ -13,15 +13,18 @@ import shutil
 import stat
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from audio_genre.errors import AudioGenreError
 from audio_genre.extraction.storage import NO_SPACE_CODES, NoSpaceError
 from audio_genre.library.database import Database
 from audio_genre.library.delta import apply_delta, make_delta
 from audio_genre.library.records import Entry, FileState, TagRecord
+from audio_genre.library.spelling import same_genre, usual_spelling
 from audio_genre.library.tags import TagError, read_genres, write_genre
 
 _MOST_NEW_BYTES = 8 << 20
@@ -45,8 +48,10 @@ class Tagger:
     database: Database
     apply: bool
 
-    def write(self, entry: Entry, *, overwrite: bool) -> Literal["written", "unchanged", "has_genre"]:
-        """Write a file's genre into its tag.
+    def write(
+        self, entry: Entry, *, overwrite: bool, overwrite_confidence: float = 0.0
+    ) -> Literal["written", "unchanged", "has_genre", "held_back"]:
+        """Write a file's genre, in its usual spelling, into its tag.
 
         Parameters
         ----------
@@ -54,10 +59,12 @@ class Tagger:
             The file and its answer.
         overwrite : bool
             Whether to write over another genre.
+        overwrite_confidence : float
+            Confidence below which another genre is not written over.
 
         Returns
         -------
-        {"written", "unchanged", "has_genre"}
+        {"written", "unchanged", "has_genre", "held_back"}
             What was done, or would be.
 
         Raises
@@ -71,13 +78,17 @@ class Tagger:
         file, status = self._writable(entry.path)
         if (status.st_size, status.st_mtime_ns) != (entry.answer.size, entry.answer.mtime_ns):
             raise TagError("changed after it was listened to; run the same command again")
-        genres = read_genres(file)
-        if genres == [entry.genre]:
-            return "unchanged"
-        if genres and not overwrite:
-            return "has_genre"
-        if self.apply:
-            self._write(entry, file, status)
+        genre = usual_spelling(entry.genre)
+        with _of_this_file():
+            genres = read_genres(file)
+            if genres and all(same_genre(found, genre) for found in genres):
+                return "unchanged"
+            if genres and not overwrite:
+                return "has_genre"
+            if genres and entry.answer.confidence < overwrite_confidence:
+                return "held_back"
+            if self.apply:
+                self._write(entry.path, genre, file, status)
         return "written"
 
     def undo(self, path: str) -> None:
@@ -96,28 +107,29 @@ class Tagger:
             If no space is left.
         """
         expected = None
-        for record in self.database.tags(path):
-            file, status = self._writable(path)
-            present = expected or _state(file, status)
-            if record.after is None or present.sha256 != record.after.sha256:
-                raise TagError("was changed after its tag was written, so it is left as it is")
-            if self.apply:
-                self._undo(record, file, status)
-            else:
-                expected = record.before
+        with _of_this_file():
+            for record in self.database.tags(path):
+                file, status = self._writable(path)
+                present = expected or _state(file, status)
+                if record.after is None or present.sha256 != record.after.sha256:
+                    raise TagError("was changed after its tag was written, so it is left as it is")
+                if self.apply:
+                    self._undo(record, file, status)
+                else:
+                    expected = record.before
 
     def recover(self) -> None:
         """Bring to an end what was under way when a run ended early."""
         for record in self.database.unsettled_tags():
             self._settle(record)
 
-    def _write(self, entry: Entry, file: Path, status: os.stat_result) -> None:
+    def _write(self, path: str, genre: str, file: Path, status: os.stat_result) -> None:
         before = _state(file, status)
         part = _part(file)
-        number = self.database.begin_tag(entry.path, entry.genre, part.name, before)
-        with _Settled(self, entry.path, number, file):
+        number = self.database.begin_tag(path, genre, part.name, before)
+        with _Settled(self, path, number, file):
             shutil.copyfile(file, part)
-            write_genre(part, entry.genre)
+            write_genre(part, genre)
             _give_rights(file, status, part, mtime_ns=time.time_ns())
             _refuse_changed(file, status)
             delta = make_delta(file, part, most_new=_MOST_NEW_BYTES)
@@ -195,6 +207,19 @@ class _Settled:
             if error.errno in NO_SPACE_CODES:
                 raise NoSpaceError(self._file, error.errno or errno.ENOSPC) from None
             raise TagError(f"cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
+def _of_this_file() -> Iterator[None]:
+    """Have any error that is not the whole run's be the error of this file alone."""
+    try:
+        yield
+    except (TagError, AudioGenreError):
+        raise
+    except OSError as error:
+        raise TagError(f"cannot be read or written: {error.strerror or type(error).__name__}") from None
+    except Exception as error:
+        raise TagError(f"cannot be tagged, for a reason nobody foresaw ({type(error).__name__})") from None
 
 
 def _part(file: Path) -> Path:

@@ -79,9 +79,11 @@ def test_shows_what_it_found_and_what_it_would_write(known: tuple[Path, Path], m
         ["drum,", "bass", "2", "66.7", "%", "0:00:06"],
         ["hum", "1", "33.3", "%", "0:00:03"],
     ]
-    assert lines[4] == "1 file could not be used."
-    assert lines[5] == f"  {music}/playlists/drum, bass.m3u8: would be written, 2 tracks"
-    assert lines[7:] == [
+    assert lines[4].startswith("Accuracy of adam-4: ")
+    assert lines[4].endswith(" test tracks of table.csv, protocol track; expect less on other music.")
+    assert lines[5] == "1 file could not be used."
+    assert lines[6] == f"  {music}/playlists/drum, bass.m3u8: would be written, 2 tracks"
+    assert lines[8:] == [
         f"Would write the table: {music}/table.csv",
         "Nothing was written into the library; run with --apply to do it.",
     ]
@@ -100,6 +102,19 @@ def test_json(known: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
     assert done["csv"] == {"path": str(tmp_path / "table.csv"), "written": True}
     assert done["applied"] is True
     assert done["tags"] is None
+    assert done["trust"].startswith("Accuracy of adam-4")
+    files = {file["path"]: file for file in done["files"]}
+    assert list(files) == ["a 0.flac", "a 1.flac", "b.wav", "empty.wav"]
+    assert (files["b.wav"]["genre"], files["b.wav"]["confidence"] > 0.5) == ("hum", True)
+    assert (files["empty.wav"]["confidence"], files["empty.wav"]["reason"]) == (None, "is empty (0 bytes)")
+
+
+def test_list_names_the_genre_of_every_file(known: tuple[Path, Path], model: Path) -> None:
+    lines = run(known[0], "--model", model, "--database", known[1], "--list", "--no-playlists").stdout.splitlines()[1:6]
+    assert lines[0].split() == ["genre", "confidence", "file"]
+    assert [line.split()[0] for line in lines[1:]] == ["drum,", "drum,", "hum", "-"]
+    assert lines[1].endswith("a 0.flac")
+    assert lines[4].split(maxsplit=2) == ["-", "-", "empty.wav (is empty (0 bytes))"]
 
 
 @pytest.mark.parametrize(
@@ -122,9 +137,9 @@ def test_genres_are_split_at_commas_unless_one_has_a_comma(
         (("--model", "MODEL", "--min-confidence", "2"), "--min-confidence"),
         (("--model", "MODEL", "--playlists", "x", "--no-playlists"), "exclude each other"),
         (("--model", "MODEL", "--overwrite"), "add --write-tags"),
-        (("--undo",), "there is nothing to take back"),
-        (("--undo", "--csv", "x.csv"), "--undo only takes tags back; leave out --csv."),
-        (("--undo", "--no-unknown"), "--undo only takes tags back; leave out --no-unknown."),
+        (("--undo", "--no-playlists"), "there is nothing to take back"),
+        (("--undo", "--csv", "x.csv"), "--undo only takes back what was written; leave out --csv."),
+        (("--undo", "--no-unknown"), "--undo only takes back what was written; leave out --no-unknown."),
     ],
 )
 def test_what_cannot_be_done_is_told(known: tuple[Path, Path], model: Path, options, message: str) -> None:
