@@ -39,8 +39,8 @@ _BLOCK_SAMPLES = 1 << 25
 _WHOLE_SAMPLES = 1 << 28
 # Twelve hours of stereo at 192 kHz: no more is decoded, whatever rate and number of channels a header says.
 _MOST_SAMPLES = MAX_SECONDS * 192_000 * 2
-# A mix so far below its channels is what is left of them after they cancelled each other.
-_CANCELLED = 1e-6
+# 50 dB. What coding leaves of channels that cancel each other: nothing (MP3), -69 dB (Opus), -53 dB (mu-law).
+_CANCELLED = 1e-5
 _SLOPPY_ESTIMATE_SECONDS = 1.0
 
 

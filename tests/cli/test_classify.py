@@ -318,3 +318,19 @@ def test_lines_of_a_timeline() -> None:
 def test_words_of_an_answer() -> None:
     answer = Classification("x.wav", "unknown", 0.5, {"a": 0.5, "b": 0.5}, "adam-5", "is silent", None)
     assert answer_words(answer, 2) == "unknown, is silent"
+
+
+@pytest.mark.parametrize("name", ["x.raw", "html.mp3"])
+def test_one_bad_clip_does_not_stop_the_next(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"<html>" + bytes(4000) if name == "html.mp3" else bytes(range(256)) * 99)
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "good.wav", 0.1 * rng.standard_normal(70000), 22050)
+    soundfile.write(tmp_path / "gsm.wav", 0.1 * rng.standard_normal(32000), 8000, subtype="GSM610")
+    soundfile.write(tmp_path / "short.wav", 0.1 * rng.standard_normal(50000), 22050)
+    clips = [str(tmp_path / clip) for clip in (name, "good.wav", "gsm.wav", "short.wav")]
+    result = run("--timeline", *clips)
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert all(f"{clip}: " in result.stdout for clip in clips[1:])
+    # The timeline ends where the file ends.
+    assert "0:00-0:02" in result.stdout.partition("short.wav")[2]

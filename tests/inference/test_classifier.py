@@ -131,13 +131,42 @@ def test_silent_segments_have_no_say(bundles, write) -> None:
 @pytest.mark.parametrize("kind", ["clip", "segment"])
 def test_clips_that_cannot_be_classified(bundles, write, tmp_path: Path, kind: str) -> None:
     model = Classifier(bundles[kind])
-    with pytest.raises(AudioError, match=r"is 2\.00 s long, and features need at least 3\.00 s"):
-        model.classify(write(make("hiss", 0, 2)))
+    with pytest.raises(AudioError, match=r"is 1\.90 s long, and features need at least 2\.00 s"):
+        model.classify(write(make("hiss", 0, 1.9)))
     with pytest.raises(AudioError, match="cannot be read"):
         model.classify(tmp_path / "absent.wav")
     (tmp_path / "text.wav").write_text("not audio")
     with pytest.raises(AudioError, match="cannot be decoded"):
         model.classify(tmp_path / "text.wav")
+
+
+@pytest.mark.parametrize("kind", ["clip", "segment"])
+def test_a_clip_that_lacks_little_of_a_segment_is_classified(bundles, write, kind: str) -> None:
+    model = Classifier(bundles[kind])
+    for style in ("hiss", "hum"):
+        path = write(make(style, 0, 2.5))
+        timeline = model.timeline(path)
+        assert timeline.answer == model.classify(path)
+        assert timeline.answer.top(1)[0][0] == style
+        (point,) = timeline.points
+        assert (point.start, point.end, point.top(1)[0][0]) == (0, 2.5, style)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("inside"), RuntimeError()], ids=repr)
+def test_whatever_goes_wrong_with_a_clip_is_its_own_error(
+    bundles, write, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    model = Classifier(bundles["clip"])
+    path = write(make("hiss", 0, 4))
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(model, "probabilities", fail)
+    for ask in (model.classify, model.timeline):
+        with pytest.raises(AudioError, match="cannot be classified") as found:
+            ask(path)
+        assert "inside" not in str(found.value)
 
 
 @pytest.mark.parametrize("kind", ["clip", "segment"])

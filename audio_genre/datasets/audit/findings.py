@@ -16,6 +16,7 @@ SEVERITIES: tuple[Severity, ...] = ("serious", "warning", "note")
 KINDS = MappingProxyType(
     {
         "bad_length": "a length that is no number of samples above 0",
+        "cancelling": "audio whose channels cancel each other in the mix to mono",
         "clipped": "audio whose peaks are cut off",
         "columns": "columns that the schema needs are missing or doubled",
         "constant": "a column with one value",
