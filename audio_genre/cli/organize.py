@@ -79,7 +79,9 @@ def organize(
     ] = None,
     excel_safe: Annotated[
         bool,
-        typer.Option("--excel-safe", help="Put an apostrophe before cells of the table that look like formulas."),
+        typer.Option(
+            "--excel-safe", help="Put an apostrophe before cells of the table that look like formulas (default: off)."
+        ),
     ] = False,
     database: Annotated[
         Path | None,

@@ -219,7 +219,7 @@ def _of_this_file() -> Iterator[None]:
     except OSError as error:
         raise TagError(f"cannot be read or written: {error.strerror or type(error).__name__}") from None
     except Exception as error:
-        raise TagError(f"cannot be tagged, for a reason nobody foresaw ({type(error).__name__})") from None
+        raise TagError(f"cannot be tagged because of an unexpected error ({type(error).__name__})") from None
 
 
 def _part(file: Path) -> Path:

@@ -181,7 +181,7 @@ def _opened(file: Path) -> Any:
     with file.open("rb") as opened:
         head = opened.read(12)
     if head[:4] in (b"RF64", b"BW64", b"RIFX", b"riff"):
-        kind = head[:4].decode()
+        kind = "W64" if head[:4] == b"riff" else head[:4].decode()
         raise TagError(f"is a wav of the kind {kind}, in which no tags are written; convert it to flac for one")
     kinds = [MP3, FLAC, OggVorbis, OggOpus, OggFLAC, OggSpeex, MP4, AIFF, WAVE, ASF, MonkeysAudio, WavPack, Musepack]
     audio = mutagen.File(file, options=kinds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -198,6 +199,22 @@ def test_tags_and_undo(model: Path, tmp_path: Path) -> None:
     assert "Would give 1 file back as before; 0 left as they are." in run(*back).stdout
     assert json.loads(run(*back, "--apply", "--json").stdout)["restored"] == 1
     assert (music / "x.flac").read_bytes() == before
+
+
+def test_playlists_and_undo(known: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    database = Path(shutil.copy(known[1], tmp_path / "x.sqlite"))
+    assert run(known[0], "--model", model, "--database", database, "--playlists", lists, "--apply").exit_code == 1
+    (lists / "hum.m3u8").write_text("mine")
+    result = run(known[0], "--database", database, "--undo")
+    assert f"  {lists / 'drum, bass.m3u8'}: would be removed" in result.stdout
+    assert "run with --apply to do it" in result.stdout
+    result = run(known[0], "--database", database, "--undo", "--apply")
+    assert result.exit_code == 1
+    assert f"  {lists / 'drum, bass.m3u8'}: removed\n" in result.stdout
+    assert f"  {lists / 'hum.m3u8'}: left as it is\n" in result.stdout
+    assert [path.name for path in lists.iterdir()] == ["hum.m3u8"]
+    assert run(known[0], "--database", database, "--undo", "--apply").exit_code == 2
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mutagen") is not None, reason="mutagen is installed")

