@@ -64,6 +64,9 @@ def organize(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write over the genre of files that have one.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try files again that failed, though they did not change.")
+    ] = False,
     undo: Annotated[
         bool, typer.Option("--undo", help="Give files whose tags were written back as they were, to the byte.")
     ] = False,
@@ -100,6 +103,7 @@ def organize(
             "--playlists": playlists,
             "--no-playlists": no_playlists,
             "--write-tags": write_tags,
+            "--retry-failed": retry_failed,
         }
         for name, value in others.items():
             if value:
@@ -123,6 +127,7 @@ def organize(
             csv=csv,
             write_tags=write_tags,
             overwrite=overwrite,
+            retry_failed=retry_failed,
             apply=apply,
             progress=_Shown(line),
         )

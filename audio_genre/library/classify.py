@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from audio_genre.audio import read_header
-from audio_genre.errors import AudioError, AudioGenreError, BundleError
+from audio_genre.errors import AudioError, AudioGenreError, BundleError, UnreadableError
+from audio_genre.extraction.clip import passing_reason
 from audio_genre.extraction.plan import is_unread
 from audio_genre.library.records import Answer, Failure
 
@@ -98,20 +99,17 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
     if is_unread(path):
         suffix = PurePosixPath(path).suffix
         return Failure(size, mtime_ns, f"is in a format that is not read ({suffix}); convert it to flac or wav")
-    classifier = _classifier(settings.bundle, settings.model)
     try:
+        classifier = _classifier(settings.bundle, settings.model)
         classification = classifier.classify(file)
         seconds, title = _describe(file)
         after = file.stat()
     except AudioError as error:
-        return Failure(size, mtime_ns, error.reason)
+        return Failure(size, mtime_ns, error.reason, retry=isinstance(error, UnreadableError))
     except AudioGenreError:
         raise
-    except OSError as error:
-        return Failure(size, mtime_ns, f"cannot be read: {error.strerror}", retry=True)
     except Exception as error:
-        # One file must never spoil a run, whatever it makes a library do.
-        return Failure(size, mtime_ns, f"cannot be processed: {type(error).__name__}: {error}")
+        return Failure(size, mtime_ns, passing_reason(error), retry=True)
     if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
         return Failure(size, mtime_ns, "changed while it was listened to", retry=True)
     return as_answer(classification, size=size, mtime_ns=mtime_ns, seconds=seconds, title=title)

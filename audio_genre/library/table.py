@@ -81,7 +81,7 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry]) -> 
                     repr(answer.confidence),
                     "" if answer.genre == UNKNOWN else runner_up(entry.genre, answer.probabilities.items()),
                     entry.reason or "",
-                    "",
+                    entry.error or "",
                     *(repr(answer.probabilities.get(genre, "")) for genre in genres),
                 ]
             )
