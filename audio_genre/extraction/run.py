@@ -356,9 +356,10 @@ class _Run:
                     self._progress.planned(self._found, self.todo)
             # What lies in a folder that cannot be read is planned, and so not gone.
             gone = journal.outside_plan() if limit is None else []
-            if gone and not known:
+            lost = sum(clip_gone.is_extracted for clip_gone in gone)
+            if lost and not known:
                 raise ExtractionError(
-                    f"None of the {_clips(len(gone))} that an earlier run took from {self.places.audio_dir} is there "
+                    f"None of the {_clips(lost)} that an earlier run took from {self.places.audio_dir} is there "
                     "any more; check that all disks are mounted and the folder is the right one, or run with --restart "
                     "to begin anew."
                 )
