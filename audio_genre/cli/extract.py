@@ -42,6 +42,13 @@ def extract(
         ),
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew; forget what an earlier run did.")] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Table of paths or names and labels.", show_default="folders are labels"),
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of labels in that table.", show_default="label or genre")
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try files again that failed, though they did not change.")
     ] = False,
@@ -102,6 +109,8 @@ def extract(
         picture_size=_parse_size(picture_size),
         restart=restart,
         retry_failed=retry_failed,
+        labels=labels,
+        label_column=label_column,
         limit=limit,
         dry_run=dry_run,
         table_format=table_format,

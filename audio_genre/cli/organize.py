@@ -67,6 +67,9 @@ def organize(
     overwrite_confidence: Annotated[
         float, typer.Option(min=0, max=1, metavar="P", help="Below this confidence, no genre is written over.")
     ] = 0.8,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try files again that failed, though they did not change.")
+    ] = False,
     undo: Annotated[
         bool, typer.Option("--undo", help="Give tagged files and playlists back as they were before, to the byte.")
     ] = False,
@@ -112,6 +115,7 @@ def organize(
             "--no-unknown": no_unknown,
             "--playlists": playlists,
             "--write-tags": write_tags,
+            "--retry-failed": retry_failed,
         }
         for name, value in others.items():
             if value:
@@ -138,6 +142,7 @@ def organize(
             overwrite_confidence=overwrite_confidence,
             list_files=list_files or as_json,
             excel_safe=excel_safe,
+            retry_failed=retry_failed,
             apply=apply,
             progress=_Shown(line),
         )

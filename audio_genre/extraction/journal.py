@@ -143,13 +143,13 @@ class Known:
         Its path below the audio folder.
     pictures : tuple of str
         Paths of its pictures.
-    recipe : str or None
-        Name and hash of the recipe; None if nothing of it was kept.
+    is_extracted : bool
+        Whether it gave rows.
     """
 
     path: str
     pictures: tuple[str, ...]
-    recipe: str | None
+    is_extracted: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -516,9 +516,9 @@ class Journal(Store):
 
     def _known(self, condition: str, parameters: Mapping[str, Any]) -> list[Known]:
         return [
-            Known(decoded_name(path), tuple(json.loads(pictures or "[]")), recipe)
-            for path, pictures, recipe in self._rows(
-                "SELECT path, pictures, recipe FROM (SELECT path FROM clips UNION SELECT path FROM troubles) "
+            Known(decoded_name(path), tuple(json.loads(pictures or "[]")), bool(is_extracted))
+            for path, pictures, is_extracted in self._rows(
+                "SELECT path, pictures, clip_rows IS NOT NULL FROM (SELECT path FROM clips UNION SELECT path FROM troubles) "
                 f"LEFT JOIN clips USING (path) WHERE {condition}",
                 parameters,
             )

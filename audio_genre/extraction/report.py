@@ -17,6 +17,10 @@ PICTURES_NAME = "images_original"
 """Name of the pictures' folder in the output folder."""
 
 
+SPLITS_NAME = "splits"
+"""Name of the folder in the output folder with a list of the clips on each side of a split."""
+
+
 class ExtractionProgress(Protocol):
     """Is told how an extraction goes; all calls come from the thread that called `extract`."""
 

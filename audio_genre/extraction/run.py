@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from audio_genre import __version__
@@ -35,12 +35,15 @@ from audio_genre.extraction.clip import (
 from audio_genre.extraction.cluster import DaskCluster, refuse_bad_address
 from audio_genre.extraction.engines import Engine, InProcess, Lost
 from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal, Known, clash_reason
+from audio_genre.extraction.labels import LabelTable, read_labels
+from audio_genre.extraction.layout import SIDES, Layout, find_sides
 from audio_genre.extraction.plan import Clip, find_clips, picture_files
 from audio_genre.extraction.processes import WorkerProcesses
 from audio_genre.extraction.report import (
     FAILURES_NAME,
     PICTURES_NAME,
     SIDECAR_NAME,
+    SPLITS_NAME,
     ExtractionProgress,
     ExtractionReport,
     NoProgress,
@@ -69,6 +72,8 @@ def extract(
     recipe: Recipe = GTZAN57,
     retry_failed: bool = False,
     excel_safe: bool = False,
+    labels: str | os.PathLike[str] | None = None,
+    label_column: str | None = None,
     progress: ExtractionProgress | None = None,
 ) -> ExtractionReport:
     """Extract feature tables and mel-spectrogram pictures from a folder of audio.
@@ -90,7 +95,9 @@ def extract(
     Parameters
     ----------
     audio_dir : str or os.PathLike
-        Folder with one sub-folder per genre; its name is the label. Files that lie in none have an empty label.
+        Folder with one sub-folder per genre; its name is the label. Files that lie in none have an empty label. Where
+        all sub-folders are named after the sides of a split, such as ``train`` and ``test``, the folders in them are
+        the genres, and ``splits`` in `out_dir` gets a list of the clips on each side.
     out_dir : str or os.PathLike
         Folder for the tables, ``images_original``, ``failures.csv`` and ``extraction.json``; made if it is missing.
     jobs : int, optional
@@ -118,6 +125,11 @@ def extract(
     excel_safe : bool
         Whether cells of ``failures.csv`` that a spreadsheet program would take for a formula get a leading apostrophe.
         The tables never do: names in them say which rows belong together.
+    labels : str or os.PathLike, optional
+        A table of paths or names and labels, instead of folders named after genres. Tables and pictures have these
+        labels; clips are not computed again where they change.
+    label_column : str, optional
+        The column of `labels` that they stand in, where its name does not tell.
     progress : ExtractionProgress, optional
         Is told how the run goes.
 
@@ -147,6 +159,8 @@ def extract(
     {'features_30_sec.csv': 1, 'features_3_sec.csv': 1}
     """
     _refuse_bad_parameters(jobs, picture_size, limit, table_format, dask)
+    if label_column is not None and labels is None:
+        raise ParameterError(f"The column {label_column!r} is one of a table of labels; give the table with --labels.")
     run = _Run(
         places=_Places(Path(audio_dir).absolute(), Path(out_dir).absolute()),
         recipe=recipe,
@@ -157,6 +171,7 @@ def extract(
         dry_run=dry_run,
         retry_failed=retry_failed,
         excel_safe=excel_safe,
+        labels=None if labels is None else read_labels(labels, label_column),
     )
     clips = run.find()
     run.refuse_foreign_tables(restart=restart)
@@ -217,6 +232,7 @@ class _Run:
         dry_run: bool,
         retry_failed: bool,
         excel_safe: bool,
+        labels: LabelTable | None,
     ) -> None:
         self._started = time.perf_counter()
         self.places = places
@@ -227,6 +243,8 @@ class _Run:
         self._dry_run = dry_run
         self._retry_failed = retry_failed
         self._excel_safe = excel_safe
+        self._labels = labels
+        self._layout = Layout(find_sides(places.audio_dir, places.out_dir))
         self._identity = Identity(
             f"{recipe.name} {_digest(recipe.parameters())}", None if pictures is None else json.dumps(pictures)
         )
@@ -281,7 +299,7 @@ class _Run:
         out_dir = self.places.out_dir
         if restart or is_there(self.places.journal) or is_there(out_dir / SIDECAR_NAME):
             return
-        for name in self._table_names:
+        for name in (*self._table_names, *self._list_names):
             if is_there(out_dir / name):
                 raise ExtractionError(
                     f"{out_dir / name} was not written by an extraction and would be replaced; choose another output "
@@ -313,6 +331,7 @@ class _Run:
 
     def plan(self, journal: Journal, clips: Iterator[Clip], limit: int | None) -> None:
         """Put every clip into the journal's plan, and find out which are to be done."""
+        self._tell_layout(journal)
         useless: list[str] = []
         labels: Counter[str] = Counter()
         moves: dict[str, _Move] = {}
@@ -320,7 +339,8 @@ class _Run:
         decoders = decoder_versions()
         retry = Why.RETRY if self._retry_failed else None if journal.has_decoders(decoders) else Why.DECODER
         with journal.at_once():
-            for clip, is_seen in islice(self._with_unseen(journal, clips), limit):
+            for plain, is_seen in islice(self._with_unseen(journal, clips), limit):
+                clip = self._layout.place(plain)
                 entry, trouble = journal.find(clip.path), journal.find_trouble(clip.path)
                 known += entry is not None or trouble is not None
                 if is_seen:
@@ -347,9 +367,10 @@ class _Run:
                     self._progress.planned(self._found, self.todo)
             # What lies in a folder that cannot be read is planned, and so not gone.
             gone = journal.outside_plan() if limit is None else []
-            if gone and not known:
+            lost = sum(clip_gone.is_extracted for clip_gone in gone)
+            if lost and not known:
                 raise ExtractionError(
-                    f"None of the {_clips(len(gone))} that an earlier run took from {self.places.audio_dir} is there "
+                    f"None of the {_clips(lost)} that an earlier run took from {self.places.audio_dir} is there "
                     "any more; check that all disks are mounted and the folder is the right one, or run with --restart "
                     "to begin anew."
                 )
@@ -373,6 +394,55 @@ class _Run:
             self._note_act(f"compared by content, because the time stamp changed: {_clips(compared)}.")
         if gone:
             self._note_act(f"dropped, because the file is gone: {_clips(len(gone))}.")
+
+    @property
+    def _list_names(self) -> dict[str, str]:
+        """Names of the lists of clips on the sides of a split, and the sides."""
+        sides = set(self._layout.sides.values())
+        return {f"{SPLITS_NAME}/{side}.txt": side for side in SIDES if side in sides}
+
+    def _tell_layout(self, journal: Journal) -> None:
+        """Say where labels come from, if not from one folder per genre, and find those of a table."""
+        sides = self._layout.sides
+        if sides:
+            genres = "" if self._labels else ", and those in them for genres"
+            self._progress.note(
+                f"The folders {', '.join(sorted(sides))} are taken for the sides of a split{genres}; "
+                f"{SPLITS_NAME} lists the clips on each side."
+            )
+        if self._labels is None:
+            return
+        closed: list[str] = []
+        clips = find_clips(
+            self.places.audio_dir,
+            leave_out=self.places.out_dir,
+            unreadable=lambda folder, _: closed.append(folder),
+            empty=closed.append,
+        )
+        paths = [clip.path for clip in clips]
+        paths += [known.path for folder in closed for known in journal.below(folder)]
+        labels, sentence = self._labels.match(paths)
+        for note in (*self._labels.notes, sentence):
+            self._progress.note(note)
+        self._layout = Layout(sides, labels)
+
+    def _layout_json(self) -> dict[str, Any]:
+        """Return what the side-car says of the layout: nothing where it is one folder per genre."""
+        content: dict[str, Any] = {}
+        if self._layout.sides:
+            content["split_folders"] = dict(sorted(self._layout.sides.items()))
+        if self._labels is not None:
+            content["labels"] = {"file": self._labels.path.name, "sha256": self._labels.sha256}
+        return content
+
+    def _write_lists(self, journal: Journal) -> None:
+        for name, side in self._list_names.items():
+            clips = (
+                f"{label}/{filename}" if label else filename
+                for path, filename, label in journal.in_tables()
+                if self._layout.side(path) == side
+            )
+            writers.write_list(self.places.out_dir / name, self.places.staging, clips)
 
     def _with_unseen(self, journal: Journal, clips: Iterator[Clip]) -> Iterator[tuple[Clip, bool]]:
         """Yield all clips, and where a folder cannot be read those of an earlier run in it; tell which were seen."""
@@ -494,7 +564,9 @@ class _Run:
             n_clips=self._found,
             n_failed=self._failed,
             n_continued=n_continued,
+            layout=self._layout_json(),
         )
+        self._write_lists(journal)
         files = self._files()
         # Tables in another format, which would stand beside the new ones and not agree with them.
         self._remove_outputs({name: state for name, state in written.get("files", {}).items() if name not in files})
@@ -548,6 +620,7 @@ class _Run:
         out_dir = self.places.out_dir
         own = [name for name, state in files.items() if _state(out_dir / name) == state]
         _remove(out_dir / name for name in own)
+        _remove_empty_folders(out_dir / SPLITS_NAME, [PurePosixPath(name).name for name in own if "/" in name])
         removed = own + ([f"{n_pictures} picture{'' if n_pictures == 1 else 's'}"] if n_pictures else [])
         if removed:
             self._progress.note(f"Removed, as an earlier run's output: {', '.join(removed)}.")
@@ -557,9 +630,10 @@ class _Run:
         self._progress.note(f"Would be {what}" if self._dry_run else what[0].upper() + what[1:])
 
     def _fingerprint(self, journal: Journal) -> str:
+        settings = (__version__, self._identity, self._table_names, self._layout_json())
         # Left out where it is not asked for, so that what earlier versions wrote still holds.
         options = ("excel-safe",) if self._excel_safe else ()
-        digest = hashlib.sha256(repr((__version__, self._identity, self._table_names, *options)).encode())
+        digest = hashlib.sha256(repr((*settings, *options)).encode("utf-8", "surrogateescape"))
         for part in journal.fingerprints():
             digest.update(part)
         return digest.hexdigest()
@@ -567,7 +641,7 @@ class _Run:
     def _files(self) -> dict[str, list[int]]:
         """Describe the output files as they stand there."""
         files = {}
-        for name in (*self._table_names, FAILURES_NAME, SIDECAR_NAME):
+        for name in (*self._table_names, FAILURES_NAME, SIDECAR_NAME, *self._list_names):
             state = _state(self.places.out_dir / name)
             if state is not None:
                 files[name] = state

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from audio_genre import __version__
 from audio_genre.extraction.plan import numbered
-from audio_genre.extraction.storage import atomic_file
+from audio_genre.extraction.storage import atomic_file, storage_error
 from audio_genre.spreadsheets import safe_cell
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ def write_sidecar(
     n_clips: int,
     n_failed: int,
     n_continued: int,
+    layout: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what the tables and pictures were made by; nothing in it differs between two runs over the same files.
 
@@ -177,6 +178,8 @@ def write_sidecar(
         Audio files found, and how many of them failed.
     n_continued : int
         Clips shorter than a segment, which were continued.
+    layout : mapping, optional
+        Where labels come from, if not from one folder per genre.
     """
     from audio_genre.audio import MIN_SECONDS
 
@@ -192,8 +195,31 @@ def write_sidecar(
         },
         "libraries": dict(libraries),
     }
+    if layout:
+        content["layout"] = dict(layout)
     with atomic_file(path, staging) as file:
         file.write(json.dumps(content, indent=2).encode() + b"\n")
+
+
+def write_list(path: Path, staging: Path, names: Iterable[str]) -> None:
+    """Write a list of names, one a line, such as ``train --splits`` reads.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written or replaced; its folder is made.
+    staging : Path
+        A folder on the same file system to write it in.
+    names : iterable of str
+        The names.
+    """
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, path.parent) from None
+    with atomic_file(path, staging) as file:
+        for name in names:
+            file.write(name.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def _write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Row]) -> int:

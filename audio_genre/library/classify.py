@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from audio_genre.audio import read_header
 from audio_genre.decoding import needs_extra
 from audio_genre.errors import AudioError, AudioGenreError, BundleError, UnreadableError
+from audio_genre.extraction.clip import passing_reason
 from audio_genre.extraction.plan import is_unread
 from audio_genre.library.records import Answer, Failure
 
@@ -99,22 +100,17 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
     if is_unread(path):
         suffix = PurePosixPath(path).suffix
         return Failure(size, mtime_ns, needs_extra(suffix), retry=True)
-    classifier = _classifier(settings.bundle, settings.model)
     try:
+        classifier = _classifier(settings.bundle, settings.model)
         classification = classifier.classify(file)
         seconds, title = _describe(file)
         after = file.stat()
-    except UnreadableError as error:
-        return Failure(size, mtime_ns, error.reason, retry=True)
     except AudioError as error:
-        return Failure(size, mtime_ns, error.reason)
+        return Failure(size, mtime_ns, error.reason, retry=isinstance(error, UnreadableError))
     except AudioGenreError:
         raise
-    except OSError as error:
-        return Failure(size, mtime_ns, f"cannot be read: {error.strerror}", retry=True)
     except Exception as error:
-        # One file must never spoil a run, whatever it makes a library do.
-        return Failure(size, mtime_ns, f"cannot be processed: {type(error).__name__}: {error}")
+        return Failure(size, mtime_ns, passing_reason(error), retry=True)
     if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
         return Failure(size, mtime_ns, "changed while it was listened to", retry=True)
     return as_answer(classification, size=size, mtime_ns=mtime_ns, seconds=seconds, title=title)

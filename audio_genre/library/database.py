@@ -24,6 +24,7 @@ LIBRARY = "library"
 
 _TELL_EVERY = 1000
 _MOST_LOSSES = 2
+_DECODERS_NOTE = "decoders"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -119,8 +120,8 @@ class Database(Store):
         if application != APPLICATION:
             return LibraryError(f"{self._path} is another program's database; choose another --database.")
         return LibraryError(
-            f"The database {self._path} was written by another version of audio-genre (format {version}, this is "
-            f"{VERSION}); choose another --database."
+            f"The database {self._path} was written by a newer version of audio-genre (format {version}, this is "
+            f"{VERSION}); update audio-genre to go on with it."
         )
 
     def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> LibraryError:
@@ -138,6 +139,23 @@ class Database(Store):
             f"The database {self._path} cannot be used ({error}); look after the disk and the permissions of its "
             "folder, or choose another --database."
         )
+
+    def retry_failures(self, decoders: str, *, always: bool) -> None:
+        """Have the files that failed be tried again, in this run or whichever comes to them; what tags need stays.
+
+        Parameters
+        ----------
+        decoders : str
+            What decides which files can be decoded.
+        always : bool
+            Whether to try them again also where that is what it was.
+        """
+        if not always and self.read_note(_DECODERS_NOTE) == decoders:
+            return
+        with self.at_once():
+            with self._told():
+                self._db.execute("UPDATE answers SET retry = 1, losses = 0 WHERE error IS NOT NULL")
+            self.write_note(_DECODERS_NOTE, decoders)
 
     def see(self, clips: Iterable[Clip], model: str) -> Iterator[tuple[int, int]]:
         """Take in which files are there, and find out which are to be listened to.
@@ -160,11 +178,14 @@ class Database(Store):
                 path = encoded_name(clip.path)
                 with self._told():
                     row = self._db.execute(
-                        "SELECT size = ? AND mtime_ns = ?, model = ?, retry, losses FROM answers WHERE path = ?",
-                        (clip.size, clip.mtime_ns, model, path),
+                        "SELECT size = ? AND mtime_ns = ?, model = ?, genre IS NOT NULL, retry, losses FROM answers "
+                        "WHERE path = ?",
+                        (clip.size, clip.mtime_ns, _valid(model), path),
                     ).fetchone()
-                    is_same, is_by_model, retry, losses = row or (False, False, False, 0)
-                    is_todo = not (is_same and is_by_model) or bool(retry)
+                    is_same, is_by_model, is_answered, retry, losses = row or (False, False, False, False, 0)
+                    is_todo = not (is_same and is_by_model) or bool(retry and not is_answered)
+                    if retry and not is_todo:  # the file that could not be read is as it was
+                        self._db.execute("UPDATE answers SET error = NULL, retry = 0 WHERE path = ?", (path,))
                     self._db.execute(
                         "INSERT INTO seen (path, size, mtime_ns, losses, todo) VALUES (?, ?, ?, ?, ?)",
                         (path, clip.size, clip.mtime_ns, losses if is_same else 0, is_todo),
@@ -174,6 +195,31 @@ class Database(Store):
                 if found % _TELL_EVERY == 0:
                     yield found, todo
         yield found, todo
+
+    def keep_below(self, folder: str, model: str) -> int:
+        """Take the files that are known below a folder for seen, because it cannot be read.
+
+        Parameters
+        ----------
+        folder : str
+            Its path below the library's folder.
+        model : str
+            Identity of the model.
+
+        Returns
+        -------
+        int
+            How many these are.
+        """
+        start = encoded_name(folder.rstrip("/"))
+        with self._told():
+            cursor = self._db.execute(
+                "INSERT OR IGNORE INTO seen (path, size, mtime_ns, todo) SELECT path, size, mtime_ns, 0 FROM answers "
+                # A zero is what follows a slash.
+                "WHERE path > ? AND path < ? AND model = ?",
+                (start + b"/", start + b"0", _valid(model)),
+            )
+        return cursor.rowcount
 
     def todo(self) -> Iterator[str]:
         """Yield the files to be listened to; those that killed a worker come last.
@@ -187,7 +233,7 @@ class Database(Store):
             yield decoded_name(path)
 
     def record(self, path: str, model: str, result: Answer | Failure) -> None:
-        """Keep a file's result instead of what was kept of it.
+        """Keep a file's result instead of what was kept of it; a failure that may pass does not replace an answer.
 
         Parameters
         ----------
@@ -212,8 +258,20 @@ class Database(Store):
                 0,
             )
         else:
+            if result.retry and self._keep_beside(path, model, result.reason):
+                return
             values = (*[None] * 6, _valid(result.reason), result.retry, 0)
         self._keep(path, result.size, result.mtime_ns, model, values)
+
+    def _keep_beside(self, path: str, model: str, reason: str) -> bool:
+        """Keep a failure beside an answer that this model gave before, if it did."""
+        with self._told():
+            cursor = self._db.execute(
+                "UPDATE answers SET error = ?, retry = 1, losses = 0 "
+                "WHERE path = ? AND model = ? AND genre IS NOT NULL",
+                (_valid(reason), encoded_name(path), _valid(model)),
+            )
+        return cursor.rowcount > 0
 
     def record_loss(self, path: str, model: str, how: str) -> str:
         """Keep that a worker died of a file; it is tried once more in the next run, and then no more.
@@ -238,7 +296,9 @@ class Database(Store):
             ).fetchone()
         losses += 1
         again = losses < _MOST_LOSSES
-        left = "the next run tries once more" if again else "it is left alone until it changes"
+        left = (
+            "the next run tries once more" if again else "it is left alone until it changes or --retry-failed is given"
+        )
         times = "" if again else f" {losses} times"
         reason = f"could not be finished: its worker process died{times} ({how}); {left}"
         self._keep(path, size, mtime_ns, model, (*[None] * 6, reason, again, losses))
@@ -272,6 +332,25 @@ class Database(Store):
             (None if genre is None else _decoded_genre(genre), count, seconds)
             for genre, count, seconds in self._rows(query, _parameters(model, accepted))
         ]
+
+    def count_failures(self, model: str, accepted: Acceptance) -> int:
+        """Count the files that failed, also those that an earlier answer is kept of.
+
+        Parameters
+        ----------
+        model : str
+            Identity of the model.
+        accepted : Acceptance
+            When a file is unknown.
+
+        Returns
+        -------
+        int
+            Number of files.
+        """
+        query = f"SELECT count(*) FROM ({_RESULTS}) WHERE error IS NOT NULL"
+        ((count,),) = self._rows(query, _parameters(model, accepted))
+        return int(count)
 
     def entries(self, model: str, accepted: Acceptance, genre: str | None = None) -> Iterator[Entry]:
         """Yield files in the order of their paths.
@@ -546,7 +625,7 @@ def _entry(row: tuple[Any, ...], accepted: Acceptance) -> Entry:
         reason = None
     if reason is None and confidence < accepted.min_confidence:
         reason = f"the confidence {confidence:.3f} is below {accepted.min_confidence:g}"
-    return Entry(decoded_name(path), _decoded_genre(decided), answer, reason)
+    return Entry(decoded_name(path), _decoded_genre(decided), answer, reason, error)
 
 
 def _tag(row: tuple[Any, ...]) -> TagRecord:

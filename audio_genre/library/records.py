@@ -89,7 +89,7 @@ class Entry:
     reason : str or None
         Why the genre is unknown.
     error : str or None
-        Why there is no answer.
+        Why there is no answer, or why the answer is one of an earlier run.
     """
 
     path: str

@@ -175,7 +175,7 @@ class OrganizeReport:
     kept : int
         Those with an answer or a failure from an earlier run that still holds.
     failed : int
-        Those without an answer, from this run or an earlier one.
+        Files without an answer or with one of an earlier run because they cannot be read now, and folders that cannot.
     genres : tuple of GenreSummary
         The summary; the genre with most tracks first, "unknown" last.
     playlists : tuple of PlaylistReport
@@ -219,7 +219,7 @@ class OrganizeReport:
     @property
     def answered(self) -> int:
         """Number of files that have an answer."""
-        return self.found - self.failed
+        return sum(line.tracks for line in self.genres)
 
 
 @dataclass(frozen=True)

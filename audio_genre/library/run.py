@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_genre.errors import LibraryError, ParameterError
+from audio_genre.extraction.clip import decoder_versions
 from audio_genre.extraction.engines import Lost
 from audio_genre.extraction.plan import Clip, find_clips
 from audio_genre.extraction.processes import WorkerProcesses
@@ -85,15 +86,18 @@ def organize(
     overwrite_confidence: float = OVERWRITE_CONFIDENCE,
     list_files: bool = False,
     excel_safe: bool = False,
+    retry_failed: bool = False,
     apply: bool = False,
     progress: LibraryProgress | None = None,
 ) -> OrganizeReport:
     """Tell the genre of every audio file of a library, and make playlists, a table and tags of the answers.
 
     Every answer is kept at once in a database, and holds until the file's size or time stamp changes or another model
-    is asked. Files that cannot be used are not tried again until they change, but for those that could not be read;
-    one that a worker process died of is tried once more, in the next run. Without `apply` nothing is written in the
-    library, nor playlists anywhere: the report tells what would be.
+    is asked. Files that cannot be used are not tried again until they or the version of a decoder change, but for those
+    where what was in the way may have passed, such as an error of the disk or a lack of memory; one that a worker
+    process died of is tried once more, in the next run. A file that cannot be read at the moment, or lies in a folder
+    that cannot, keeps its answer and its place in playlists, and counts as failed. Without `apply` nothing is written
+    in the library, nor playlists anywhere: the report tells what would be.
 
     A playlist that this function did not write, or that was changed since, is left alone. Files reached through links,
     with several names, read-only or changed in the meantime get no tag.
@@ -129,6 +133,8 @@ def organize(
         Whether the report lists the answer of every file.
     excel_safe : bool
         Whether cells of the table that a spreadsheet program would take for a formula get a leading apostrophe.
+    retry_failed : bool
+        Whether to try all files again that failed, also those that did not change.
     apply : bool
         Whether to write playlists, tags, and a table in the library.
     progress : LibraryProgress, optional
@@ -168,17 +174,21 @@ def organize(
         if table == file:
             raise ParameterError(f"The table and the database cannot be the same file, {file}; choose another --csv.")
         refuse_foreign_table(table)
-    clips = _clips(music, progress)
+    closed: list[tuple[str, OSError | None]] = []
+    clips = _clips(music, closed)
     settings = ClassifySettings(music, bundle, model_identity(card))
     with _opened(music, file) as kept:
         accepted = Acceptance(min_confidence, limits=unknown)
         run = _Run(music, kept, settings.model, accepted, progress)
+        kept.retry_failures(decoder_versions(), always=retry_failed)
         run.see(clips)
+        run.keep_unseen(closed)
         run.listen(settings, jobs or _usable_cores())
         summary, failed = run.summary()
         csv_written = table is not None and (apply or not table.is_relative_to(music))
         if table is not None and csv_written:
-            write_table(table, card["classes"], kept.entries(settings.model, accepted), excel_safe=excel_safe)
+            rows = chain(run.closed, kept.entries(settings.model, accepted))
+            write_table(table, card["classes"], rows, excel_safe=excel_safe)
         lists: list[PlaylistReport] = []
         left_out = 0
         if folder is not None:
@@ -331,11 +341,26 @@ class _Run:
         self._music_dir, self._database, self._model, self._accepted = music_dir, database, model, accepted
         self._progress = progress
         self.found = self.todo = self.classified = 0
+        self.closed: list[Entry] = []
 
     def see(self, clips: Iterator[Clip]) -> None:
         for found, todo in self._database.see(clips, self._model):
             self.found, self.todo = found, todo
             self._progress.planned(found, todo)
+
+    def keep_unseen(self, closed: Sequence[tuple[str, OSError | None]]) -> None:
+        """Keep what is known of files in folders that cannot be read."""
+        for folder, error in closed:
+            kept = self._database.keep_below(folder, self._model)
+            if error is None and not kept:
+                continue  # nothing is in it, and nothing was
+            reason = "is empty" if error is None else f"cannot be read: {error.strerror or error}"
+            if kept:
+                reason += f"; {kept} file{'' if kept == 1 else 's'} known in it {'stays' if kept == 1 else 'stay'}"
+                reason += "" if error else ", remove the folder if they are gone"
+            self.closed.append(Entry(folder, "", error=reason))
+            self._progress.note(f"The folder {folder} {reason}.")
+            self.found += kept
 
     def listen(self, settings: ClassifySettings, jobs: int) -> None:
         if not self.todo:
@@ -357,7 +382,7 @@ class _Run:
 
     def summary(self) -> tuple[tuple[GenreSummary, ...], int]:
         counts = self._database.summary(self._model, self._accepted)
-        failed = sum(count for genre, count, _ in counts if genre is None)
+        failed = self._database.count_failures(self._model, self._accepted) + len(self.closed)
         answered = sum(count for genre, count, _ in counts if genre is not None)
         lines = [
             GenreSummary(genre, count, count / answered, seconds)
@@ -493,17 +518,26 @@ def _chosen(genres: Sequence[str] | None, classes: Sequence[str]) -> frozenset[s
     return frozenset(known if genres is None else genres)
 
 
-def _clips(music_dir: Path, progress: LibraryProgress) -> Iterator[Clip]:
-    """Begin to look for audio files; that there are none is told before anything is written."""
+def _clips(music_dir: Path, closed: list[tuple[str, OSError | None]]) -> Iterator[Clip]:
+    """Begin to look for audio files; that there are none is told before anything is written.
+
+    Folders that cannot be read, or that nothing is in, are put on a list.
+    """
 
     def leave_out(folder: str, error: OSError) -> None:
         if not folder:
             raise LibraryError(f"The folder {music_dir} cannot be read: {error.strerror}; check its permissions.")
-        progress.note(f"The folder {folder} is left out, because it cannot be read: {error.strerror}.")
+        closed.append((folder, error))
 
-    clips = find_clips(music_dir, unreadable=leave_out)
+    clips = find_clips(music_dir, unreadable=leave_out, empty=lambda folder: closed.append((folder, None)))
     first = next(clips, None)
     if first is None:
+        for folder, error in closed:
+            if error is not None:
+                raise LibraryError(
+                    f"No audio files can be read in {music_dir}: {folder} cannot be read: {error.strerror}; check the "
+                    "permissions, and whether all disks are mounted."
+                )
         raise LibraryError(
             f"No audio files were found in {music_dir} or its sub-folders; audio files are known by suffixes such as "
             ".wav, .flac, .ogg or .mp3."

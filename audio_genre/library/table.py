@@ -85,7 +85,7 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
                     repr(answer.confidence),
                     "" if answer.genre == UNKNOWN else safe(runner_up(entry.genre, answer.probabilities.items())),
                     safe(entry.reason or ""),
-                    "",
+                    safe(entry.error or ""),
                     *(repr(answer.probabilities.get(genre, "")) for genre in genres),
                 ]
             )

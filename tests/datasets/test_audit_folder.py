@@ -290,6 +290,14 @@ def test_what_cannot_be_examined_is_refused(tmp_path: Path, original: Path) -> N
         audit(original, jobs=0)
 
 
+def test_what_cannot_be_looked_into_is_a_finding(original: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(original, tmp_path / "audio"))
+    (folder / "mounted").symlink_to(tmp_path / "nowhere")
+    (folder / "empty").mkdir()
+    findings = {finding.kind: finding for finding in audit(folder, jobs=1).findings}
+    assert findings["unreadable"].items == ("mounted cannot be listed: it is a link that leads nowhere",)
+
+
 def test_progress_counts_the_files(original: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     audit(original, jobs=1, progress=lambda done, total, what: seen.append((done, total)))

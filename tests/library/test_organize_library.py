@@ -258,17 +258,23 @@ def ordinary_user() -> Iterator[Path]:
 
 
 @linux_only
-def test_folders_that_cannot_be_read(bundle: Path, ordinary_user: Path) -> None:
+def test_folders_that_cannot_be_read(ordinary_user: Path) -> None:
     from audio_genre.library.run import _clips
 
     helpers.touch(ordinary_user / "a" / "x.wav", ordinary_user / "b" / "y.wav")
+    helpers.touch(ordinary_user / "up" / "c" / "z.wav")
     (ordinary_user / "a").chmod(0)
-    recorder = helpers.Recorder()
+    (ordinary_user / "up").chmod(0o644)
+    closed = []
     try:
-        assert [clip.path for clip in _clips(ordinary_user, recorder)] == ["b/y.wav"]
+        assert [clip.path for clip in _clips(ordinary_user, closed)] == ["b/y.wav"]
     finally:
         (ordinary_user / "a").chmod(0o700)
-    assert recorder.notes == ["The folder a/ is left out, because it cannot be read: Permission denied."]
+        (ordinary_user / "up").chmod(0o700)
+    assert [(folder, error.strerror) for folder, error in closed] == [
+        ("a/", "Permission denied"),
+        ("up/c/", "Permission denied"),
+    ]
 
 
 def test_below_the_bar_is_unknown(organize, small: Path, tmp_path: Path) -> None:

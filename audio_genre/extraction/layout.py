@@ -1,0 +1,145 @@
+"""How a data set is laid out: where the label of a clip stands, and which side of a split it is on.
+
+One folder per genre is the rule. Two others are known: folders for the sides of a split above those of the genres, and
+a table of labels beside audio that lies anyhow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from audio_genre.extraction.plan import Clip, list_folder
+
+SIDES = ("train", "validation", "test")
+"""Sides of a split, and names of the lists that tell which clips are on them."""
+
+_SIDE_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+_DIGEST_LETTERS = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Tells label and names of a clip from its path.
+
+    Attributes
+    ----------
+    sides : mapping of str to str
+        For each folder that stands for a side of a split, which one; empty where there are none.
+    labels : mapping of str to str or None
+        Labels by path, from a table; None takes the names of folders.
+    """
+
+    sides: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] | None = None
+
+    def place(self, clip: Clip) -> Clip:
+        """Name a clip, and its picture, by this layout.
+
+        Parameters
+        ----------
+        clip : Clip
+            The clip as a folder per genre would have it.
+
+        Returns
+        -------
+        Clip
+            The clip with its label and names.
+
+        Examples
+        --------
+        >>> clip = Clip("test/jazz/x.wav", "test", "jazz/x.wav", "test/jazz/x", 1, 0)
+        >>> placed = Layout({"test": "test"}).place(clip)
+        >>> placed.label, placed.filename, placed.picture
+        ('jazz', 'test/x.wav', 'jazz/test/x')
+        """
+        folders = PurePosixPath(clip.path).parts[:-1]
+        if self.labels is not None:
+            label, kept = self.labels.get(clip.path, ""), folders
+        elif folders and folders[0] in self.sides:
+            label, kept = (folders[1], folders[:1] + folders[2:]) if len(folders) > 1 else ("", folders)
+        else:
+            return clip
+        picture = PurePosixPath(clip.picture).name
+        if label:
+            picture = "/".join((label, *kept, picture))
+        elif kept:
+            # A folder would pass for a genre.
+            digest = hashlib.sha256(clip.path.encode("utf-8", "surrogateescape")).hexdigest()
+            picture = f"{picture}-{digest[:_DIGEST_LETTERS]}"
+        return replace(clip, label=label, filename="/".join((*kept, PurePosixPath(clip.path).name)), picture=picture)
+
+    def side(self, path: str) -> str | None:
+        """Tell which side of the split a clip is on.
+
+        Parameters
+        ----------
+        path : str
+            Its path below the audio folder.
+
+        Returns
+        -------
+        str or None
+            One of `SIDES`; None where there is no split.
+        """
+        return self.sides.get(path.partition("/")[0])
+
+
+def find_sides(audio_dir: Path, leave_out: Path) -> dict[str, str]:
+    """Recognise folders that stand for the sides of a split.
+
+    Parameters
+    ----------
+    audio_dir : Path
+        The audio folder.
+    leave_out : Path
+        A folder that does not count: the output folder.
+
+    Returns
+    -------
+    dict of str to str
+        The side of each; empty unless all folders are named after sides and there are at least train and another one.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for name in ("Train", "test"):
+    ...     (folder / name).mkdir()
+    >>> find_sides(folder, folder / "out")
+    {'Train': 'train', 'test': 'test'}
+    """
+    try:
+        _, folders = list_folder(audio_dir, ())
+    except OSError:  # which is told when clips are looked for
+        return {}
+    return sides_of(name for name in folders if audio_dir / name != leave_out)
+
+
+def sides_of(folders: Iterable[str]) -> dict[str, str]:
+    """Tell the sides that the names of folders stand for.
+
+    Parameters
+    ----------
+    folders : iterable of str
+        Names of all folders.
+
+    Returns
+    -------
+    dict of str to str
+        The side of each; empty where one stands for none, or train or any other side is missing.
+
+    Examples
+    --------
+    >>> sides_of(["train", "jazz"])
+    {}
+    """
+    found = {name: _SIDE_OF.get(name.casefold(), "") for name in folders}
+    sides = set(found.values())
+    return found if "" not in sides and "train" in sides and len(sides) > 1 else {}
