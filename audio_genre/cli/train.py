@@ -290,6 +290,8 @@ def _report(models: Sequence[TrainedModel], plan: TrainingPlan, *, as_json: bool
     else:
         for line in summary_lines(models, plan):
             typer.echo(line)
+    for sentence in dict.fromkeys(model.remark for model in models if model.remark):
+        tell(sentence)
     tell_if_stopped(models, plan)
 
 

@@ -21,7 +21,7 @@ from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtoc
 from audio_genre.datasets.class_names import doubts
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
 from audio_genre.training.bundle import recover_bundles, write_bundle
-from audio_genre.training.calibration import UNKNOWN, Calibration, Familiarity
+from audio_genre.training.calibration import LEAST_TRACKS, UNKNOWN, Calibration, Familiarity
 from audio_genre.training.card import CARD, SEEDS
 from audio_genre.training.checkpoint import Checkpoint
 from audio_genre.training.fit import FitResult, Progress, set_seed
@@ -196,6 +196,8 @@ class TrainedModel:
         Time of the fit.
     interrupted : bool
         Whether a keyboard interrupt ended the fit early.
+    remark : str
+        What few validation tracks mean for its answers; empty where there are enough.
     """
 
     name: str
@@ -214,6 +216,7 @@ class TrainedModel:
     best_epoch: int
     seconds: float
     interrupted: bool
+    remark: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -596,18 +599,24 @@ class Run:
             best_epoch=result.best_epoch,
             seconds=result.seconds,
             interrupted=result.interrupted,
+            remark=calibration.remark,
         )
 
     def _calibrate(
         self, familiarity: Familiarity, probabilities: NDArray[np.float32], y: NDArray[np.intp]
     ) -> Calibration:
-        """Fit temperature and limits to the votes of the validation tracks."""
+        """Fit temperature and limits to the votes of the validation tracks, and where these are few, to others too."""
         rows, groups = self.split.validation, self.learner.dataset.groups
         # A track has one class, so that its mean is that.
         tracks = mean_by_track(y[rows][:, np.newaxis], groups[rows])[:, 0].astype(np.intp)
         distances = mean_by_track(familiarity.distances(self.learner.describe(rows))[:, np.newaxis], groups[rows])
         windows = (probabilities, y[rows]) if len(tracks) < len(rows) else None
-        return Calibration.fit(mean_by_track(probabilities, groups[rows]), tracks, distances[:, 0], windows)
+        left_out = None
+        if len(tracks) < LEAST_TRACKS:
+            train = self.split.train
+            left_out = Familiarity.cross_validate(self.learner.describe(train), y[train], groups[train], self.seed)
+        votes = mean_by_track(probabilities, groups[rows])
+        return Calibration.fit(votes, tracks, distances[:, 0], windows, left_out=left_out)
 
     def _identity(self) -> dict[str, Any]:
         """Return what makes this run the same as another."""
@@ -670,7 +679,7 @@ class Run:
             },
             "metrics": {side: measured.as_json() for side, measured in scores.items()},
             "calibration": asdict(calibration),
-            "limits": self._limits(),
+            "limits": self._limits(calibration),
             "command": self._command(),
             "variant": dict(self.learner.settings),
             "seed": self.seed,
@@ -684,7 +693,7 @@ class Run:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
-    def _limits(self) -> list[str]:
+    def _limits(self, calibration: Calibration) -> list[str]:
         """Return what a user of the model should know, in sentences."""
         dataset = self.learner.dataset
         tracks = len(np.unique(dataset.groups[self.split.train]))
@@ -694,6 +703,8 @@ class Run:
             "Temperature and limits were fitted on the validation tracks, and hold for tracks like those: of a longer "
             "recording that changes its genre, no genre may be probable enough.",
         ]
+        if calibration.remark:
+            limits[-1] = calibration.remark
         if self.protocol.leaky:
             limits.append("Segments of the tracks that it was tested on were learned from, so its scores say too much.")
         elif not self.protocol.published:

@@ -344,7 +344,14 @@ def test_a_band_that_is_silent_in_every_picture_is_no_border(tmp_path: Path, col
 
 
 def test_equal_or_blank_pictures_are_not_cut_away(tmp_path: Path) -> None:
-    write(tmp_path / "blank", lambda seed: Image.new("RGB", (30, BANDS), "white"))
+
+    def blank(seed: int) -> Image.Image:
+        image = Image.new("L", (30, BANDS), 255)
+        # A folder of nothing else is refused.
+        image.putpixel((15, 60), 255 if seed else 0)
+        return image
+
+    write(tmp_path / "blank", blank)
     with load_pictures(tmp_path / "blank") as pictures:
         assert pictures.lengths.tolist() == [30] * 6
     write(tmp_path / "equal", lambda seed: drawn(spectrogram(0, BANDS)))
@@ -359,6 +366,47 @@ def test_equal_or_blank_pictures_are_not_cut_away(tmp_path: Path) -> None:
     write(tmp_path / "one pixel", dot)
     with load_pictures(tmp_path / "one pixel") as pictures:
         assert pictures.lengths.tolist() == [80] * 6
+
+
+@pytest.mark.parametrize("shade", [lambda seed: 0, lambda seed: 255, lambda seed: 10 * seed])
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_a_folder_of_pictures_of_one_colour_each_is_refused(
+    tmp_path: Path, mode: str, shade: Callable[[int], int]
+) -> None:
+    write(
+        tmp_path,
+        lambda seed: Image.new(
+            "RGB" if mode == "RGB" else mode, (30, 60), 3 * (shade(seed),) if mode == "RGB" else shade(seed)
+        ),
+    )
+    with pytest.raises(PictureError, match=r"All 6 pictures in .* are of one colour each, such as blues/blues\.00000"):
+        load_pictures(tmp_path)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 15, 16])
+def test_grey_values_of_16_bits_are_read_by_the_range_of_the_folder(tmp_path: Path, bits: int) -> None:
+    def levels(seed: int) -> NDArray[np.uint8]:
+        # One picture of all takes the whole range; the others are no darker for it.
+        return np.maximum(spectrogram(seed, BANDS), 255 * (seed == 12) * np.eye(BANDS, 80, dtype=np.uint8)) // (
+            1 + (seed < 5)
+        )
+
+    write(tmp_path, lambda seed: Image.fromarray(levels(seed).astype(np.uint16) << (bits - 8)))
+    with load_pictures(tmp_path) as pictures:
+        assert pictures.representation.parameters["bits"] == bits
+        for number, seed in enumerate(seeds()):
+            assert np.abs(pictures.pixels(number).astype(int) - levels(seed)[::-1]).max() <= 1
+
+
+def test_deep_and_plain_pictures_of_one_folder_are_of_one_range(tmp_path: Path) -> None:
+    def picture(seed: int) -> Image.Image:
+        levels = spectrogram(seed, BANDS)
+        return Image.fromarray(levels if seed < 10 else levels.astype(np.uint16))
+
+    write(tmp_path, picture)
+    with load_pictures(tmp_path) as pictures:
+        for number, seed in enumerate(seeds()):
+            assert np.abs(pictures.pixels(number).astype(int) - spectrogram(seed, BANDS)[::-1]).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     assert card["vote"].startswith("mean of the probabilities")
     assert all(sentence.endswith(".") for sentence in card["limits"])
     assert card["calibration"]["tracks"] == 6
+    assert card["limits"][1].startswith("With 6 validation tracks instead of 50 or more, limits would turn away")
 
 
 def test_limits_and_familiarity_are_those_of_validation_and_training_rows(trained: Path, clips: Table) -> None:
@@ -93,7 +94,11 @@ def test_limits_and_familiarity_are_those_of_validation_and_training_rows(traine
     np.testing.assert_array_equal(loaded.familiarity.prototypes, familiarity.prototypes)
     # One row a track here, so that rows are votes; their order does not matter.
     expected = Calibration.fit(
-        loaded.predict(clips.X[split.validation]), y[split.validation], familiarity.distances(clips.X[split.validation])
+        loaded.predict(clips.X[split.validation]),
+        y[split.validation],
+        familiarity.distances(clips.X[split.validation]),
+        # Six validation tracks are too few for limits of their own.
+        left_out=Familiarity.cross_validate(clips.X[split.train], y[split.train], clips.groups[split.train]),
     )
     found = loaded.calibration
     assert (found.accepted, found.tracks) == (expected.accepted, 6)

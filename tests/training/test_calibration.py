@@ -9,6 +9,8 @@ from sklearn.metrics import log_loss
 
 from audio_genre.training.calibration import (
     ACCEPTED,
+    LEAST_TRACKS,
+    NO_LIMIT,
     Calibration,
     Familiarity,
     calibration_error,
@@ -161,7 +163,7 @@ def test_the_temperature_undoes_what_made_probabilities_wrong(spoiled: float) ->
     )
 
 
-@given(seed=st.integers(0, 50), n=st.integers(5, 300), accepted=st.sampled_from([0.5, 0.9, 0.95]))
+@given(seed=st.integers(0, 50), n=st.integers(LEAST_TRACKS, 300), accepted=st.sampled_from([0.5, 0.9, 0.95]))
 def test_the_limits_accept_the_share_asked_for(seed: int, n: int, accepted: float) -> None:
     p, y = votes(n, seed=seed)
     distances = np.random.default_rng(seed).gamma(5, size=n)
@@ -213,7 +215,67 @@ def test_windows_have_a_temperature_of_their_own() -> None:
 
 
 def test_more_too_far_than_may_be_given_up_leaves_no_limit_of_doubt() -> None:
-    p, y = votes(10)
-    found = Calibration.fit(p, y, np.arange(10.0), accepted=0.0)
+    p, y = votes(100)
+    found = Calibration.fit(p, y, np.arange(100.0), accepted=0.0)
     # Half of them are too far, and giving up all others for doubt would leave no limit to name.
-    assert (found.most_distance, found.least_confidence) == (4.5, 0)
+    assert (found.most_distance, found.least_confidence) == (49.5, 0)
+
+
+@pytest.mark.parametrize("n", [1, 3, 6, 10, 20, 27, 28, 40, 49])
+def test_limits_of_few_tracks_turn_away_no_more_new_ones_than_they_may(n: int) -> None:
+    """Whatever the number, new tracks are accepted as often as was asked for, on average over many trainings."""
+    shares, old = [], []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        p, y = votes(n + 400, seed=seed)
+        distances, new = rng.gamma(5, size=n), rng.gamma(5, size=400)
+        limits = Calibration.fit(p[:n], y[:n], distances)
+        best = temper(p[n:], limits.temperature).max(axis=1)
+        shares.append(np.mean((new <= limits.most_distance) & (best >= limits.least_confidence)))
+        old.append(np.mean(new <= np.quantile(distances, 0.965)))
+        # 28 is the least number of which the furthest is far enough to be a limit.
+        assert (limits.most_distance == NO_LIMIT) == (limits.least_confidence == 0) == (n < 28)
+    assert np.mean(shares) >= ACCEPTED - 0.01
+    if n <= 10:
+        assert np.mean(old) < 0.9
+
+
+def test_tracks_that_are_left_out_give_a_limit_where_validation_tracks_are_few() -> None:
+    p, y = votes(6)
+    left_out = np.arange(40.0)
+    found = Calibration.fit(p, y, np.full(6, 0.5), left_out=left_out)
+    # Of 46 tracks, only beyond the furthest is a new one seldom enough.
+    assert (found.most_distance, found.least_confidence) == (39, 0)
+    assert found.remark == (
+        "With 6 validation tracks instead of 50 or more, limits would turn away too much: what is too unlike the "
+        "training data was found by cross-validation over the training tracks, and no least probability is set; fewer "
+        "answers are unknown, and more are wrong."
+    )
+    alone = Calibration.fit(p, y, np.full(6, 0.5), left_out=left_out[:5])
+    assert alone.most_distance == NO_LIMIT
+    assert "nothing is too unlike the training data" in alone.remark
+    assert alone.why_unknown(0.01, 1e6) is None
+    # Enough tracks need no others.
+    many = votes(LEAST_TRACKS)
+    distances = np.linspace(0, 1, LEAST_TRACKS)
+    assert Calibration.fit(*many, distances, left_out=left_out) == Calibration.fit(*many, distances)
+    assert Calibration.fit(*many, distances).remark == ""
+
+
+def test_a_track_is_measured_by_what_is_familiar_without_it() -> None:
+    X, y = rows(n=24)
+    groups = np.array([f"track {k // 3 % 4} of {label}" for k, label in enumerate(y)])
+    y = np.array([int(group[-1]) for group in groups])
+    found = Familiarity.cross_validate(X, y, groups)
+    names = np.unique(groups)
+    assert len(names) > 10
+    assert len(found) == len(names)
+    few = np.isin(groups, names[:9])
+    by_name = dict(zip(names[:9], Familiarity.cross_validate(X[few], y[few], groups[few]), strict=True))
+    # Up to ten tracks, each is a fold of its own.
+    for name, distance in by_name.items():
+        mine, others = few & (groups == name), few & (groups != name)
+        expected = Familiarity.fit(X[others], y[others]).distances(X[mine]).mean()
+        assert distance == pytest.approx(expected)
+    assert (found > 0).all()
+    assert len(Familiarity.cross_validate(X[:3], y[:3], np.repeat("one", 3))) == 0

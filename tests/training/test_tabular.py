@@ -172,6 +172,26 @@ def test_an_interrupt_between_keeps_the_models_before(
         TrainingPlan(plan.dataset, tmp_path, plan.runs[1:]).train()
 
 
+def test_a_resumed_training_ends_as_one_without_a_break(clips: Table, tmp_path: Path) -> None:
+    options = {"variant": "adam-4", "epochs": 4}
+    (whole,) = train_tabular(clips, tmp_path / "whole", **options)
+
+    def stop(name: str, most: int, report: EpochReport) -> None:
+        if report.epoch == 2:
+            raise KeyboardInterrupt
+
+    (broken,) = train_tabular(clips, tmp_path / "broken", progress=stop, **options)
+    assert broken.interrupted
+    plan = plan_tabular(clips, tmp_path / "broken", **options)
+    assert plan.resumable() == {"adam-4": 2}
+    assert plan.not_resumable() == []
+    (resumed,) = plan.train(resume=True)
+    assert (resumed.path, resumed.epochs, resumed.interrupted) == (broken.path, 4, False)
+    assert [path.name for path in (tmp_path / "broken").iterdir()] == ["adam-4"]
+    for name in ("model.tflite", "predictions.csv", "familiarity.npz"):
+        assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+
 def test_a_plan_checks_without_tensorflow(clips: Table, tmp_path: Path) -> None:
     code = (
         "import sys; from audio_genre.training import plan_tabular;"

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -52,6 +52,10 @@ class PictureFile:
         What our own pictures share, the same object for all that are equal; None for a foreign one.
     n_frames : int
         Frames of the spectrogram that one of our own pictures was made from; 0 for a foreign one.
+    bits : int
+        Bits that its values take; all of a folder that may have 16 take as many.
+    is_deep : bool
+        Whether its values may have 16 bits.
     """
 
     name: str
@@ -60,6 +64,8 @@ class PictureFile:
     is_lossy: bool
     own: Mapping[str, Any] | None
     n_frames: int = 0
+    bits: int = 8
+    is_deep: bool = False
 
     @property
     def label(self) -> str:
@@ -111,11 +117,12 @@ def examine_pictures(folder: Path, names: Sequence[str], left_out: list[str], re
                 file, parameters = result
                 if parameters is not None:
                     key = json.dumps(parameters, sort_keys=True)
-                    own = shared.setdefault(key, parameters)
-                    file = PictureFile(file.name, file.width, file.height, file.is_lossy, own, file.n_frames)
+                    file = replace(file, own=shared.setdefault(key, parameters))
                 files.append(file)
             report(done, len(names), "looking at sizes")
-    return files
+    # Saved from 8, 10 or 12 bits, values fill the lower end of 16, and are read by the range that the folder has.
+    bits = max((file.bits for file in files), default=8)
+    return [replace(file, bits=bits) if file.is_deep else file for file in files]
 
 
 def _examine(folder: Path, name: str) -> tuple[PictureFile, Mapping[str, Any] | None] | str:
@@ -127,13 +134,19 @@ def _examine(folder: Path, name: str) -> tuple[PictureFile, Mapping[str, Any] | 
             fault = _size_fault(image)
             if fault is None:
                 parameters, n_frames = _own(image)
-                is_lossy = image.format in _LOSSY_FORMATS
-                return PictureFile(name, *image.size, is_lossy, None, n_frames), parameters
+                is_lossy, is_deep = image.format in _LOSSY_FORMATS, image.mode.startswith("I")
+                bits = _bits(image) if is_deep else 8
+                return PictureFile(name, *image.size, is_lossy, None, n_frames, bits, is_deep), parameters
     except MemoryError:
         raise
     except Exception as error:  # damage can make Pillow raise nearly anything
         fault = _fault(error)
     return f"{name} is left out, because it {fault}."
+
+
+def _bits(image: Image) -> int:
+    """Return how many bits the largest value of a picture takes, from 8 to 16."""
+    return min(max(int(np.asarray(image).max()).bit_length(), 8), 16)
 
 
 def _size_fault(image: Image) -> str | None:
@@ -250,7 +263,7 @@ def colours_of(folder: Path, files: Iterable[PictureFile]) -> Iterator[tuple[Pic
     for file in files:
         try:
             with Image.open(folder / file.name, formats=_FORMATS) as image:
-                rgb = as_rgb(image)
+                rgb = as_rgb(image, file.bits)
         except MemoryError:
             raise
         except Exception:  # damage can make Pillow raise nearly anything
@@ -259,13 +272,15 @@ def colours_of(folder: Path, files: Iterable[PictureFile]) -> Iterator[tuple[Pic
             yield file, rgb
 
 
-def as_rgb(image: Image) -> NDArray[np.uint8]:
+def as_rgb(image: Image, bits: int = 16) -> NDArray[np.uint8]:
     """Return the colours of a picture on white.
 
     Parameters
     ----------
     image : PIL.Image.Image
         The picture, in any mode that `examine_pictures` accepts.
+    bits : int
+        Bits that values take where they may have 16, see `PictureFile`.
 
     Returns
     -------
@@ -276,7 +291,7 @@ def as_rgb(image: Image) -> NDArray[np.uint8]:
 
     if image.mode.startswith("I"):
         # 16 bits, which Pillow would clip instead of scaling.
-        grey = (np.clip(np.asarray(image), 0, 65535).astype(np.uint16) >> 8).astype(np.uint8)
+        grey = (np.clip(np.asarray(image), 0, 2**bits - 1).astype(np.uint16) >> (bits - 8)).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -164,8 +164,8 @@ def load_pictures(
     Raises
     ------
     PictureError
-        If the folder is missing or not laid out so, has fewer than two genres, a genre has no usable picture, pictures
-        differ in what their pixels mean, or there is no room for them.
+        If the folder is missing or not laid out so, has fewer than two genres, a genre has no usable picture, all
+        pictures are of one colour each, pictures differ in what their pixels mean, or there is no room for them.
 
     Notes
     -----
@@ -176,6 +176,8 @@ def load_pictures(
       from the rest. Outer rows or columns of one colour that the spectrograms have too, and that is not white, stay:
       a band that is silent in every picture is no border. Of a size that only one picture has, white margins are cut,
       for all such pictures of one height alike.
+    - Grey values of 16 bits are read by the range that those of the folder have: 0 to 255 if they were saved from 8
+      bits, 0 to 4095 if from 12; 0 to 65535 where any reaches its upper half.
     - Colours become positions in the colormap that explains those of most pictures, or brightness if none does.
     - The height becomes `BANDS` by averaging, or by linear interpolation. A pixel in width stays a column, but beyond a
       median width of 650 pixels so many are averaged that it is not above. A picture of another height than most
@@ -223,6 +225,7 @@ def load_pictures(
         _refuse_lost_classes(folder, names, kept, left_out)
         lengths = np.array([reading.columns(file) for file in kept], dtype=np.intp)
         starts = np.concatenate([[0], np.cumsum(BANDS * lengths)[:-1]]).astype(np.intp)
+        flat = np.zeros(len(kept), dtype=np.bool_)
         store = _room(int(BANDS * lengths.sum()), cache_dir, memory_limit)
 
         def decode(row: int) -> bytes | str:
@@ -231,6 +234,7 @@ def load_pictures(
             if isinstance(data, str) or isinstance(levels, str):
                 return str(data if isinstance(data, str) else levels)
             store[starts[row] : starts[row] + levels.size] = levels.reshape(-1)
+            flat[row] = levels.min() == levels.max()
             return hashlib.sha256(data).digest()
 
         read: list[int] = []
@@ -246,6 +250,11 @@ def load_pictures(
                 report(row + 1, len(kept), "reading")
         used = [kept[row] for row in read]
         _refuse_lost_classes(folder, names, used, left_out)
+        if flat[rows].all():
+            raise PictureError(
+                f"All {len(used)} pictures in {folder} are of one colour each, such as {used[0].name}, so there is "
+                "nothing to learn from them; make them again."
+            )
     labels, items = [file.label for file in used], [file.item for file in used]
     groups, grouping = _groups(folder, items, labels, used, representation, rows)
     return Pictures(

@@ -149,6 +149,7 @@ class _ForeignReading(_ScaledReading):
     def __init__(self, folder: Path, files: Sequence[PictureFile]) -> None:
         self._margins = find_margins(folder, files)
         super().__init__(map(self._inner, files))
+        self.bits = next((file.bits for file in files if file.is_deep), None)
         self.reader = ColormapReader(self._find_colormap(folder, files))
 
     def _inner(self, file: PictureFile) -> tuple[int, int]:
@@ -159,7 +160,7 @@ class _ForeignReading(_ScaledReading):
         return self._columns(*self._inner(file))
 
     def _levels(self, image: Image) -> NDArray[np.uint8]:
-        levels, distance = self.reader.read(inside(as_rgb(image), self._margins[image.size]))
+        levels, distance = self.reader.read(inside(as_rgb(image, self.bits or 8), self._margins[image.size]))
         if distance > self._farthest:
             raise _OtherColormapError(self.reader.name)
         return self._fit(levels)
@@ -221,7 +222,8 @@ def find_reading(folder: Path, files: Sequence[PictureFile]) -> tuple[Reading, R
             )
     if first.own is None:
         foreign = _ForeignReading(folder, files)
-        return foreign, Representation(FOREIGN, colormap=foreign.reader.name, parameters=_scale(foreign))
+        depth = {} if foreign.bits is None else {"bits": foreign.bits}
+        return foreign, Representation(FOREIGN, colormap=foreign.reader.name, parameters=_scale(foreign) | depth)
 
     if first.own["representation"] != REPRESENTATION:
         raise PictureError(
