@@ -250,7 +250,7 @@ def load_pictures(
                 report(row + 1, len(kept), "reading")
         used = [kept[row] for row in read]
         _refuse_lost_classes(folder, names, used, left_out)
-        if flat[rows].all():
+        if flat[read].all():
             raise PictureError(
                 f"All {len(used)} pictures in {folder} are of one colour each, such as {used[0].name}, so there is "
                 "nothing to learn from them; make them again."
