@@ -518,8 +518,9 @@ class Journal(Store):
         return [
             Known(decoded_name(path), tuple(json.loads(pictures or "[]")), bool(is_extracted))
             for path, pictures, is_extracted in self._rows(
-                "SELECT path, pictures, clip_rows IS NOT NULL FROM (SELECT path FROM clips UNION SELECT path FROM troubles) "
-                f"LEFT JOIN clips USING (path) WHERE {condition}",
+                "SELECT path, pictures, clip_rows IS NOT NULL "
+                "FROM (SELECT path FROM clips UNION SELECT path FROM troubles) LEFT JOIN clips USING (path) "
+                f"WHERE {condition}",
                 parameters,
             )
         ]
