@@ -419,3 +419,41 @@ def test_reasons_need_not_be_valid_text(tmp_path: Path) -> None:
         journal.add_to_plan(planned, todo=True)
         journal.record_trouble(planned, "cannot be processed: \udcff")
         assert list(journal.failures()) == [("a/x.wav", "cannot be processed: \\udcff")]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.EMFILE, errno.ENOMEM])
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_an_open_that_fails_once_passes(code: int, nth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever opening of the file it is, by Python or by a decoder."""
+    pytest.importorskip("audio_genre.decoding", reason="before it, an error of the system was one of the data")
+    path = helpers.write_clip(tmp_path / "audio/a/x.wav")
+    opened = count_opens(path, monkeypatch, fail_at=nth, error=OSError(code, os.strerror(code)))
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, images=False)
+    assert report.failed == (nth <= len(opened))
+    assert report.failed or nth > 2
+    monkeypatch.undo()
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, images=False)
+    assert (report.failed, report.rows["features_30_sec.csv"]) == (0, 1)
+
+
+def count_opens(path: Path, monkeypatch: pytest.MonkeyPatch, *, fail_at: int, error: OSError) -> list[str]:
+    """Have the so-manieth opening of a file fail; libsndfile says "System error" of it, without the number."""
+    opened: list[str] = []
+    python, decoder = Path.open, soundfile.SoundFile.__init__
+
+    def by_python(self: Path, *arguments: object, **options: object) -> object:
+        if self == path:
+            opened.append("python")
+            if len(opened) == fail_at:
+                raise error
+        return python(self, *arguments, **options)
+
+    def by_decoder(self: soundfile.SoundFile, *arguments: object, **options: object) -> None:
+        opened.append("decoder")
+        if len(opened) == fail_at:
+            raise soundfile.LibsndfileError(2)
+        decoder(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", by_python)
+    monkeypatch.setattr(soundfile.SoundFile, "__init__", by_decoder)
+    return opened
