@@ -519,8 +519,9 @@ class Journal(Store):
             Known(decoded_name(path), tuple(json.loads(pictures or "[]")), bool(is_extracted))
             for path, pictures, is_extracted in self._rows(
                 "SELECT path, pictures, clip_rows IS NOT NULL "
-                "FROM (SELECT path FROM clips UNION SELECT path FROM troubles) LEFT JOIN clips USING (path) "
-                f"WHERE {condition}",
+                # The condition stands where the keys of both tables serve it.
+                f"FROM (SELECT path FROM clips WHERE {condition} UNION SELECT path FROM troubles WHERE {condition}) "
+                "LEFT JOIN clips USING (path)",
                 parameters,
             )
         ]

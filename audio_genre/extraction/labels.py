@@ -188,7 +188,7 @@ def read_labels(path: str | os.PathLike[str], label_column: str | None = None) -
     --------
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "labels.csv"
-    >>> _ = path.write_text("filename;genre\\nx.wav;jazz\\n")
+    >>> _ = path.write_text("filename;genre\nx.wav;jazz\n")
     >>> read_labels(path).rows
     (('x.wav', 'jazz'),)
     """

@@ -71,8 +71,7 @@ class Layout:
             picture = "/".join((label, *kept, picture))
         elif kept:
             # A folder would pass for a genre.
-            digest = hashlib.sha256(clip.path.encode("utf-8", "surrogateescape")).hexdigest()
-            picture = f"{picture}-{digest[:_DIGEST_LETTERS]}"
+            picture = f"{picture}-{_digest(clip.path)}"
         return replace(clip, label=label, filename="/".join((*kept, PurePosixPath(clip.path).name)), picture=picture)
 
     def side(self, path: str) -> str | None:
@@ -89,6 +88,34 @@ class Layout:
             One of `SIDES`; None where there is no split.
         """
         return self.sides.get(path.partition("/")[0])
+
+
+def plain_picture(path: str, picture: str) -> str:
+    """Take back what a `Layout` made of the name of a picture.
+
+    Parameters
+    ----------
+    path : str
+        Path of the clip below the audio folder.
+    picture : str
+        `Clip.picture` by whichever layout.
+
+    Returns
+    -------
+    str
+        `Clip.picture` as a folder per genre would have it.
+
+    Examples
+    --------
+    >>> plain_picture("test/jazz/x.wav", "jazz/test/x")
+    'test/jazz/x'
+    """
+    name = PurePosixPath(picture).name.removesuffix(f"-{_digest(path)}")
+    return str(PurePosixPath(path).with_name(name))
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGEST_LETTERS]
 
 
 def find_sides(audio_dir: Path, leave_out: Path) -> dict[str, str]:

@@ -36,7 +36,7 @@ from audio_genre.extraction.cluster import DaskCluster, refuse_bad_address
 from audio_genre.extraction.engines import Engine, InProcess, Lost
 from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal, Known, clash_reason
 from audio_genre.extraction.labels import LabelTable, read_labels
-from audio_genre.extraction.layout import SIDES, Layout, find_sides
+from audio_genre.extraction.layout import SIDES, Layout, find_sides, plain_picture
 from audio_genre.extraction.plan import Clip, find_clips, picture_files
 from audio_genre.extraction.processes import WorkerProcesses
 from audio_genre.extraction.report import (
@@ -48,7 +48,7 @@ from audio_genre.extraction.report import (
     ExtractionReport,
     NoProgress,
 )
-from audio_genre.extraction.selection import Verdict, Why, judge
+from audio_genre.extraction.selection import Verdict, Why, is_renamed, judge
 from audio_genre.extraction.storage import CLIP_CODES, NoSpaceError, is_there, storage_error
 
 _STATE_NAME = ".audio-genre"
@@ -346,7 +346,7 @@ class _Run:
                 if is_seen:
                     verdict = judge(clip, entry, trouble, self._identity, self.places.pictures, retry)
                 else:
-                    verdict = Verdict(todo=False)
+                    verdict = Verdict(todo=False, rename=entry is not None and is_renamed(clip, entry))
                 is_stale = entry is not None and not verdict.todo and entry.identity.recipe != self._identity.recipe
                 journal.add_to_plan(clip, todo=verdict.todo, known_hash=verdict.known_hash, is_stale=is_stale)
                 self._found += 1
@@ -739,7 +739,8 @@ def _unseen(known: Known) -> Clip:
     label, _, filename = known.path.partition("/")
     picture = known.path
     if known.pictures:
-        picture = known.pictures[0].removesuffix(".0.png" if len(known.pictures) > 1 else ".png")
+        name = known.pictures[0].removesuffix(".0.png" if len(known.pictures) > 1 else ".png")
+        picture = plain_picture(known.path, name)
     return Clip(known.path, label, filename, picture, -1, 0)
 
 

@@ -90,6 +90,26 @@ def judge(
     return verdict._replace(why=retry or Why.UNFINISHED)
 
 
+def is_renamed(clip: Clip, entry: Entry) -> bool:
+    """Tell whether a clip's pictures have other names now.
+
+    Another file of the folder has come or gone, or the label is another.
+
+    Parameters
+    ----------
+    clip : Clip
+        The clip as it is now.
+    entry : Entry
+        What the journal says of it.
+
+    Returns
+    -------
+    bool
+        Whether they have.
+    """
+    return bool(entry.pictures) and entry.pictures != picture_files(clip.picture, len(entry.pictures))
+
+
 def _judge_entry(clip: Clip, entry: Entry | None, identity: Identity, pictures_dir: Path, retry: Why | None) -> Verdict:
     if entry is None:
         return Verdict(todo=True)
@@ -98,8 +118,7 @@ def _judge_entry(clip: Clip, entry: Entry | None, identity: Identity, pictures_d
     if entry.is_failure and retry is not None:
         return Verdict(todo=True, why=retry)
     has_pictures = all(is_there(pictures_dir / name) for name in entry.pictures)
-    # Another file of the folder has come or gone, or the label is another, and with it the names of the pictures.
-    rename = bool(entry.pictures) and entry.pictures != picture_files(clip.picture, len(entry.pictures))
+    rename = is_renamed(clip, entry)
     if rename and not has_pictures:
         return Verdict(todo=True, why=Why.PICTURES, forget=True)
     if entry.identity.recipe != identity.recipe:

@@ -49,3 +49,21 @@ def test_retry_failed(audio: Path, tmp_path: Path) -> None:
     result = run(*arguments, "--retry-failed")
     assert "hum/empty.wav is empty (0 bytes)." in result.stderr
     assert "another try was asked for" in result.stderr
+
+
+def test_labels_of_a_table(audio: Path, tmp_path: Path) -> None:
+    (audio / "hum/empty.wav").unlink()
+    write_hum(audio / "hum/1.wav")
+    write_hum(audio / "hum/2.wav")
+    table = tmp_path / "labels.csv"
+    table.write_text("track;mood;genre\n00001;calm;drone\n")
+    arguments = ("extract", audio, tmp_path / "out", "--jobs", 1, "--labels", table)
+    result = run(*arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "Labels of 1 of 2 audio files are in" in result.stderr
+    assert (tmp_path / "out/images_original/drone/hum/1.png").exists()
+    assert "0 clips extracted" in run(*arguments, "--label-column", "mood").stdout
+    assert (tmp_path / "out/images_original/calm/hum/1.png").exists()
+    result = run(*arguments, "--label-column", "tempo")
+    assert result.exit_code == 2
+    assert "has no column 'tempo' besides the names; it has 'track', 'mood', 'genre'." in result.stderr

@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 
 import numpy as np
 import pandas as pd
+import pytest
 import soundfile
 
 REPORTER = """
@@ -85,6 +88,28 @@ def outputs(out_dir: Path) -> dict[str, bytes]:
 def without_failures(out_dir: Path) -> dict[str, bytes]:
     """Contents of tables and pictures alone."""
     return {name: data for name, data in outputs(out_dir).items() if name.endswith((".png", "_sec.csv"))}
+
+
+@contextmanager
+def hidden(folder: Path, code: int, how: str = "stat") -> Iterator[None]:
+    """Have a folder not be examined or listed."""
+    stat, scandir = Path.stat, os.scandir
+
+    def no_stat(path: Path, **options: bool) -> os.stat_result:
+        if path == folder or folder in path.parents:
+            raise OSError(code, os.strerror(code))
+        return stat(path, **options)
+
+    def no_list(path: Path) -> object:
+        if Path(path) == folder:
+            raise OSError(code, os.strerror(code))
+        return scandir(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if how == "stat":
+            patch.setattr(Path, "stat", no_stat)
+        patch.setattr(os, "scandir", no_list)
+        yield
 
 
 def read_table(path: Path) -> pd.DataFrame:

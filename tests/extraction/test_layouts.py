@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -199,6 +200,25 @@ def test_other_labels_are_not_computed_again(tmp_path: Path) -> None:
     assert helpers.outputs(fresh.out_dir) == relabelled
     sidecar = json.loads((out / "extraction.json").read_text())
     assert sidecar["layout"]["labels"]["file"] == "labels.csv"
+
+
+def test_clips_in_a_folder_that_cannot_be_read_get_other_labels_too(quick: None, tmp_path: Path) -> None:
+    audio, out = tmp_path / "audio", tmp_path / "out"
+    for name in ("a/x.wav", "a/y.wav", "a/z.wav", "b/v.wav"):
+        helpers.touch(audio / name)
+    table = write(tmp_path / "labels.csv", "path,label\nx.wav,jazz\ny.wav,rock\nv.wav,rock\n")
+    extract(audio, out, jobs=1, labels=table)
+    for text in ("path,label\nx.wav,rock\nz.wav,pop\nv.wav,rock\n", "path,label\nx.wav,rock\nv.wav,pop\n", None):
+        if text is not None:
+            write(table, text)
+        labels = None if text is None else table
+        with helpers.hidden(audio / "a", errno.ESTALE):
+            assert extract(audio, out, jobs=1, labels=labels).failed == 1
+        rows = helpers.without_failures(out)
+        assert extract(audio, out, jobs=1, labels=labels).todo == 0
+        assert helpers.without_failures(out) == rows
+        fresh = extract(audio, tmp_path / "fresh", jobs=1, labels=labels, restart=True)
+        assert helpers.without_failures(fresh.out_dir) == rows
 
 
 def test_without_its_table_labels_are_those_of_folders_again(quick: None, tmp_path: Path) -> None:

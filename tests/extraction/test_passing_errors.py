@@ -238,28 +238,6 @@ def test_a_journal_of_the_version_before(audio: Path, tmp_path: Path) -> None:
     assert helpers.outputs(out) == whole
 
 
-@contextmanager
-def hidden(folder: Path, code: int, how: str = "stat") -> Iterator[None]:
-    """Have a folder not be examined or listed."""
-    stat, scandir = Path.stat, os.scandir
-
-    def no_stat(path: Path, **options: bool) -> os.stat_result:
-        if path == folder or folder in path.parents:
-            raise OSError(code, os.strerror(code))
-        return stat(path, **options)
-
-    def no_list(path: Path) -> object:
-        if Path(path) == folder:
-            raise OSError(code, os.strerror(code))
-        return scandir(path)
-
-    with pytest.MonkeyPatch.context() as patch:
-        if how == "stat":
-            patch.setattr(Path, "stat", no_stat)
-        patch.setattr(os, "scandir", no_list)
-        yield
-
-
 @pytest.mark.parametrize("how", ["stat", "list"])
 @pytest.mark.parametrize("code", [*CODES, errno.ENAMETOOLONG, errno.ENOTCONN])
 @pytest.mark.parametrize("folder", ["a", "b", "b/deep"])
@@ -273,7 +251,7 @@ def test_nothing_below_a_folder_that_fails_is_dropped(
     extract(audio, out, jobs=1)
     before, whole = helpers.without_failures(out), helpers.outputs(out)
     recorder = helpers.Recorder()
-    with hidden(audio / folder, code, how):
+    with helpers.hidden(audio / folder, code, how):
         report = extract(audio, out, jobs=1, progress=recorder)
     assert (report.planned, report.dropped, report.failed) == (4, 0, 1)
     below = 2 if folder == "b" else 1
@@ -292,7 +270,7 @@ def test_what_is_certainly_gone_is_dropped_all_the_same(tmp_path: Path, monkeypa
     monkeypatch.setattr(run, "extract_clip", extraction_work.quick)
     extract(audio, out, jobs=1)
     (audio / "b/z.wav").unlink()
-    with hidden(audio / "a", errno.ESTALE):
+    with helpers.hidden(audio / "a", errno.ESTALE):
         report = extract(audio, out, jobs=1)
     assert (report.planned, report.dropped, report.failed) == (2, 1, 1)
 
@@ -384,7 +362,7 @@ def test_an_audio_folder_without_any_of_its_files(tmp_path: Path, monkeypatch: p
 def test_an_audio_folder_that_nothing_can_be_read_of(tmp_path: Path) -> None:
     helpers.touch(tmp_path / "audio/a/x.wav")
     sentence = r"No audio files can be read in .*: a/ cannot be read: Input/output error; check the permissions"
-    with hidden(tmp_path / "audio/a", errno.EIO), pytest.raises(ExtractionError, match=sentence):
+    with helpers.hidden(tmp_path / "audio/a", errno.EIO), pytest.raises(ExtractionError, match=sentence):
         extract(tmp_path / "audio", tmp_path / "out", jobs=1)
 
 
@@ -394,7 +372,7 @@ def test_the_limit_counts_what_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
         helpers.touch(audio / name)
     monkeypatch.setattr(run, "extract_clip", extraction_work.quick)
     extract(audio, out, jobs=1)
-    with hidden(audio / "a", errno.EIO):
+    with helpers.hidden(audio / "a", errno.EIO):
         assert extract(audio, out, jobs=1, limit=2).planned == 2
 
 
@@ -441,3 +419,41 @@ def test_reasons_need_not_be_valid_text(tmp_path: Path) -> None:
         journal.add_to_plan(planned, todo=True)
         journal.record_trouble(planned, "cannot be processed: \udcff")
         assert list(journal.failures()) == [("a/x.wav", "cannot be processed: \\udcff")]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.EMFILE, errno.ENOMEM])
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_an_open_that_fails_once_passes(code: int, nth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever opening of the file it is, by Python or by a decoder."""
+    pytest.importorskip("audio_genre.decoding", reason="before it, an error of the system was one of the data")
+    path = helpers.write_clip(tmp_path / "audio/a/x.wav")
+    opened = count_opens(path, monkeypatch, fail_at=nth, error=OSError(code, os.strerror(code)))
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, images=False)
+    assert report.failed == (nth <= len(opened))
+    assert report.failed or nth > 2
+    monkeypatch.undo()
+    report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, images=False)
+    assert (report.failed, report.rows["features_30_sec.csv"]) == (0, 1)
+
+
+def count_opens(path: Path, monkeypatch: pytest.MonkeyPatch, *, fail_at: int, error: OSError) -> list[str]:
+    """Have the so-manieth opening of a file fail; libsndfile says "System error" of it, without the number."""
+    opened: list[str] = []
+    python, decoder = Path.open, soundfile.SoundFile.__init__
+
+    def by_python(self: Path, *arguments: object, **options: object) -> object:
+        if self == path:
+            opened.append("python")
+            if len(opened) == fail_at:
+                raise error
+        return python(self, *arguments, **options)
+
+    def by_decoder(self: soundfile.SoundFile, *arguments: object, **options: object) -> None:
+        opened.append("decoder")
+        if len(opened) == fail_at:
+            raise soundfile.LibsndfileError(2)
+        decoder(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", by_python)
+    monkeypatch.setattr(soundfile.SoundFile, "__init__", by_decoder)
+    return opened
