@@ -82,9 +82,7 @@ def tabular(
         str, typer.Option(help="adam-4, adam-5, sgd-5, rmsprop-6, or all of these dense networks.")
     ] = "all",
     protocol: _Protocol = "track",
-    epochs: Annotated[
-        int | None, typer.Option(help="Most passes over the training rows.", show_default="by variant")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Maximum number of epochs.", show_default="by variant")] = None,
     seed: _Seed = 0,
     seeds: _Seeds = 1,
     folds: _Folds = None,
@@ -119,9 +117,7 @@ def cnn(
     ],
     models_dir: _Models,
     protocol: _Protocol = "track",
-    epochs: Annotated[
-        int | None, typer.Option(help="Most passes over the training pictures.", show_default="60")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Maximum number of epochs.", show_default="60")] = None,
     seed: _Seed = 0,
     seeds: _Seeds = 1,
     folds: _Folds = None,

@@ -277,7 +277,6 @@ def read_network(content: bytes) -> Network:
     _require(len(model["signatures"]) == 1, f"it has {len(model['signatures'])} signatures and must have one")
     (graph,), (signature,) = model["subgraphs"], model["signatures"]
     _require(signature["subgraph"] == 0, f"its signature is of graph {signature['subgraph']}, which is not there")
-    names = [_name_of(code) for code in model["codes"]]
     tensors, buffers = graph["tensors"], model["buffers"]
     ends = [[each["tensor"] for each in signature[side]] for side in ("inputs", "outputs")]
     _require(
@@ -296,6 +295,7 @@ def read_network(content: bytes) -> Network:
         1 < len(shape) <= _MOST_AXES and shape[0] == 1 and all(1 <= length <= _MOST_LENGTH for length in shape),
         "it takes an array of no shape that is known",
     )
+    names = [_name_of(code) for code in model["codes"]]
     steps = []
     written = {source}
     constants: dict[int, NDArray[Any]] = {}

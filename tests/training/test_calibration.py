@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from conftest import write_table
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.metrics import log_loss
+from typer.testing import CliRunner
 
+from audio_genre.cli import app
+from audio_genre.datasets import load_table
+from audio_genre.training import load_bundle
 from audio_genre.training.calibration import (
     ACCEPTED,
     LEAST_TRACKS,
@@ -279,3 +286,22 @@ def test_a_track_is_measured_by_what_is_familiar_without_it() -> None:
         assert distance == pytest.approx(expected)
     assert (found > 0).all()
     assert len(Familiarity.cross_validate(X[:3], y[:3], np.repeat("one", 3))) == 0
+
+
+def test_few_validation_tracks_are_told_at_training_on_the_card_and_by_no_answer(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "features_30_sec.csv", tracks=6)
+    command = ["train", "baseline", str(table), str(tmp_path / "models"), "--variant", "random-forest"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    bundle = load_bundle(tmp_path / "models" / "random-forest")
+    remark = bundle.calibration.remark
+    assert remark.startswith("With 3 validation tracks instead of 50 or more, ")
+    assert result.stderr.count(remark) == 1
+    assert remark in bundle.card["limits"]
+    # With limits of three tracks, half of the clips of so small a set were unknown to its own model.
+    rows = load_table(table)
+    assert bundle.familiarity is not None
+    distances = bundle.familiarity.distances(rows.X)
+    confidence = temper(bundle.predict(rows.X), bundle.calibration.temperature).max(axis=1)
+    reasons = [bundle.calibration.why_unknown(p, far) for p, far in zip(confidence, distances, strict=True)]
+    assert reasons == [None] * 18
