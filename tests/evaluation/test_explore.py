@@ -56,7 +56,7 @@ def make(
         for label, (name, count) in enumerate(zip(classes, counts, strict=True)):
             for row in range(count):
                 track = row if tracks is None else row % tracks
-                writer.writerow([f"<i>{label}.{row:03d}.wav", name, track, *gen(label, row, rng)])
+                writer.writerow([f"<i>{label}.{row:03d}.wav", name, f"{label}.{track}", *gen(label, row, rng)])
     schema = TableSchema("toy", recipe=None, features=features, label="genre", item="item", group="track")
     return load_table(path, schema)
 
