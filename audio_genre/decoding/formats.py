@@ -149,6 +149,6 @@ def needs_extra(what: str) -> str:
     is in a format (.m4a) that needs an extra; run pip install "audio-genre[formats]", or convert it to flac or wav
     """
     return (
-        f'is in a format ({what}) that needs an extra; run pip install "audio-genre[formats]", or convert it to flac or '
-        "wav"
+        f'is in a format ({what}) that needs an extra; run pip install "audio-genre[formats]", or convert it to flac '
+        "or wav"
     )
