@@ -82,7 +82,7 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     assert card["vote"].startswith("mean of the probabilities")
     assert all(sentence.endswith(".") for sentence in card["limits"])
     assert card["calibration"]["tracks"] == 6
-    assert card["limits"][1].startswith("With 6 validation tracks instead of 50 or more, limits would turn away")
+    assert card["limits"][1].startswith("6 validation tracks are too few to fit limits for unknown on")
 
 
 def test_limits_and_familiarity_are_those_of_validation_and_training_rows(trained: Path, clips: Table) -> None:
