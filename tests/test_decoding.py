@@ -21,7 +21,7 @@ from audio_genre.datasets.audit.listening import Fault, Heard, listen
 from audio_genre.decoding import formats, joined, opening, sndfile
 from audio_genre.dsp import GTZAN57
 from audio_genre.errors import AudioError, UnreadableError
-from audio_genre.extraction.clip import ClipSettings, ClipTask, Extracted, Failed, extract_clip
+from audio_genre.extraction.clip import ClipSettings, ClipTask, Extracted, Failed, Unchanged, extract_clip
 
 SR = 22050
 HTML = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body>gone</body></html>\n" * 10
@@ -294,7 +294,9 @@ def test_without_the_extra_the_sentence_names_it(
             read(path)
     failed = extract_clip(task, settings_)
     assert isinstance(failed, Failed)
-    assert failed.content_hash is None
+    if Path(name).suffix in audio.UNREAD_SUFFIXES:
+        # Not tried again until a decoder is there that was not.
+        assert extract_clip(ClipTask(name, "x", failed.content_hash), settings_) == Unchanged()
 
 
 def test_a_format_of_the_extra_is_extracted_once_it_is_there(tmp_path: Path) -> None:

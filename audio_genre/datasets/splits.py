@@ -26,6 +26,7 @@ _PURPOSES = ("to learn from", "to tune on", "to test on")
 _LIST = re.compile(r"(?P<side>train|val|test)(?:ing|id|idation)?(?:[^a-z].*)?\.(?:txt|lst|list)", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.(?=\w*[A-Za-z])\w+$")
 _LEFT_OUT = -1
+_HELD_OUT_SHARE = 0.2
 
 
 class ListedProtocol(SplitProtocol):
@@ -36,7 +37,8 @@ class ListedProtocol(SplitProtocol):
     name : str
         Name of the protocol.
     lists : mapping of str to sequence of str
-        Names for each of train, validation and test: files, tracks or rows, with or without folders and suffix.
+        Names for each of train, validation and test: files, tracks or rows, with or without folders and suffix. Without
+        names for validation, about 20 % of the tracks of each class are drawn from train, with the seed.
     leaky : bool
         Whether rows of one track may be on two sides.
     source : str
@@ -49,7 +51,8 @@ class ListedProtocol(SplitProtocol):
         self._source = source
         self._lists = {side: tuple(dict.fromkeys(map(_plain, lists[side]))) for side in _SIDES}
         sizes = ", ".join(
-            f"{len(names)} names {why}" for names, why in zip(self._lists.values(), _PURPOSES, strict=True)
+            f"{len(names)} names {why}" if names else f"about 20 % of the first {why}"
+            for names, why in zip(self._lists.values(), _PURPOSES, strict=True)
         )
         self.description = f"{'LEAKY: ' if leaky else ''}the lists of {name.partition(':')[2] or name}: {sizes}"
         seen: dict[str, str] = {}
@@ -112,10 +115,12 @@ class ListedProtocol(SplitProtocol):
         unmatched, total = self._match(rows)[1], sum(map(len, self._lists.values()))
         return (f"No row is named like {unmatched} of the {total} names in the lists.",) if unmatched else ()
 
-    def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:  # noqa: ARG002
+    def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
         if folds is not None:
             raise ParameterError(f"The protocol {self.name!r} has one split and no folds; got {folds} folds.")
         side, _ = self._match(rows)
+        if not self._lists["validation"]:
+            _draw_validation(rows, side, seed)
         classes = set(rows.labels.tolist())
         for number, why in enumerate(_PURPOSES):
             absent = sorted(classes - set(rows.labels[side == number].tolist()))
@@ -169,6 +174,16 @@ class ListedProtocol(SplitProtocol):
         return side, len(lines) - len(tracks)
 
 
+def _draw_validation(rows: Rows, side: NDArray[np.intp], seed: int) -> None:
+    """Move about 20 % of the tracks of each class from train to validation, at least one where there are two."""
+    rng = np.random.default_rng(seed)
+    for label in np.unique(rows.labels[side == 0]):
+        tracks = np.unique(rows.groups[(side == 0) & (rows.labels == label)])
+        count = max(1, round(_HELD_OUT_SHARE * len(tracks))) if len(tracks) > 1 else 0
+        drawn = rng.permutation(tracks)[:count]
+        side[(side == 0) & np.isin(rows.groups, drawn)] = 1
+
+
 def _plain(line: str) -> str:
     return line.strip().replace("\\", "/").removeprefix("./")
 
@@ -204,7 +219,8 @@ def read_splits(folder: str | os.PathLike[str], *, leaky: bool = False) -> Liste
     ----------
     folder : str or os.PathLike
         Folder with text files called ``train``, ``validation`` (or ``valid``, ``val``) and ``test``, followed by
-        anything that is no letter, such as ``train_filtered.txt``. A line is the name of a file, with or without the
+        anything that is no letter, such as ``train_filtered.txt``; without a list for validation, about 20 % of the
+        tracks in train are drawn for it. A line is the name of a file, with or without the
         folder of its genre and its suffix, or that of a row; blank lines and those that begin with # do not count.
     leaky : bool
         Whether rows of one track may be on two sides, which makes scores say too much.
@@ -239,11 +255,17 @@ def read_splits(folder: str | os.PathLike[str], *, leaky: bool = False) -> Liste
     for name in names:
         if match := _LIST.fullmatch(name):
             files["validation" if match["side"].lower() == "val" else match["side"].lower()].append(name)
-    lists = {}
+    lists: dict[str, list[str]] = {}
     for side, found in files.items():
+        if not found and side == "validation":
+            lists[side] = []
+            continue
         if len(found) != 1:
             what = f"has no list for {side}, such as {side}.txt" if not found else f"has several lists for {side}: "
-            raise ProtocolError(f"{path} {what}{', '.join(found)}; a split needs one for each of {', '.join(_SIDES)}.")
+            raise ProtocolError(
+                f"{path} {what}{', '.join(found)}; a split needs one for train, one for test, and one or none for "
+                "validation."
+            )
         try:
             text = (path / found[0]).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:

@@ -145,10 +145,10 @@ def needs_extra(what: str) -> str:
 
     Examples
     --------
-    >>> needs_extra(".m4a")
-    'is in a format that needs another decoder (.m4a); pip install "audio-genre[formats]" or convert it to flac or wav'
+    >>> print(needs_extra(".m4a"))
+    is in a format (.m4a) that needs an extra; run pip install "audio-genre[formats]", or convert it to flac or wav
     """
     return (
-        f"is in a format that needs another decoder ({what}); "
-        'pip install "audio-genre[formats]" or convert it to flac or wav'
+        f'is in a format ({what}) that needs an extra; run pip install "audio-genre[formats]", or convert it to flac '
+        "or wav"
     )

@@ -203,7 +203,7 @@ def _misnamed(name: str, found: Format) -> str | None:
     """Tell that an MPEG suffix is wrong."""
     if not name.lower().endswith(_MPEG_SUFFIXES):
         return None
-    extra = "" if has_extra() else ' and pip install "audio-genre[formats]"'
+    extra = "" if has_extra() else ' and run: pip install "audio-genre[formats]"'
     return f"holds no MPEG audio; it is {found.words}: rename it to {found.suffix}{extra}"
 
 

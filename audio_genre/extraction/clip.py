@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # What the numbers and pictures depend on; librosa is the definition, and not used.
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pillow")
-# PyAV, which comes with an extra, brings FFmpeg.
-_DECODERS = ("soundfile", "av")
+# Stands for the hash of a file that is not opened.
+_UNREAD = "not opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,10 @@ def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
 
     found_hash = None
     if is_unread(task.path):
-        # Without a hash: tried again, so that it is done once the extra is installed.
-        return Failed(None, needs_extra(PurePosixPath(task.path).suffix))
+        # Fails again, whatever it holds, until another version of a decoder is there.
+        if task.known_hash == _UNREAD:
+            return Unchanged()
+        return Failed(_UNREAD, needs_extra(PurePosixPath(task.path).suffix))
     try:
         found_hash = content_hash(settings.audio_dir / task.path)
         if found_hash == task.known_hash:
@@ -250,7 +252,6 @@ def _library_versions() -> str:
     return _versions(*_LIBRARIES)
 
 
-@lru_cache(maxsize=1)
 def decoder_versions() -> str:
     """Return what decides which files can be decoded: where it is another, files that failed are worth another try.
 
@@ -259,7 +260,10 @@ def decoder_versions() -> str:
     str
         Versions of this package and of the decoders that are installed, as a JSON object.
     """
-    return _versions(*_DECODERS, audio_genre=__version__)
+    from audio_genre.decoding.formats import has_extra
+
+    # PyAV, which comes with an extra, brings FFmpeg.
+    return _versions("soundfile", *(["av"] if has_extra() else []), audio_genre=__version__)
 
 
 def _versions(*names: str, **others: str) -> str:

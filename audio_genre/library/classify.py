@@ -99,7 +99,7 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
         return Failure(-1, 0, f"cannot be read: {error.strerror}", retry=True)
     if is_unread(path):
         suffix = PurePosixPath(path).suffix
-        return Failure(size, mtime_ns, needs_extra(suffix), retry=True)
+        return Failure(size, mtime_ns, needs_extra(suffix))
     try:
         classifier = _classifier(settings.bundle, settings.model)
         classification = classifier.classify(file)

@@ -118,7 +118,7 @@ GOOD = {"train": "a\n", "val": "b\n", "test": "c\n"}
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ({"train": "a\n", "test": "c\n"}, "has no list for validation, such as validation.txt"),
+        ({"train": "a\n", "val": "c\n"}, "has no list for test, such as test.txt"),
         ({**GOOD, "valid": "d\n"}, "has several lists for validation: val.txt, valid.txt"),
         ({**GOOD, "test": "# nothing\n"}, r"test.txt lists no name; write one file name on each line"),
         ({**GOOD, "test": "a\n"}, "have 'a' for train and for test; a name belongs in one"),
@@ -143,6 +143,21 @@ def test_a_name_that_fits_two_tracks_is_refused(tmp_path: Path) -> None:
     rows = make_rows([(genre, f"{k}.wav") for genre in GENRES for k in "abc"], [f"{n}" for n in range(6)])
     with pytest.raises(ProtocolError, match=r"have 'a', and it fits the row 'a.wav' of 'rock' no better than another"):
         read_splits(write(tmp_path / "mine", **GOOD)).splits(rows)
+
+
+def test_without_a_list_for_validation_tracks_are_drawn_from_train(tmp_path: Path) -> None:
+    names = [(genre, f"{genre}.{k:05d}.{part}.wav") for genre in GENRES for k in range(12) for part in range(3)]
+    rows = make_rows(names, [name.rsplit(".", 2)[0] for _, name in names])
+    sides = {"train": range(10), "test": range(10, 12)}
+    lists = {side: "".join(lines("{genre}.{k:05d}.wav", k) for k in numbers) for side, numbers in sides.items()}
+    protocol = read_splits(write(tmp_path, **lists))
+    (split,) = protocol.splits(rows, seed=0)
+    assert (len(split.train), len(split.validation), len(split.test)) == (48, 12, 12)
+    assert not set(rows.groups[split.train]) & set(rows.groups[split.validation])
+    (again,), (other,) = protocol.splits(rows, seed=0), protocol.splits(rows, seed=1)
+    assert np.array_equal(split.validation, again.validation)
+    assert not np.array_equal(split.validation, other.validation)
+    assert "about 20 % of the first to tune on" in protocol.description
 
 
 def test_there_are_no_folds(tmp_path: Path) -> None:

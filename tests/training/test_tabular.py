@@ -143,7 +143,9 @@ def test_an_interrupt_finishes_the_model_at_hand_and_ends_there(clips: Table, tm
     ]
     assert seen == [("adam-4-seed4", 3, k) for k in (1, 2, 3)] + [("adam-5-seed4", 3, k) for k in (1, 2)]
     assert load_bundle(tmp_path / "adam-5-seed4").card["training"]["interrupted"] is True
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["adam-4-seed4", "adam-5-seed4"]
+    # What --resume goes on from.
+    state = ".adam-5-seed4.checkpoint.npz"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [state, "adam-4-seed4", "adam-5-seed4"]
 
 
 @pytest.mark.parametrize("stage", ["before the first pass", "while the bundle is written"])
@@ -166,7 +168,8 @@ def test_an_interrupt_between_keeps_the_models_before(
     assert calls == ["adam-4", "adam-5"]
     assert [(model.variant, model.interrupted) for model in trained] == [("adam-4", False)]
     assert plan.names[len(trained) :] == ("adam-5", "sgd-5", "rmsprop-6")
-    assert [path.name for path in tmp_path.iterdir()] == ["adam-4"]
+    state = [] if stage.startswith("before") else [".adam-5.checkpoint.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*state, "adam-4"]
     with pytest.raises(KeyboardInterrupt):
         # Nothing is finished, so nothing is returned.
         TrainingPlan(plan.dataset, tmp_path, plan.runs[1:]).train()
