@@ -5,11 +5,12 @@ A recipe that has been released never changes; another number means another vers
 
 from __future__ import annotations
 
-import ast
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, lru_cache
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,36 @@ _STEMS = (
 
 # Written out because they make the numbers; there is one implementation of each.
 _ONLY = MappingProxyType({"window": "hann", "pad_mode": "reflect", "hpss_power": 2.0, "hpss_margin": 1.0})
+# What else each can be, both ends included; mel_fmin and mel_fmax depend on sr.
+_LIMITS: MappingProxyType[str, tuple[float, float]] = MappingProxyType(
+    {
+        "sr": (2000, 192000),
+        "n_fft": (16, 2**20),
+        "hop_length": (1, 2**19),
+        "n_mels": (1, 2**16),
+        "n_mfcc": (1, 2**16),
+        "n_chroma": (1, 120),
+        "top_db": (1, 1000),
+        "amin": (1e-30, 1),
+        "roll_percent": (0.001, 0.999),
+        "hpss_kernel": (3, 1023),
+        "chroma_centre_octave": (0, 20),
+        "chroma_octave_width": (0.01, 100),
+        "tuning_resolution": (0.001, 0.5),
+        "tuning_fmin": (1, 96000),
+        "tuning_fmax": (1, 96000),
+        "tuning_threshold": (0, 1),
+        "zero_threshold": (0, 1),
+        "tempo_start_bpm": (1, 1000),
+        "tempo_std_octaves": (0.001, 100),
+        "tempo_max_bpm": (1, 10000),
+        "tempo_window_seconds": (0.1, 600),
+        "clip_seconds": (1, 600),
+        "segment_seconds": (1, 600),
+    }
+)
+# Each takes some 30 bytes while a clip is worked on; a card from a stranger must not ask for all memory.
+_MOST_VALUES = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -80,8 +111,8 @@ class Recipe:
     Raises
     ------
     ParameterError
-        If a parameter has a value that nothing here implements, or the name is that of a released recipe and a
-        parameter is not: `derive` gives a changed recipe a name of its own.
+        If a parameter has a value that nothing here implements, or the name is not the one that belongs to the
+        parameters: `derive` gives a changed recipe its name.
 
     Examples
     --------
@@ -122,19 +153,28 @@ class Recipe:
     segment_seconds: int = 3
 
     def __post_init__(self) -> None:
-        for name, only in _ONLY.items():
-            if getattr(self, name) != only:
-                raise ParameterError(
-                    f"A recipe's {name} can only be {only!r} in this version; got {getattr(self, name)!r}."
-                )
-        if self.hop_length < 1 or self.n_fft % (2 * self.hop_length):
+        for name in _DEFAULTS:
+            object.__setattr__(self, name, _checked(name, getattr(self, name)))
+        if self.n_fft % (2 * self.hop_length):
             raise ParameterError(
                 f"A recipe's hop_length must divide half its n_fft of {self.n_fft}; got {self.hop_length}."
             )
-
-        for name in ("sr", "n_fft", "n_mels", "n_mfcc", "n_chroma", "clip_seconds", "segment_seconds"):
-            if getattr(self, name) < 1:
-                raise ParameterError(f"A recipe's {name} must be at least 1; got {getattr(self, name)}.")
+        if self.segment_seconds > self.clip_seconds:
+            raise ParameterError(
+                f"A recipe's segment_seconds must not exceed its clip_seconds of {self.clip_seconds}; got "
+                f"{self.segment_seconds}."
+            )
+        if self.n_fft > self.segment_samples:
+            raise ParameterError(
+                f"A recipe's n_fft must not exceed its segments of {self.segment_samples} samples; got {self.n_fft}."
+            )
+        values = self.clip_seconds * self.sr // self.hop_length * (self.n_fft // 2 + 1)
+        if values > _MOST_VALUES:
+            raise ParameterError(
+                f"A recipe's spectrogram of a clip must have at most {_MOST_VALUES // 10**6} million values; n_fft "
+                f"{self.n_fft} and hop_length {self.hop_length} give {values // 10**6} million, so take a longer "
+                "hop_length."
+            )
         if self.n_mfcc > self.n_mels:
             raise ParameterError(
                 f"A recipe's n_mfcc of {self.n_mfcc} must not exceed its n_mels of {self.n_mels}: there are no more "
@@ -145,24 +185,46 @@ class Recipe:
                 f"A recipe's mel bands must lie within 0 and half its sr of {self.sr} Hz; got {self.mel_fmin:g} to "
                 f"{self.mel_fmax:g} Hz, so change mel_fmax with sr."
             )
-        if self.n_fft >= self.segment_seconds * self.sr:
+        if self.hpss_kernel < 3 or self.hpss_kernel & (self.hpss_kernel + 1):
             raise ParameterError(
-                f"A recipe's n_fft must be shorter than its segments of {self.segment_seconds * self.sr} samples; got "
-                f"{self.n_fft}."
+                f"A recipe's hpss_kernel must be 3, 7, 15, 31 or so (2**k - 1); got {self.hpss_kernel}."
             )
         self._refuse_borrowed_name()
+        self._refuse_empty_bands()
 
     def _refuse_borrowed_name(self) -> None:
-        """Refuse the name of a released recipe for other parameters, or for other changes than it names."""
-        base = self.name.partition("[")[0]
-        if base not in _RELEASED or self.name == (right := _derived_name(base, asdict(self))):
+        """Refuse any name but the one that these parameters have."""
+        base = self.name.partition("[")[0] if isinstance(self.name, str) else ""
+        right = _derived_name(base if base in _RELEASED else _BASE, asdict(self))
+        if self.name == right:
             return
+        if base not in _RELEASED:
+            raise ParameterError(
+                f"No recipe can be called {self.name!r}, because a name must tell the parameters; one with these is "
+                f"called {right!r}, and `GTZAN57.derive` makes it."
+            )
         changed = _changes(asdict(self))
         what = f"{next(iter(changed))}={next(iter(changed.values()))!r}" if changed else "the released parameters"
         raise ParameterError(
             f"The recipe name {self.name!r} does not go with {what}; such a recipe is called {right!r}, and "
             "`GTZAN57.derive` makes it."
         )
+
+    def _refuse_empty_bands(self) -> None:
+        """Refuse mel bands that lie between two bins of the STFT: they would be silent whatever is played."""
+        # The released recipe has none, and must be there without loading numpy.
+        if not _changes(asdict(self)):
+            return
+        from audio_genre.dsp.filterbanks import mel_filterbank
+
+        empty = self.n_mels
+        if self.n_mels <= self.n_fft // 2 + 1:
+            empty = int((mel_filterbank(self).max(axis=0) <= 0).sum())
+        if empty:
+            raise ParameterError(
+                f"A recipe's n_mels of {self.n_mels} would leave bands without a single bin of an STFT of n_fft "
+                f"{self.n_fft} at {self.sr} Hz; take fewer bands or a larger n_fft."
+            )
 
     def derive(self, **changes: Any) -> Recipe:
         """Return this recipe with other parameters, under a name that tells them.
@@ -189,15 +251,11 @@ class Recipe:
         >>> GTZAN57.derive(n_fft=2048) == GTZAN57
         True
         """
-        kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(Recipe) if field.name != "name"}
-        values = {field.name: getattr(self, field.name) for field in fields(Recipe) if field.name != "name"}
-        for name, value in changes.items():
-            if name not in kinds:
-                raise ParameterError(f"A recipe has no parameter {name!r}; it has {', '.join(kinds)}.")
-            kind = kinds[name]
-            if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
-                raise ParameterError(f"A recipe's {name} must be of type {kind.__name__}; got {value!r}.")
-            values[name] = kind(value)
+        for name in changes:
+            if name not in _DEFAULTS:
+                raise ParameterError(f"A recipe has no parameter {name!r}; it has {', '.join(_DEFAULTS)}.")
+        values = {name: getattr(self, name) for name in _DEFAULTS}
+        values |= {name: _checked(name, value) for name, value in changes.items()}
         return Recipe(name=_derived_name(self.name.partition("[")[0], values), **values)
 
     @cached_property
@@ -223,6 +281,23 @@ class Recipe:
         return asdict(self)
 
 
+def _checked(name: str, value: object) -> Any:
+    """Return the value of a parameter in its type; refuse one that nothing here implements."""
+    kind = type(_DEFAULTS[name])
+    if name in _ONLY:
+        if value != _ONLY[name]:
+            raise ParameterError(f"A recipe's {name} can only be {_ONLY[name]!r} in this version; got {value!r}.")
+        return _ONLY[name]
+    is_number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    if not is_number:
+        raise ParameterError(f"A recipe's {name} must be of type {kind.__name__}; got {value!r}.")
+    number = kind(value)
+    low, high = _LIMITS.get(name, (-math.inf, math.inf))
+    if not low <= number <= high:
+        raise ParameterError(f"A recipe's {name} must be from {low:g} to {high:g}; got {number!r}.")
+    return number
+
+
 def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that are not those of the released recipe."""
     return {name: values[name] for name, released in _DEFAULTS.items() if values[name] != released}
@@ -234,12 +309,13 @@ def _derived_name(base: str, values: Mapping[str, Any]) -> str:
     return f"{base}[{','.join(parts)}]" if parts else base
 
 
-_RELEASED = frozenset({"gtzan57-v1"})
+_BASE = "gtzan57-v1"
+_RELEASED = frozenset({_BASE})
 # The defaults of the class are the parameters of gtzan57-v1.
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Recipe) if field.name != "name"}
 _DERIVED = re.compile(r"(?P<base>[^\[\]]+)\[(?P<changes>[^\[\]]+)\]")
 
-GTZAN57 = Recipe(name="gtzan57-v1")
+GTZAN57 = Recipe(name=_BASE)
 """The 57 features of the public GTZAN tables."""
 
 RECIPES = MappingProxyType({GTZAN57.name: GTZAN57})
@@ -274,10 +350,10 @@ def get_recipe(name: str) -> Recipe:
         return RECIPES[name]
     derived = _DERIVED.fullmatch(name)
     if derived is not None and derived["base"] in RECIPES:
+        pairs = (part.partition("=") for part in derived["changes"].split(","))
         try:
-            pairs = (part.partition("=") for part in derived["changes"].split(","))
-            changes = {key: ast.literal_eval(value) for key, _, value in pairs}
-        except (ValueError, SyntaxError):
+            changes = {key: type(_DEFAULTS[key])(value) for key, _, value in pairs}
+        except (KeyError, ValueError):
             changes = {}
         recipe = RECIPES[derived["base"]].derive(**changes)
         if recipe.name == name:

@@ -54,8 +54,8 @@ def _onset_strength(M: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float3
     np.maximum(rises, 0, out=rises)
     # A sort of whole rows is vectorised in numpy; its median is a partition, which is not.
     rises.sort(axis=2)
-    middle = rises.shape[2] // 2
-    median = (rises[:, :, middle - 1] + rises[:, :, middle]) / np.float32(2.0)
+    n_mels = rises.shape[2]
+    median = (rises[:, :, (n_mels - 1) // 2] + rises[:, :, n_mels // 2]) / np.float32(2.0)
     onsets = np.zeros(M.shape[:2], dtype=np.float32)
     # One frame for the difference, the rest because frames are centred.
     delay = 1 + recipe.n_fft // (2 * recipe.hop_length)

@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from audio_genre import __version__
-from audio_genre.datasets.class_names import doubts
 from audio_genre.dsp.recipe import GTZAN57, Recipe
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import writers
@@ -386,6 +385,9 @@ class _Run:
             self._rename_pictures(journal, moves)
         self._kept = self._found - self.todo
         self._progress.planned(self._found, self.todo)
+        # The room of tables and pictures loads numpy, which a command that only looks at its arguments need not.
+        from audio_genre.datasets.class_names import doubts
+
         for sentence in doubts(labels, "files"):
             self._progress.note(sentence)
         for why, count in self._redone.items():

@@ -175,14 +175,23 @@ def test_own_pictures_must_share_their_parameters(tmp_path: Path, changes: dict[
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"representation": "mel-v9"}, "'mel-v9', and this version reads 'mel-v1'"), ({"n_mels": 64}, "has 64 mel bands")],
+    [
+        ({"representation": "mel-v9"}, "'mel-v9', and this version reads 'mel-v1'"),
+        ({"n_mels": 64}, "has 64 mel bands"),
+        ({"recipe": "other-v1"}, "cannot be used: The recipe 'other-v1' is unknown"),
+        ({"n_fft": 4096}, "say recipe 'gtzan57-v1' with n_fft=4096, and the recipe has 2048"),
+        ({"amin": None}, "say recipe 'gtzan57-v1' with amin=None, and the recipe has 1e-10"),
+    ],
 )
-def test_unknown_pictures_of_our_own_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize("rows", [None, "clips"])
+def test_unknown_pictures_of_our_own_are_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str, rows: Any
+) -> None:
     write_own(tmp_path)
     for path in tmp_path.glob("*/*.png"):
         path.write_bytes(other_text(path.read_bytes(), **changes))
     with pytest.raises(PictureError, match=message):
-        load_pictures(tmp_path)
+        load_pictures(tmp_path, rows=rows)
 
 
 def test_sizes_of_own_pictures_must_not_be_mixed(tmp_path: Path) -> None:

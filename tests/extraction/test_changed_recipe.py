@@ -93,10 +93,10 @@ def test_a_name_that_is_not_the_one_of_its_parameters_is_unknown(name: str) -> N
         ({"n_fft": 1000}, "hop_length must divide half its n_fft"),
         ({"n_mels": 10}, "n_mfcc of 20 must not exceed its n_mels of 10"),
         ({"sr": 16000}, "change mel_fmax with sr"),
-        ({"n_fft": 131072}, "n_fft must be shorter than its segments"),
+        ({"n_fft": 131072}, "n_fft must not exceed its segments of 66149 samples"),
         ({"n_fft": "big"}, "must be of type int; got 'big'"),
         ({"n_ftf": 1024}, "has no parameter 'n_ftf'"),
-        ({"sr": -1}, "sr must be at least 1"),
+        ({"sr": -1}, "sr must be from 2000 to 192000; got -1"),
     ],
 )
 def test_what_cannot_be_computed_is_one_sentence(changes: dict[str, object], message: str) -> None:

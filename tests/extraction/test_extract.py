@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import extraction_helpers as helpers
@@ -303,7 +302,7 @@ def test_other_pictures_or_recipe_are_done_again(own_music: Path, tmp_path: Path
     assert extract(own_music, tmp_path / "out", jobs=1).redone == {cause: 1}
     assert extract(own_music, tmp_path / "out", jobs=1, picture_size=(64, 64)).redone == {cause: 3}
     assert extract(own_music, tmp_path / "out", jobs=1, images=False).redone == {}
-    other = replace(GTZAN57, name="other-v1", top_db=60.0)
+    other = GTZAN57.derive(top_db=60.0)
     report = extract(own_music, tmp_path / "out", jobs=1, images=False, recipe=other)
     assert report.redone == {"another recipe is asked for": 3}
     assert json.loads(report.sidecar.read_text())["recipe"]["top_db"] == 60.0

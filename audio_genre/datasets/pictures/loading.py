@@ -324,22 +324,21 @@ def _room(size: int, cache_dir: str | os.PathLike[str] | None, memory_limit: int
 
 
 def _recipe(folder: Path, representation: Representation) -> Recipe | None:
-    """Return the recipe of our own pictures, if this version knows it; refuse parameters that are not those of it."""
+    """Return the recipe of our own pictures; refuse parameters that are not those of its name, and unknown names."""
     from audio_genre.dsp import get_recipe
-    from audio_genre.dsp.picture import shared_parameters
 
     if representation.name == FOREIGN or representation.recipe is None:
         return None
     try:
         recipe = get_recipe(representation.recipe)
-    except ParameterError:
-        return None
-    known = shared_parameters(recipe)
-    for name, value in representation.parameters.items():
-        if known.get(name, value) != value:
+    except ParameterError as error:
+        raise PictureError(f"The pictures of {folder} cannot be used: {error}") from None
+    found = representation.parameters
+    for name, known in Representation.of_recipe(recipe).parameters.items():
+        if found.get(name) != known:
             raise PictureError(
-                f"The pictures of {folder} say recipe {recipe.name!r} with {name}={value!r}, and the recipe has "
-                f"{known[name]!r}, which its name does not stand for; extract them again."
+                f"The pictures of {folder} say recipe {recipe.name!r} with {name}={found.get(name)!r}, and the recipe "
+                f"has {known!r}, which its name does not stand for; extract them again."
             )
     return recipe
 
@@ -357,9 +356,9 @@ def _groups(
     if len(suffixes) > 1:
         # The same stem as PNG and as JPEG is one track drawn twice.
         items = [str(PurePosixPath(item).with_suffix(suffixes[0])) for item in items]
+    recipe = _recipe(folder, representation)
     if rows == "clips":
         return [f"{label}/{item}" for label, item in zip(labels, items, strict=True)], Grouping("option")
-    recipe = _recipe(folder, representation)
     if recipe is not None and rows is None:
         frames = np.array([file.n_frames for file in files], dtype=np.float64)
         clip_frames = 1 + recipe.clip_seconds * recipe.sr // recipe.hop_length
