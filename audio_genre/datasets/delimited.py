@@ -50,7 +50,7 @@ class Delimited:
     _repeated: int = 0
 
     def __post_init__(self) -> None:
-        self._names = {name for name in self.header if name}
+        self._names = set(self.header)
 
     def rows(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the place of each row, such as ``"line 2"``, and its cells; blank rows and repeated headers are not."""
@@ -63,7 +63,8 @@ class Delimited:
                 start = row[0].lstrip("\ufeff")
                 if start.lower().startswith("sep=") and not any(row[1:]):
                     continue
-                names = [start.strip(), *(cell.strip() for cell in row[1:])]
+                # A header begins with a column's name, whatever the order of its columns.
+                names = [start.strip(), *(cell.strip() for cell in row[1:])] if start.strip() in self._names else []
                 if names == self.header:
                     self._repeated += 1
                     continue
@@ -200,8 +201,8 @@ def number_reader(path: Path, columns: Iterable[Sequence[str]]) -> Callable[[str
     '1.5'
     """
     columns = list(columns)
-    if not any("," in cell for cells in columns for cell in cells):
-        return _same
+    if not any("," in "".join(cells) for cells in columns):
+        return unchanged
     commas = certain = points = 0
     example = ""
     for cells in columns:
@@ -217,7 +218,7 @@ def number_reader(path: Path, columns: Iterable[Sequence[str]]) -> Callable[[str
             elif "." in cell and _is_number(cell):
                 points += 1
     if not commas:
-        return _same
+        return unchanged
     if points or not certain:
         why = "others have a decimal point" if points else "all commas stand before three digits"
         raise TableError(
@@ -250,7 +251,42 @@ def number(cell: Any) -> float:
     return float(cell)
 
 
-def _same(cell: str) -> str:
+def numbers(cells: Sequence[Any]) -> list[float]:
+    """Return the numbers in the cells of a column, as `number` does.
+
+    Parameters
+    ----------
+    cells : sequence of object
+        Texts with decimal points, or numbers.
+
+    Returns
+    -------
+    list of float
+        The numbers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a cell is none.
+    """
+    if "_" in "".join(cell for cell in cells if isinstance(cell, str)):
+        raise ValueError("_")
+    return [float(cell) for cell in cells]
+
+
+def unchanged(cell: str) -> str:
+    """Return a cell as it is: what `number_reader` returns where numbers have decimal points.
+
+    Parameters
+    ----------
+    cell : str
+        The cell.
+
+    Returns
+    -------
+    str
+        The same.
+    """
     return cell
 
 

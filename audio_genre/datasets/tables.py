@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audio_genre.datasets.delimited import ITEM_NAMES, LABEL_NAMES, find_column, number, number_reader, open_delimited
+from audio_genre.datasets.delimited import (
+    ITEM_NAMES,
+    LABEL_NAMES,
+    find_column,
+    number,
+    number_reader,
+    numbers,
+    open_delimited,
+    unchanged,
+)
 from audio_genre.datasets.groups import Grouping, Window, are_short, doubt, find_groups, find_window, torn_files
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema, table_schema
 from audio_genre.dsp import difference, get_recipe
@@ -575,6 +584,8 @@ class _Cells:
             return self
         numeric = [self.header.index(name) for name in names if name in self.header]
         convert = number_reader(path, map(self.cells, numeric))
+        if convert is unchanged:
+            return self
 
         def cells(index: int) -> list[Any]:
             return [convert(cell) for cell in self.cells(index)] if index in numeric else self.cells(index)
@@ -763,7 +774,7 @@ def _numbers(path: Path, sheet: _Cells, items: list[str], name: str) -> NDArray[
     """Return the cells of a feature, shape (n,); refuse what is not finite."""
     cells = sheet.column(name)
     try:
-        values = np.array([number(cell) for cell in cells])
+        values = np.array(numbers(cells))
     except ValueError:
         values = None
     if values is not None and np.isfinite(values).all():

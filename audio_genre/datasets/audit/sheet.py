@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.datasets.delimited import Delimited, number, number_reader, open_delimited
+from audio_genre.datasets.delimited import Delimited, number, number_reader, numbers, open_delimited
 from audio_genre.datasets.schema import TableSchema
 from audio_genre.datasets.tables import advise_on_folder, read_parquet
 from audio_genre.errors import TableError
@@ -196,7 +196,7 @@ def _positions(path: Path, header: list[str], schema: TableSchema) -> dict[str, 
 def _parsed(sheet: Sheet, name: str, cells: Sequence[Any], start: int) -> NDArray[np.float64]:
     """Return a column of numbers, and note in the sheet which cells are words."""
     try:
-        return np.array([number(cell) for cell in cells])
+        return np.array(numbers(cells))
     except (ValueError, TypeError, OverflowError):
         values = np.full(len(cells), math.nan)
     for row, cell in enumerate(cells):
