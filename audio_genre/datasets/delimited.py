@@ -269,9 +269,14 @@ def numbers(cells: Sequence[Any]) -> list[float]:
     ValueError, TypeError
         If a cell is none.
     """
-    if "_" in "".join(cell for cell in cells if isinstance(cell, str)):
+    found = [float(cell) for cell in cells]
+    try:
+        text = "".join(cells)
+    except TypeError:  # not all are texts
+        text = "".join(cell for cell in cells if isinstance(cell, str))
+    if "_" in text:
         raise ValueError("_")
-    return [float(cell) for cell in cells]
+    return found
 
 
 def unchanged(cell: str) -> str:
