@@ -313,17 +313,14 @@ class Calibration:
         """A sentence on what few validation tracks mean for the answers; empty where there are enough."""
         if self.tracks >= LEAST_TRACKS:
             return ""
-        distance = (
-            "nothing is too unlike the training data to be answered"
-            if self.most_distance >= NO_LIMIT
-            else "what is too unlike the training data was found by cross-validation over the training tracks"
-        )
-        doubt = "no least probability is set" if self.least_confidence == 0 else "the least probability is uncertain"
-        counted = f"{self.tracks} validation track{'' if self.tracks == 1 else 's'}"
-        return (
-            f"With {counted} instead of {LEAST_TRACKS} or more, limits would turn away too much: {distance}, and "
-            f"{doubt}; fewer answers are unknown, and more are wrong."
-        )
+        if self.most_distance >= NO_LIMIT and self.least_confidence == 0:
+            limits = "the model has no limits, and answers a genre for everything but silence"
+        else:
+            limits = "the limit of the distance was found by cross-validation on the training tracks" + (
+                ", and there is none for the probability" if self.least_confidence == 0 else ""
+            )
+        counted = f"{self.tracks} validation track{' is' if self.tracks == 1 else 's are'}"
+        return f"{counted} too few to fit limits for unknown on ({LEAST_TRACKS} are enough): {limits}."
 
     def why_unknown(self, confidence: float, distance: float) -> str | None:
         """Tell why something gets no answer.

@@ -183,7 +183,7 @@ class Network:
             )
             found[step.output] = array
             numbers += array.size
-            work += array.size * _work(step.name, arrays)
+            work += _work(step.name, arrays, array.size)
             # Checked at every step: broadcasting could square a size each time.
             _require(
                 numbers <= _MOST_NUMBERS * rows and work <= _MOST_WORK * rows, "it takes too much memory or too long"
@@ -565,13 +565,15 @@ def _type_of(array: NDArray[Any]) -> Any:
     return np.dtype("<f4") if array.dtype == np.float32 else np.dtype("<i4")
 
 
-def _work(name: str, arrays: Sequence[Any]) -> int:
-    """Return how many numbers are looked at for each number of the output."""
+def _work(name: str, arrays: Sequence[Any], size: int) -> int:
+    """Return how many numbers are looked at for an output of a size."""
     if name == "CONV_2D":
-        return int(np.prod(arrays[1].shape[1:]))
-    if name in ("FULLY_CONNECTED", "BATCH_MATMUL"):
-        return int(max(arrays[0].shape[-2:]))
-    return max(1, *(array.size for array in arrays if array is not None)) if name in _REDUCERS else 1
+        return size * int(np.prod(arrays[1].shape[1:]))
+    if name == "FULLY_CONNECTED":
+        return size * int(arrays[1].shape[-1])
+    if name == "BATCH_MATMUL":
+        return size * int(max(arrays[0].shape[-2:]))
+    return max(size, *(array.size for array in arrays if array is not None)) if name in _REDUCERS else size
 
 
 def _is_float(*arrays: Any) -> None:

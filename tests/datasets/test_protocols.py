@@ -257,7 +257,7 @@ def split_of(*sides: list[int], left_out: Sequence[int] = ()) -> Split:
         (([0], [1], [2, 3, 4]), [4], "did not deal every row"),
         (([0, 1], [], [2, 3, 4]), [], "left no row of class 'c0' for validation"),
         (([0, 3], [1], [2, 4]), [], "put rows of one track on two sides"),
-        (([0], [1], [2]), [3, 4], "left out rows, and only a published list may"),
+        (([0], [1], [2]), [3, 4], "left out rows, and only a list of names may"),
     ],
 )
 def test_a_protocol_that_deals_badly_is_caught(sides: Any, left_out: list[int], message: str) -> None:

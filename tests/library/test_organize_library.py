@@ -114,13 +114,19 @@ def test_limits_of_the_model_count_unless_told_otherwise(organize, bundle: Path,
     t = np.arange(4 * helpers.SR) / helpers.SR
     soundfile.write(music / "tone.wav", 0.2 * np.sin(2 * np.pi * 1000 * t), helpers.SR)
     soundfile.write(music / "silence.wav", np.zeros(4 * helpers.SR), helpers.SR)
-    report = organize(csv=tmp_path / "table.csv")
+    # A model of few tracks has no limits of its own.
+    limited = tmp_path / "limited"
+    shutil.copytree(bundle, limited)
+    card = json.loads((limited / "card.json").read_text(encoding="utf-8"))
+    card["calibration"]["most_distance"] = 0.6
+    (limited / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    report = organize(model=limited, csv=tmp_path / "table.csv")
     assert {line.genre: line.tracks for line in report.genres} == {"hiss": 1, UNKNOWN: 2}
     table = pd.read_csv(tmp_path / "table.csv", index_col="path", keep_default_na=False)
     assert table.loc["tone.wav", "reason"].startswith("unlike anything that the model was trained on (distance ")
     assert table.loc["silence.wav", "reason"] == "is silent: every sample is zero"
     assert table.loc["silence.wav", "runner_up"] == ""
-    report = organize(csv=tmp_path / "table.csv", unknown=False)
+    report = organize(model=limited, csv=tmp_path / "table.csv", unknown=False)
     assert report.classified == 0
     assert {line.genre: line.tracks for line in report.genres}[UNKNOWN] == 1
     table = pd.read_csv(tmp_path / "table.csv", index_col="path", keep_default_na=False)

@@ -60,6 +60,8 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
         "rows": 30,
         "tracks": 30,
         "ignored_columns": [],
+        "grouping": {"by": "names", "certain": True},
+        "notes": [],
     }
     assert (card["protocol"]["name"], card["protocol"]["leaky"]) == ("track", False)
     assert card["protocol"]["sizes"]["train"] == {"rows": 18, "tracks": 18}
@@ -82,7 +84,7 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     assert card["vote"].startswith("mean of the probabilities")
     assert all(sentence.endswith(".") for sentence in card["limits"])
     assert card["calibration"]["tracks"] == 6
-    assert card["limits"][1].startswith("With 6 validation tracks instead of 50 or more, limits would turn away")
+    assert card["limits"][1].startswith("6 validation tracks are too few to fit limits for unknown on")
 
 
 def test_limits_and_familiarity_are_those_of_validation_and_training_rows(trained: Path, clips: Table) -> None:
@@ -129,7 +131,7 @@ def test_history_and_predictions(trained: Path) -> None:
         p = {name: float(row[f"p({name})"]) for name in ("calm", "loud", "odd")}
         assert sum(p.values()) == pytest.approx(1, abs=1e-5)
         assert row["predicted"] == max(p, key=p.__getitem__)
-        assert row["track"] == f"{row['label']}/{row['item']}"
+        assert row["track"] == row["item"]
     right = sum(row["label"] == row["predicted"] for row in predictions) / 6
     card = json.loads((trained / "card.json").read_text(encoding="utf-8"))
     assert card["metrics"]["test"]["rows"]["accuracy"]["value"] == pytest.approx(right)

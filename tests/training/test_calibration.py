@@ -254,13 +254,12 @@ def test_tracks_that_are_left_out_give_a_limit_where_validation_tracks_are_few()
     # Of 46 tracks, only beyond the furthest is a new one seldom enough.
     assert (found.most_distance, found.least_confidence) == (39, 0)
     assert found.remark == (
-        "With 6 validation tracks instead of 50 or more, limits would turn away too much: what is too unlike the "
-        "training data was found by cross-validation over the training tracks, and no least probability is set; fewer "
-        "answers are unknown, and more are wrong."
+        "6 validation tracks are too few to fit limits for unknown on (50 are enough): the limit of the distance was "
+        "found by cross-validation on the training tracks, and there is none for the probability."
     )
     alone = Calibration.fit(p, y, np.full(6, 0.5), left_out=left_out[:5])
     assert alone.most_distance == NO_LIMIT
-    assert "nothing is too unlike the training data" in alone.remark
+    assert "the model has no limits, and answers a genre for everything but silence" in alone.remark
     assert alone.why_unknown(0.01, 1e6) is None
     # Enough tracks need no others.
     many = votes(LEAST_TRACKS)
@@ -295,7 +294,7 @@ def test_few_validation_tracks_are_told_at_training_on_the_card_and_by_no_answer
     assert result.exit_code == 0, result.output
     bundle = load_bundle(tmp_path / "models" / "random-forest")
     remark = bundle.calibration.remark
-    assert remark.startswith("With 3 validation tracks instead of 50 or more, ")
+    assert remark.startswith("3 validation tracks are too few to fit limits for unknown on (50 are enough)")
     assert result.stderr.count(remark) == 1
     assert remark in bundle.card["limits"]
     # With limits of three tracks, half of the clips of so small a set were unknown to its own model.

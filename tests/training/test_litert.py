@@ -67,6 +67,12 @@ def test_what_is_run_gives_the_same_bits_as_the_file(kind: str, request: pytest.
         assert expected.shape == (rows, *ours.output_shape)
 
 
+@pytest.mark.parametrize("kind", ["dense", "pictures"])
+def test_many_inputs_take_no_more_of_each(kind: str, request: pytest.FixtureRequest) -> None:
+    network = read_network(request.getfixturevalue(kind))
+    network.tensors(100_000)
+
+
 def test_what_is_written_is_a_flatbuffer_that_others_read_and_again_the_same(pictures: bytes) -> None:
     network = read_network(pictures)
     written = write_network(network)
