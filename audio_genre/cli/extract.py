@@ -153,6 +153,11 @@ def extract_with_progress(
     with ProgressLine("extracting", "clips") as line:
         if recipe != GTZAN57:
             line.note(f"The recipe is {recipe.name}: its features are not those of the public GTZAN tables.")
+        if recipe.n_mels != GTZAN57.n_mels and options.get("images", True):
+            line.note(
+                f"Pictures of {recipe.n_mels} mel bands cannot train `audio-genre train cnn`, which takes "
+                f"{GTZAN57.n_mels}; --no-images leaves them out."
+            )
         return run(audio_dir, out_dir, recipe=recipe, progress=_Shown(line), **options)
 
 

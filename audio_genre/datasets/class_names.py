@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 _MOST_NAMES = 6
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _AND = re.compile(r"\b(?:and|n)\b|&")
 
 
@@ -72,14 +73,14 @@ def codes(names: Iterable[str]) -> list[str]:
     Returns
     -------
     list of str
-        Those that consist of digits.
+        Those that are whole or decimal numbers: ``5``, and ``5.0`` as other programs write it.
 
     Examples
     --------
     >>> codes(["5", "rock", "80s"])
     ['5']
     """
-    return [name for name in names if name.strip().isdigit()]
+    return [name for name in names if _NUMBER.fullmatch(name.strip())]
 
 
 def doubts(counts: Mapping[str, int], unit: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from audio_genre.errors import TableError
 _DELIMITERS = (",", ";", "\t", "|")
 _SEP_LINE = re.compile(r"\s*\"?sep=(?P<delimiter>[^\r\n])\"?\s*")
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
 # 1,234 is one thousand or one and a bit; nothing but the rest of the column can tell.
@@ -48,22 +49,37 @@ class Delimited:
     _reader: Any = None
     _repeated: int = 0
 
+    def __post_init__(self) -> None:
+        self._names = set(self.header)
+
     def rows(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the place of each row, such as ``"line 2"``, and its cells; blank rows and repeated headers are not."""
         try:
             for row in self._reader:
                 if not any(cell.strip() for cell in row):
                     continue
-                if len(row) == len(self.header) and [cell.strip() for cell in row] == self.header:
+                place = f"line {self._reader.line_num}"
+                # A joined file begins as a file does.
+                start = row[0].lstrip("\ufeff")
+                if start.lower().startswith("sep=") and not any(row[1:]):
+                    continue
+                # A header begins with a column's name, whatever the order of its columns.
+                names = [start.strip(), *(cell.strip() for cell in row[1:])] if start.strip() in self._names else []
+                if names == self.header:
                     self._repeated += 1
                     continue
-                yield f"line {self._reader.line_num}", row
+                if 2 * len(self._names.intersection(names)) > len(self.header):
+                    raise TableError(
+                        f"{self.path} has another header in {place}, as where tables with different columns were "
+                        "joined; bring the columns of all parts into one order, and join them again."
+                    )
+                yield place, row
         except csv.Error as error:
             raise _no_csv(self.path, self._reader.line_num, error) from None
         if self._repeated:
             self.notes.append(
-                f"The header line of {self.path.name} is repeated {self._repeated} times inside the table, as where "
-                "tables were joined; these lines are left out."
+                f"The header line of {self.path.name} stands again in {self._repeated} line"
+                f"{'' if self._repeated == 1 else 's'} inside the table, as where tables were joined; left out."
             )
 
 
@@ -96,11 +112,11 @@ def open_delimited(path: Path, data: bytes) -> Delimited:
     if not data.strip():
         raise TableError(f"{path} is empty; give a table with a header line.")
     text, notes = _decoded(path, data)
-    first, _, rest = text.partition("\n")
+    first, rest = [*_LINE_END.split(text, maxsplit=1), ""][:2]
     given = _SEP_LINE.fullmatch(first)
     if given is not None:
         text = "\n" + rest  # the line numbers stay those of the file
-    start = text.lstrip("\r\n").partition("\n")[0]
+    start = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)[0]
     counts = {delimiter: _cells(start, delimiter) for delimiter in _DELIMITERS}
     delimiter = given["delimiter"] if given else max(_DELIMITERS, key=lambda each: counts[each])
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
@@ -132,7 +148,17 @@ def _cells(line: str, delimiter: str) -> int:
 def _decoded(path: Path, data: bytes) -> tuple[str, list[str]]:
     if data.startswith(b"PK\x03\x04") or data.startswith(b"\xd0\xcf\x11\xe0"):
         raise TableError(f"{path} is an Excel workbook or an archive, not text; save it as CSV and give that file.")
+    if data.startswith(b"\x1f\x8b"):
+        raise TableError(f"{path} is compressed; unpack it, for instance with gunzip, and give that file.")
     encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")
+    if encoding == "utf-8" and 0 in data[:2]:
+        # UTF-16 without its mark: each letter of a header has a byte 0 beside it.
+        for name, letters, rest in (
+            ("utf-16-le", data[0:32:2], data[1:32:2]),
+            ("utf-16-be", data[1:32:2], data[0:32:2]),
+        ):
+            if not any(rest) and all(letters) and letters.isascii():
+                encoding = name
     notes: list[str] = []
     try:
         text = data.decode(encoding)
@@ -140,6 +166,8 @@ def _decoded(path: Path, data: bytes) -> tuple[str, list[str]]:
         # What Excel writes in Western Europe; numbers are the same in all of these encodings.
         text = data.decode("cp1252", "replace") if encoding == "utf-8" else "\0"
         notes.append(f"{path.name} is not UTF-8, so its names were read as Windows-1252.")
+    if text.lstrip().startswith("<"):
+        raise TableError(f"{path} is a web page or XML, not a table; download the table itself.")
     if _CONTROL.search(text):
         raise TableError(
             f"{path} is not a CSV table but binary data, or text in an unknown encoding; save it as CSV in UTF-8."
@@ -147,15 +175,13 @@ def _decoded(path: Path, data: bytes) -> tuple[str, list[str]]:
     return text, notes
 
 
-def number_reader(path: Path, delimiter: str, columns: Iterable[Sequence[str]]) -> Callable[[str], str]:
+def number_reader(path: Path, columns: Iterable[Sequence[str]]) -> Callable[[str], str]:
     """Find out how numbers are written, and return what turns a cell into what Python reads.
 
     Parameters
     ----------
     path : Path
         The file, for messages.
-    delimiter : str
-        What stands between its cells: a decimal comma needs another one.
     columns : iterable of sequences of str
         Cells of the columns that should be numbers.
 
@@ -171,11 +197,12 @@ def number_reader(path: Path, delimiter: str, columns: Iterable[Sequence[str]]) 
 
     Examples
     --------
-    >>> number_reader(Path("a.csv"), ";", [["1,5", "-2,25e-05"]])("1,5")
+    >>> number_reader(Path("a.csv"), [["1,5", "-2,25e-05"]])("1,5")
     '1.5'
     """
-    if delimiter == ",":
-        return _same
+    columns = list(columns)
+    if not any("," in "".join(cells) for cells in columns):
+        return unchanged
     commas = certain = points = 0
     example = ""
     for cells in columns:
@@ -191,7 +218,7 @@ def number_reader(path: Path, delimiter: str, columns: Iterable[Sequence[str]]) 
             elif "." in cell and _is_number(cell):
                 points += 1
     if not commas:
-        return _same
+        return unchanged
     if points or not certain:
         why = "others have a decimal point" if points else "all commas stand before three digits"
         raise TableError(
@@ -201,7 +228,70 @@ def number_reader(path: Path, delimiter: str, columns: Iterable[Sequence[str]]) 
     return _with_point
 
 
-def _same(cell: str) -> str:
+def number(cell: Any) -> float:
+    """Return the number in a cell.
+
+    Parameters
+    ----------
+    cell : object
+        Text with a decimal point, or a number.
+
+    Returns
+    -------
+    float
+        The number; NaN and infinity too.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none. ``1_000``, which Python alone takes for a number, is none.
+    """
+    if isinstance(cell, str) and "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
+
+
+def numbers(cells: Sequence[Any]) -> list[float]:
+    """Return the numbers in the cells of a column, as `number` does.
+
+    Parameters
+    ----------
+    cells : sequence of object
+        Texts with decimal points, or numbers.
+
+    Returns
+    -------
+    list of float
+        The numbers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a cell is none.
+    """
+    found = [float(cell) for cell in cells]
+    try:
+        text = "".join(cells)
+    except TypeError:  # not all are texts
+        text = "".join(cell for cell in cells if isinstance(cell, str))
+    if "_" in text:
+        raise ValueError("_")
+    return found
+
+
+def unchanged(cell: str) -> str:
+    """Return a cell as it is: what `number_reader` returns where numbers have decimal points.
+
+    Parameters
+    ----------
+    cell : str
+        The cell.
+
+    Returns
+    -------
+    str
+        The same.
+    """
     return cell
 
 
@@ -211,7 +301,7 @@ def _with_point(cell: str) -> str:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        number(cell)
     except ValueError:
         return False
     return True

@@ -7,8 +7,10 @@ import hashlib
 import json
 import math
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audio_genre.datasets.delimited import ITEM_NAMES, LABEL_NAMES, find_column, number_reader, open_delimited
+from audio_genre.datasets.delimited import (
+    ITEM_NAMES,
+    LABEL_NAMES,
+    find_column,
+    number,
+    number_reader,
+    numbers,
+    open_delimited,
+    unchanged,
+)
 from audio_genre.datasets.groups import Grouping, Window, are_short, doubt, find_groups, find_window, torn_files
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema, table_schema
 from audio_genre.dsp import difference, get_recipe
@@ -557,7 +568,7 @@ class _Cells:
     cells: Callable[[int], list[Any]]
     """From the number of a column to its cells, as texts or numbers."""
     notes: tuple[str, ...] = ()
-    delimiter: str = ","
+    is_text: bool = False
 
     def column(self, name: str) -> list[Any]:
         """Return the cells of a column."""
@@ -569,10 +580,12 @@ class _Cells:
 
     def with_numbers(self, path: Path, names: Sequence[str | None]) -> _Cells:
         """Return the cells with decimal points in place of commas in the columns of these names."""
-        if self.delimiter == ",":
+        if not self.is_text:
             return self
         numeric = [self.header.index(name) for name in names if name in self.header]
-        convert = number_reader(path, self.delimiter, map(self.cells, numeric))
+        convert = number_reader(path, map(self.cells, numeric))
+        if convert is unchanged:
+            return self
 
         def cells(index: int) -> list[Any]:
             return [convert(cell) for cell in self.cells(index)] if index in numeric else self.cells(index)
@@ -594,7 +607,7 @@ def _read_cells(path: Path, data: bytes) -> _Cells:
             )
         places.append(place)
         rows.append(row)
-    return _Cells(found.header, places, lambda index: [row[index] for row in rows], tuple(found.notes), found.delimiter)
+    return _Cells(found.header, places, lambda index: [row[index] for row in rows], tuple(found.notes), True)
 
 
 def read_parquet(path: Path, data: bytes) -> Any:
@@ -671,9 +684,14 @@ def advise_on_folder(folder: Path) -> str:
     if own:
         return f"{folder} is a folder; give one of the tables in it: {_listed(own)}."
     if len(tables) > 1:
+        first = ""
+        if not _has_labels(folder / tables[0]):
+            first = "give each a column 'label' with its genre if only its name tells it, then "
+        pattern = f"{shlex.quote(str(folder))}/*{Path(tables[0]).suffix}"
         return (
-            f"{folder} is a folder of {len(tables)} tables ({_listed(tables)}); join those that belong together, for "
-            f"example with `cat {folder}/*.csv > all.csv`, and give that file (repeated header lines are left out)."
+            f"{folder} is a folder of {len(tables)} tables ({_listed(tables)}); {first}join those that belong "
+            f"together, for example with `cat {pattern} > all.csv`, and give that file (repeated header lines are left "
+            "out)."
         )
     if tables:
         return f"{folder} is a folder; give the table in it: {tables[0]!r}."
@@ -681,6 +699,14 @@ def advise_on_folder(folder: Path) -> str:
         f"{folder} is a folder without tables; give a feature table (CSV or Parquet), or make one with `audio-genre "
         "extract`."
     )
+
+
+def _has_labels(path: Path) -> bool:
+    """Tell whether a table has a column of labels, under whatever name; no if it cannot be read."""
+    with suppress(OSError, TableError):
+        header = {name.lower() for name in open_delimited(path, path.read_bytes()).header}
+        return bool(header & LABEL_NAMES)
+    return False
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -714,15 +740,41 @@ def _refuse_columns(path: Path, header: list[str], schema: TableSchema) -> None:
             f"{len(schema.features)}, lacks the {column} {named}, and its columns are {_listed(header)}; give a table "
             "that `audio-genre extract` wrote, or a public GTZAN table."
         )
-    again = "extract it again" + (f" with recipe {schema.recipe}" if schema.recipe else "") if lacking else "add it"
-    raise TableError(f"{path} lacks the {column} {named}; {again}.")
+    raise TableError(f"{path} lacks the {column} {named}; {remedy(missing, schema)}.")
+
+
+def remedy(missing: Sequence[str], schema: TableSchema) -> str:
+    """Say what to do where a table lacks columns.
+
+    Parameters
+    ----------
+    missing : sequence of str
+        Columns that it lacks, at least one.
+    schema : TableSchema
+        What its columns mean.
+
+    Returns
+    -------
+    str
+        The end of a sentence.
+    """
+    if any(name in schema.features for name in missing):
+        if schema.recipe is None:
+            return "add what is missing"
+        return (
+            f"extract it again with recipe {schema.recipe}, or if it was made with other parameters, put the "
+            f"{SIDE_CAR} of its extraction beside it"
+        )
+    if schema.label in missing:
+        return "name the column of the genre with --label-column, or add one"
+    return "add one with the name of each row's audio file, which tells the rows of a track"
 
 
 def _numbers(path: Path, sheet: _Cells, items: list[str], name: str) -> NDArray[np.float64]:
     """Return the cells of a feature, shape (n,); refuse what is not finite."""
     cells = sheet.column(name)
     try:
-        values = np.array([float(cell) for cell in cells])
+        values = np.array(numbers(cells))
     except ValueError:
         values = None
     if values is not None and np.isfinite(values).all():
@@ -760,7 +812,7 @@ def _fault(cell: str | float) -> str | None:
     if isinstance(cell, str) and not cell.strip():
         return _EMPTY
     try:
-        value = float(cell)
+        value = number(cell)
     except ValueError:
         return repr(str(cell)[:40])
     return None if math.isfinite(value) else repr(str(cell).strip())

@@ -156,8 +156,11 @@ class Recipe:
         for name in _DEFAULTS:
             object.__setattr__(self, name, _checked(name, getattr(self, name)))
         if self.n_fft % (2 * self.hop_length):
+            if self.n_fft % 2:
+                raise ParameterError(f"A recipe's n_fft must be even; got {self.n_fft}.")
             raise ParameterError(
-                f"A recipe's hop_length must divide half its n_fft of {self.n_fft}; got {self.hop_length}."
+                f"A recipe's hop_length must divide half its n_fft of {self.n_fft}; got {self.hop_length}, so set it "
+                f"to {self.n_fft // (2 if self.n_fft % 4 else 4)} (--hop-length), for instance."
             )
         if self.segment_seconds > self.clip_seconds:
             raise ParameterError(
@@ -183,7 +186,7 @@ class Recipe:
         if not 0 <= self.mel_fmin < self.mel_fmax <= self.sr / 2:
             raise ParameterError(
                 f"A recipe's mel bands must lie within 0 and half its sr of {self.sr} Hz; got {self.mel_fmin:g} to "
-                f"{self.mel_fmax:g} Hz, so change mel_fmax with sr."
+                f"{self.mel_fmax:g} Hz, so set mel_fmin and mel_fmax (--fmin, --fmax) with sr."
             )
         if self.hpss_kernel < 3 or self.hpss_kernel & (self.hpss_kernel + 1):
             raise ParameterError(

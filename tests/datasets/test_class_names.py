@@ -27,7 +27,14 @@ def test_different_genres_stay_apart() -> None:
 
 
 def test_numbers_are_codes() -> None:
-    assert codes(["5", "12", "80s", "rock", "  7 "]) == ["5", "12", "  7 "]
+    assert codes(["5", "12", "80s", "rock", "  7 ", "3.0", "-1", "1,0", "2 Step", "R&B", "."]) == [
+        "5",
+        "12",
+        "  7 ",
+        "3.0",
+        "-1",
+        "1,0",
+    ]
 
 
 def test_sentences_name_the_classes_with_their_counts() -> None:

@@ -13,8 +13,10 @@ from audio_genre import synthesis
 from audio_genre.audio import load
 from audio_genre.cli import app
 from audio_genre.datasets import load_pictures, load_table
+from audio_genre.datasets.pictures import canonical
 from audio_genre.dsp import GTZAN57, get_recipe
-from audio_genre.dsp.matrix import feature_matrix
+from audio_genre.dsp.matrix import feature_matrix, mel_spectrogram
+from audio_genre.dsp.picture import quantise
 from audio_genre.errors import BundleError, ParameterError, PictureError
 from audio_genre.extraction import extract
 from audio_genre.inference import Classifier
@@ -64,6 +66,51 @@ def test_a_model_classifies_with_the_parameters_that_it_learned_from(music: Path
     np.testing.assert_allclose(list(answer.probabilities.values()), expected / expected.sum(), rtol=1e-4)
 
 
+def test_segments_at_another_sampling_rate_are_classified_as_they_were_learned(music: Path, tmp_path: Path) -> None:
+    recipe = GTZAN57.derive(sr=16000, n_fft=1024, hop_length=256, n_mels=40, mel_fmin=50.0, mel_fmax=8000.0)
+    report = extract(music, tmp_path / "out", jobs=1, images=False, recipe=recipe)
+    (model,) = train_baseline(report.out_dir / "features_3_sec.csv", tmp_path / "models", variant="logistic-regression")
+    classifier = Classifier(model.path)
+    assert classifier.bundle.recipe == recipe
+    clip = next(music.glob("*/*.wav"))
+    y = load(clip, sr=16000)[: recipe.segment_samples]
+    vote = classifier.bundle.predict(feature_matrix(y[None], recipe).astype(np.float32)).astype(float)[0]
+    expected = vote ** (1 / classifier.bundle.calibration.temperature)
+    answer = classifier.classify(clip)
+    np.testing.assert_allclose(list(answer.probabilities.values()), expected / expected.sum(), rtol=1e-4)
+    # The same numbers at the standard rate would be others.
+    standard = feature_matrix(load(clip, sr=22050)[None])[0]
+    assert not np.allclose(standard[:17], feature_matrix(y[None], recipe)[0][:17], rtol=0.01)
+
+
+def test_pictures_at_another_hop_are_what_the_classifier_computes(music: Path, tmp_path: Path) -> None:
+    recipe = GTZAN57.derive(hop_length=256)
+    extract(music, tmp_path / "out", jobs=1, recipe=recipe)
+    with load_pictures(tmp_path / "out" / "images_original") as pictures:
+        assert pictures.representation.seconds_per_column == 2 * 256 / 22050
+        clips = sorted(music.glob("*/*.wav"))
+        assert len(clips) == len(pictures)
+        for row, clip in enumerate(clips):
+            levels = quantise(mel_spectrogram(load(clip, sr=22050), recipe), recipe)
+            assert np.array_equal(pictures.pixels(row), canonical(levels))
+
+
+def test_extract_says_what_a_changed_recipe_means(music: Path, tmp_path: Path) -> None:
+    result = run("extract", music, tmp_path / "out", "-j", 1, "--limit", 1, "--n-mels", 64)
+    assert "The recipe is gtzan57-v1[n_mels=64]: its features are not those" in result.stderr
+    assert "Pictures of 64 mel bands cannot train `audio-genre train cnn`, which takes 128" in result.stderr
+    plain = run("extract", music, tmp_path / "plain", "-j", 1, "--limit", 1)
+    assert "recipe" not in plain.stderr
+
+
+def test_another_recipe_takes_the_place_of_all_rows(music: Path, extracted: Path, tmp_path: Path) -> None:
+    extract(music, tmp_path / "out", jobs=1, images=False)
+    report = extract(music, tmp_path / "out", jobs=1, images=False, recipe=get_recipe(NAME))
+    assert report.redone == {"another recipe is asked for": 8}
+    for name in ("features_30_sec.csv", "features_3_sec.csv"):
+        assert (tmp_path / "out" / name).read_bytes() == (extracted / name).read_bytes()
+
+
 def test_a_forged_card_is_refused(extracted: Path) -> None:
     (model,) = train_baseline(extracted / "features_30_sec.csv", extracted / "forged", variant="majority")
     card = json.loads((model.path / "card.json").read_text())
@@ -90,9 +137,10 @@ def test_a_name_that_is_not_the_one_of_its_parameters_is_unknown(name: str) -> N
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_fft": 1000}, "hop_length must divide half its n_fft"),
+        ({"n_fft": 1000}, r"hop_length must divide half its n_fft of 1000; got 512, so set it to 250 \(--hop-length\)"),
+        ({"n_fft": 1001}, "n_fft must be even; got 1001"),
         ({"n_mels": 10}, "n_mfcc of 20 must not exceed its n_mels of 10"),
-        ({"sr": 16000}, "change mel_fmax with sr"),
+        ({"sr": 16000}, r"set mel_fmin and mel_fmax \(--fmin, --fmax\) with sr"),
         ({"n_fft": 131072}, "n_fft must not exceed its segments of 66149 samples"),
         ({"n_fft": "big"}, "must be of type int; got 'big'"),
         ({"n_ftf": 1024}, "has no parameter 'n_ftf'"),

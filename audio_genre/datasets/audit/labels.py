@@ -67,7 +67,7 @@ def _variants(written: Iterable[str]) -> list[Finding]:
     if not same:
         return []
     spaces_alone = all(len({label.strip() for label in counts}) == 1 for counts in same)
-    texts = tuple(" = ".join(repr(label) for label, _ in counts.most_common()) for counts in same)
+    texts = tuple(" = ".join(f"{label!r} ({number})" for label, number in counts.most_common()) for counts in same)
     differ = "spaces around them" if spaces_alone else "case, accents, spaces, signs or the word and"
     message = (
         f"{counted(len(same), 'class is', 'classes are')} written in several ways that differ in {differ} alone, such "
@@ -83,8 +83,8 @@ def _codes(rows: Mapping[str, int]) -> list[Finding]:
     if not numbers:
         return []
     message = (
-        f"{counted(len(numbers), 'class is', 'classes are')} named by a number, such as {numbers[0]!r}; if it is a "
-        "code, write the genre's name in its place."
+        f"{counted(len(numbers), 'class is', 'classes are')} named by a number, such as {numbers[0]!r} "
+        f"({rows[numbers[0]]}); if it is a code, write the genre's name in its place."
     )
     return [Finding("label_number", "warning", message, tuple(numbers))]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.datasets.delimited import Delimited, number_reader, open_delimited
+from audio_genre.datasets.delimited import Delimited, number, number_reader, numbers, open_delimited
 from audio_genre.datasets.schema import TableSchema
 from audio_genre.datasets.tables import advise_on_folder, read_parquet
 from audio_genre.errors import TableError
@@ -128,7 +128,7 @@ def _from_csv(path: Path, data: bytes, schema: TableSchema) -> Sheet:
     convert = None
     for rows in _batches(table, sheet):
         if convert is None:
-            convert = number_reader(path, table.delimiter, ([row[k] for row in rows] for k in at.values()))
+            convert = number_reader(path, ([row[k] for row in rows] for k in at.values()))
         for index in others:
             cells = [row[index] for row in rows]
             sheet.texts[index] += [convert(cell) for cell in cells] if table.header[index] == schema.length else cells
@@ -196,12 +196,12 @@ def _positions(path: Path, header: list[str], schema: TableSchema) -> dict[str, 
 def _parsed(sheet: Sheet, name: str, cells: Sequence[Any], start: int) -> NDArray[np.float64]:
     """Return a column of numbers, and note in the sheet which cells are words."""
     try:
-        return np.array([float(cell) for cell in cells])
+        return np.array(numbers(cells))
     except (ValueError, TypeError, OverflowError):
         values = np.full(len(cells), math.nan)
     for row, cell in enumerate(cells):
         try:
-            values[row] = float(cell)
+            values[row] = number(cell)
         except (ValueError, TypeError, OverflowError):
             word = _text(cell).strip()
             if word.lower() not in _MISSING:

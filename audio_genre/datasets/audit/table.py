@@ -20,7 +20,14 @@ from audio_genre.datasets.audit.neighbours import close_rows, components, equal_
 from audio_genre.datasets.audit.sheet import Sheet, doubled_columns, read_sheet
 from audio_genre.datasets.groups import find_groups
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
-from audio_genre.datasets.tables import find_schema, read_table, refuse_unknown_columns, with_columns, with_names
+from audio_genre.datasets.tables import (
+    find_schema,
+    read_table,
+    refuse_unknown_columns,
+    remedy,
+    with_columns,
+    with_names,
+)
 from audio_genre.errors import TableError
 
 if TYPE_CHECKING:
@@ -144,12 +151,11 @@ def _columns(sheet: Sheet, schema: TableSchema) -> list[Finding]:
     findings = []
     needed = [schema.item, *schema.features, schema.label, *([schema.group] if schema.group else [])]
     missing = [name for name in needed if name not in sheet.header]
-    again = "extract it again" + (f" with recipe {schema.recipe}" if schema.recipe else "")
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         message = (
             f"The {'column' if len(missing) == 1 else 'columns'} {', '.join(map(repr, missing[:3]))}{more} of the "
-            f"schema {schema.name!r} {'is' if len(missing) == 1 else 'are'} missing; {again}."
+            f"schema {schema.name!r} {'is' if len(missing) == 1 else 'are'} missing; {remedy(missing, schema)}."
         )
         findings.append(Finding("columns", "serious", message, tuple(missing), {"fault": "missing"}))
     twice = doubled_columns(sheet.header)
@@ -161,7 +167,7 @@ def _columns(sheet: Sheet, schema: TableSchema) -> list[Finding]:
     if sheet.ragged:
         message = (
             f"{counted(len(sheet.ragged), 'line has', 'lines have')} another number of cells than the header, the "
-            f"first being {sheet.ragged[0]}; {again}, because values may stand in wrong columns."
+            f"first being {sheet.ragged[0]}; save or extract it again, because values may stand in wrong columns."
         )
         findings.append(Finding("ragged_rows", "serious", message, tuple(sheet.ragged)))
     return findings
