@@ -21,6 +21,9 @@ _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
 # 1,234 is one thousand or one and a bit; nothing but the rest of the column can tell.
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:,\d{3})+\s*")
 
+DECIMAL_COMMAS = "Numbers are written with decimal commas, and read so."
+"""What is said where `number_reader` finds them."""
+
 LABEL_NAMES = frozenset({"label", "labels", "genre", "genres", "class", "genre_top", "track_genre", "music_genre"})
 """Lower-case names that a column of labels has in other people's tables."""
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from audio_genre.datasets.delimited import (
+    DECIMAL_COMMAS,
     ITEM_NAMES,
     LABEL_NAMES,
     find_column,
@@ -590,7 +591,7 @@ class _Cells:
         def cells(index: int) -> list[Any]:
             return [convert(cell) for cell in self.cells(index)] if index in numeric else self.cells(index)
 
-        return dataclasses.replace(self, cells=cells)
+        return dataclasses.replace(self, cells=cells, notes=(*self.notes, DECIMAL_COMMAS))
 
 
 def _read_cells(path: Path, data: bytes) -> _Cells:
@@ -663,6 +664,27 @@ def _cell(value: Any) -> str | float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
+def tables_in(folder: Path) -> list[str]:
+    """List the files of a folder that are tables by name.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    list of str
+        Their names, sorted.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    return sorted(file.name for file in folder.iterdir() if file.suffix.lower() in (".csv", ".parquet", ".tsv"))
+
+
 def advise_on_folder(folder: Path) -> str:
     """Say which file of a folder could have been meant where a table is needed.
 
@@ -677,7 +699,7 @@ def advise_on_folder(folder: Path) -> str:
         A sentence.
     """
     try:
-        tables = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in (".csv", ".parquet", ".tsv"))
+        tables = tables_in(folder)
     except OSError as error:
         return f"{folder} is a folder that cannot be read: {error.strerror}; give a feature table (CSV or Parquet)."
     own = [name for name in tables if name.startswith("features_")]

@@ -81,6 +81,7 @@ def test_every_form_gives_the_same_numbers(tmp_path: Path, form: str) -> None:
     [
         ("genre", "The label is taken from the column 'genre'."),
         ("file_name", "The file name is taken from the column 'file_name'."),
+        ("European Excel", "Numbers are written with decimal commas, and read so."),
         ("joined tables", "The header line of a.csv stands again in 1 line inside"),
     ],
 )
@@ -197,6 +198,8 @@ def test_advice_on_a_folder_of_tables_of_genres_can_be_followed(tmp_path: Path) 
         write(folder / f"{genre}.csv", ("\ufeff" + out.getvalue()).encode())
     with pytest.raises(TableError) as caught:
         load_table(folder)
+    with pytest.raises(TableError, match="is a folder of 2 tables"):
+        audit(folder)
     command = str(caught.value).split("`")[1]
     subprocess.run(command, shell=True, cwd=tmp_path, check=True)
     assert load_table(tmp_path / "all.csv").items.tolist() == [row[0] for row in ROWS if row[-1] in ("blues", "jazz")]

@@ -21,7 +21,8 @@ from audio_genre.datasets.audit.labels import audit_labels
 from audio_genre.datasets.audit.leaks import tell_label
 from audio_genre.datasets.audit.listening import Fault, Heard, listen
 from audio_genre.datasets.groups import find_groups
-from audio_genre.errors import ExtractionError, ParameterError
+from audio_genre.datasets.tables import advise_on_folder, tables_in
+from audio_genre.errors import ExtractionError, ParameterError, TableError
 from audio_genre.extraction.engines import Engine, InProcess, Lost
 from audio_genre.extraction.plan import Clip, find_clips, is_unread
 from audio_genre.extraction.processes import WorkerProcesses
@@ -73,6 +74,8 @@ def audit_folder(folder: Path, jobs: int | None, progress: Progress) -> Audit:
     ------
     ExtractionError
         If the folder holds no audio file, or workers cannot be started.
+    TableError
+        If it holds tables in place of audio.
     ParameterError
         If `jobs` is no number above 0.
     """
@@ -85,6 +88,8 @@ def audit_folder(folder: Path, jobs: int | None, progress: Progress) -> Audit:
 
     clips = list(find_clips(folder, unreadable=_note_closed))
     if not clips:
+        if not closed and tables_in(folder):
+            raise TableError(advise_on_folder(folder))
         reason = closed[0] if closed else f"{folder} holds no audio file"
         raise ExtractionError(f"{reason}; give a folder with one sub-folder per genre.")
     unread = [clip.path for clip in clips if is_unread(clip.filename)]

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.datasets.delimited import Delimited, number, number_reader, numbers, open_delimited
+from audio_genre.datasets.delimited import (
+    DECIMAL_COMMAS,
+    Delimited,
+    number,
+    number_reader,
+    numbers,
+    open_delimited,
+    unchanged,
+)
 from audio_genre.datasets.schema import TableSchema
 from audio_genre.datasets.tables import advise_on_folder, read_parquet
 from audio_genre.errors import TableError
@@ -126,9 +134,11 @@ def _from_csv(path: Path, data: bytes, schema: TableSchema) -> Sheet:
     sheet = Sheet(table.header, [], tuple(at), np.empty((0, len(at))), {index: [] for index in others})
     blocks = []
     convert = None
+    decimals: list[str] = []
     for rows in _batches(table, sheet):
         if convert is None:
             convert = number_reader(path, ([row[k] for row in rows] for k in at.values()))
+            decimals = [] if convert is unchanged else [DECIMAL_COMMAS]
         for index in others:
             cells = [row[index] for row in rows]
             sheet.texts[index] += [convert(cell) for cell in cells] if table.header[index] == schema.length else cells
@@ -137,7 +147,7 @@ def _from_csv(path: Path, data: bytes, schema: TableSchema) -> Sheet:
             np.column_stack([_parsed(sheet, name, [convert(r[k]) for r in rows], start) for name, k in at.items()])
         )
     sheet.X = np.concatenate(blocks) if blocks else sheet.X
-    sheet.notes = table.notes
+    sheet.notes = [*table.notes, *decimals]
     return sheet
 
 
