@@ -277,6 +277,9 @@ def _tell_left_out(plan: TrainingPlan) -> None:
         tell(f"The protocol {name} leaves {counted(number, 'row')} of {len(plan.dataset)} out.")
     for note in (*plan.notes(), *plan.doubts()):
         tell(note)
+    lists = plan.dataset.path.parent / "splits"
+    if (lists / "test.txt").is_file() and not any(run.protocol.leaves_out for run in plan.runs):
+        tell(f"The lists in {lists} are not used; --splits {lists} takes the sides that they tell.")
 
 
 def _report(models: Sequence[TrainedModel], plan: TrainingPlan, *, as_json: bool) -> None:

@@ -28,6 +28,9 @@ _SUFFIX = r"(?P<suffix>\.(?=\w*[A-Za-z])\w+)?"
 _PART = re.compile(rf"(?P<stem>.*[^/.])\.(?P<k>0|[1-9]\d{{0,8}}){_SUFFIX}", re.DOTALL)
 # ... unless the track has a number of its own: blues.00000.03.wav.
 _PADDED_PART = re.compile(rf"(?P<stem>.+\.\d+)\.(?P<k>0\d{{1,2}}){_SUFFIX}", re.DOTALL)
+# blues_00001_3.wav, blues.00001 (3).wav, blues.00001/3.wav: numbers that may count parts, and may not.
+_LOOSE_PART = re.compile(rf"(?P<stem>.*[^\s._/(-])[\s._/(-]+(?P<k>\d{{1,9}})\)?{_SUFFIX}", re.DOTALL)
+_MOSTLY, _NEARLY_ALL = 0.6, 0.8
 # A length within this share of another one is the same, cut by other means: mp3 frames, resampling.
 _SAME_LENGTH = 0.05
 _ROUND_LENGTH = 0.01
@@ -186,6 +189,102 @@ def torn_files(files: Sequence[str], folders: Sequence[str], items: Sequence[str
     }
 
 
+def joined_parts(items: Sequence[str]) -> list[str]:
+    """Put rows together by their names as `find_groups` does, and tracks whose parts were named unequally too.
+
+    Where the parts of one track differ in suffix, case or folder, such as ``a.0.WAV`` and ``a.1.wav``, the numbers of
+    one group are just those that another lacks.
+
+    Parameters
+    ----------
+    items : sequence of str
+        Names of the rows.
+
+    Returns
+    -------
+    list of str
+        Track of each row.
+
+    Examples
+    --------
+    >>> joined_parts(["a.0.WAV", "a.1.wav", "b/c.0.wav", "d/c.0.wav"])
+    ['a.WAV', 'a.WAV', 'b/c.wav', 'd/c.wav']
+    """
+    parts = [part_of(item) for item in items]
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for file, k in parts:
+        if k is not None:
+            numbers[file].add(k)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for file in numbers:
+        alike[re.sub(r"\.\w+$", "", file.rpartition("/")[2]).casefold()].append(file)
+    name_of: dict[str, str] = {}
+    for files in alike.values():
+        union = set().union(*(numbers[file] for file in files))
+        is_whole = len(union) == max(union) - min(union) + 1 == sum(len(numbers[file]) for file in files)
+        if len(files) > 1 and is_whole:
+            name_of.update(dict.fromkeys(files, files[0]))
+    return [file if k is None else name_of.get(file, file) for file, k in parts]
+
+
+def loose_parts(items: Sequence[str], labels: Sequence[str], *, short: bool) -> list[str] | None:
+    """Put rows together by numbers that stand in their names in other ways: ``a_3.wav``, ``a (3).wav``, ``a/3.wav``.
+
+    Such numbers often count tracks, so they count parts only where more speaks for it: rows much shorter than a clip,
+    or else tracks that mostly have equally many parts with consecutive numbers. It never leaves a class with one
+    track, and never joins rows of several labels, which numbers of parts do not.
+
+    Parameters
+    ----------
+    items, labels : sequence of str
+        Names and classes of the rows.
+    short : bool
+        Whether rows are known to be much shorter than a clip.
+
+    Returns
+    -------
+    list of str or None
+        Track of each row; None where the numbers count something else.
+
+    Examples
+    --------
+    >>> loose_parts(["a_0.wav", "a_1.wav", "b_0.wav", "b_1.wav"], ["x"] * 4, short=False)
+    ['a.wav', 'a.wav', 'b.wav', 'b.wav']
+    >>> loose_parts(["rock_1.wav", "rock_2.wav"], ["rock"] * 2, short=True) is None
+    True
+    """
+    matches = [_LOOSE_PART.fullmatch(item) for item in items]
+    if sum(match is not None for match in matches) < _NEARLY_ALL * len(items):
+        return None
+    tracks = [
+        item if match is None else match["stem"] + (match["suffix"] or "")
+        for item, match in zip(items, matches, strict=True)
+    ]
+    numbers: dict[str, list[int]] = defaultdict(list)
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    tracks_of: dict[str, set[str]] = defaultdict(set)
+    for track, label, match in zip(tracks, labels, matches, strict=True):
+        labels_of[track].add(label)
+        tracks_of[label].add(track)
+        if match is not None:
+            numbers[track].append(int(match["k"]))
+    several = [found for found in labels_of.values() if len(found) > 1]
+    if (
+        len(tracks_of) == 0
+        or min(map(len, tracks_of.values())) < 2
+        or len(several) > (1 - _NEARLY_ALL) * len(labels_of)
+        or max(map(len, numbers.values())) < 2
+    ):
+        return None
+    if not short:
+        sizes = Counter(map(len, numbers.values()))
+        size, count = sizes.most_common(1)[0]
+        whole = sum(sorted(found) == list(range(min(found), min(found) + len(found))) for found in numbers.values())
+        if size < 2 or count < _MOSTLY * len(numbers) or whole < _NEARLY_ALL * len(numbers):
+            return None
+    return tracks
+
+
 def part_of(item: str) -> tuple[str, int | None]:
     """Tell by its name alone which file a row was cut from.
 
@@ -319,6 +418,26 @@ def are_short(lengths: NDArray[np.float64] | None, recipe: str) -> bool:
     return bool(len(values) and np.median(values) < _SHORT * known.clip_seconds * known.sr)
 
 
+def loose_note(items: Sequence[str], tracks: Sequence[str]) -> str:
+    """Say that rows were put together by numbers in their names.
+
+    Parameters
+    ----------
+    items, tracks : sequence of str
+        Name and track of each row.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    return (
+        f"The {len(items)} rows are taken for parts of {len(set(tracks))} tracks by the number in names such as "
+        f"{items[0]!r}; if each row is a track of its own, say so with --rows clips, or name the column that tells the "
+        "track with --group-column."
+    )
+
+
 def doubt(
     items: Sequence[str],
     lengths: NDArray[np.float64] | None,
@@ -347,7 +466,7 @@ def doubt(
         One sentence; empty if names and lengths agree.
     """
     files = [part_of(item) for item in items]
-    tracks = len({file for file, _ in files})
+    tracks = len(set(joined_parts(items)))
     cut = [row for row, (_, k) in enumerate(files) if k is not None]
     values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
     known = None if recipe is None else get_recipe(recipe)

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shlex
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,7 +30,18 @@ from audio_genre.datasets.delimited import (
     open_delimited,
     unchanged,
 )
-from audio_genre.datasets.groups import Grouping, Window, are_short, doubt, find_groups, find_window, torn_files
+from audio_genre.datasets.groups import (
+    Grouping,
+    Window,
+    are_short,
+    doubt,
+    find_groups,
+    find_window,
+    joined_parts,
+    loose_note,
+    loose_parts,
+    torn_files,
+)
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema, table_schema
 from audio_genre.dsp import difference, get_recipe
 from audio_genre.errors import ParameterError, TableError
@@ -274,16 +286,27 @@ def read_table(
     if files is not None:
         grouping = Grouping("extraction")
     elif rows is not None:
-        files, grouping = items if rows == "clips" else find_groups(items), Grouping("option")
+        files, grouping = items if rows == "clips" else joined_parts(items), Grouping("option")
     else:
-        files, grouping = find_groups(items), Grouping(note=doubt(items, lengths, schema.recipe, path.name, window))
+        files = joined_parts(items)
+        grouping = Grouping(note=doubt(items, lengths, schema.recipe, path.name, window))
+    if grouping.by != "extraction" and rows != "clips" and len(set(files)) == len(set(items)):
+        is_short = rows == "segments" or (schema.recipe is not None and are_short(lengths, schema.recipe))
+        loose = loose_parts(items, labels, short=is_short)
+        if loose is not None:
+            files, grouping = loose, Grouping(note="" if rows else loose_note(items, loose))
+            if window is not None and schema.recipe is not None:
+                window = find_window(items, lengths, schema.recipe, path.name, rows="segments")
+        elif rows == "segments" and schema.group is None:
+            raise TableError(
+                f"{path} has names such as {items[0]!r}, which do not tell which segments are of one track; name the "
+                "column that tells it with --group-column."
+            )
     groups = files
     if schema.group is not None:
-        values, grouping = sheet.texts(schema.group), Grouping("column")
-        groups = [value or file for value, file in zip(values, files, strict=True)]
-        if empty := values.count(""):
-            what = f"an empty cell in the column {schema.group!r}"
-            notes += (f"{empty} of {len(values)} rows have {what} and are grouped by name.",)
+        groups, grouping = _values(path, sheet, items, schema.group), Grouping("column")
+        if len(set(groups)) == len(groups):
+            notes += (f"Each row has a value of its own in the column {schema.group!r}, so it keeps nothing together.",)
     if grouping.note:
         notes += (grouping.note,)
     options = (("--label-column", label_column), ("--group-column", group_column), ("--rows", rows))
@@ -302,6 +325,28 @@ def read_table(
         notes=notes,
         options=tuple(word for name, value in options if value is not None for word in (name, value)),
     )
+
+
+def _values(path: Path, sheet: _Cells, items: list[str], column: str) -> list[str]:
+    """Return the values of the column that tells which rows belong together, spelled alike where they are alike."""
+    values = sheet.texts(column)
+    empty = [row for row, value in enumerate(values) if not value]
+    if empty:
+        raise TableError(
+            f"{path} has {len(empty)} empty cells in the column {column!r}, the first in {sheet.places[empty[0]]} "
+            f"({items[empty[0]]}), so it cannot be told which rows these belong to; fill them in."
+        )
+    first: dict[str, str] = {}
+    return [first.setdefault(_alike(value), value) for value in values]
+
+
+def _alike(value: str) -> str:
+    """Map 7, 7.0 and 0007, and spellings in other case or form of Unicode, to one key: apart they would leak."""
+    try:
+        number = float(value)
+    except ValueError:
+        return unicodedata.normalize("NFKC", value).casefold()
+    return repr(number)
 
 
 def with_columns(schema: TableSchema, label_column: str | None, group_column: str | None) -> TableSchema:
@@ -817,12 +862,12 @@ def _lengths(path: Path, sheet: _Cells, items: list[str], name: str) -> NDArray[
     values = np.full(len(items), np.nan)
     for row, cell in enumerate(sheet.column(name)):
         fault = _fault(cell)
-        if fault is None and float(cell) > 0:
+        if fault is None and float(cell) > 0 and float(cell).is_integer():
             values[row] = float(cell)
         elif fault != _EMPTY:
             raise TableError(
                 f"{path} has {fault or repr(str(cell))} in the column {name!r} of {sheet.places[row]} ({items[row]}); "
-                "a length must be a number of samples above 0, or empty."
+                "a length must be a whole number of samples above 0, or empty."
             )
     return values
 

@@ -215,6 +215,9 @@ def read_labels(path: str | os.PathLike[str], label_column: str | None = None) -
 
 
 def _read(path: Path, label_column: str | None) -> list[tuple[str, str]]:
+    with path.open("rb") as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            return _parse(path, "utf-16", label_column)
     for encoding in _ENCODINGS[:-1]:
         try:
             return _parse(path, encoding, label_column)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from audio_genre.errors import ExtractionError
 from audio_genre.extraction.plan import Clip, list_folder
 
 SIDES = ("train", "validation", "test")
@@ -118,7 +119,7 @@ def _digest(path: str) -> str:
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGEST_LETTERS]
 
 
-def find_sides(audio_dir: Path, leave_out: Path) -> dict[str, str]:
+def find_sides(audio_dir: Path, leave_out: Path, *, are_labels: bool = True) -> dict[str, str]:
     """Recognise folders that stand for the sides of a split.
 
     Parameters
@@ -127,11 +128,19 @@ def find_sides(audio_dir: Path, leave_out: Path) -> dict[str, str]:
         The audio folder.
     leave_out : Path
         A folder that does not count: the output folder.
+    are_labels : bool
+        Whether the names of other folders are labels.
 
     Returns
     -------
     dict of str to str
-        The side of each; empty unless all folders are named after sides and there are at least train and another one.
+        The side of each; empty unless all folders are named after sides and there are at least train and another one,
+        or one with folders in it.
+
+    Raises
+    ------
+    ExtractionError
+        If several folders of sides, with folders in them, stand beside others, so that a side would pass for a genre.
 
     Examples
     --------
@@ -144,9 +153,24 @@ def find_sides(audio_dir: Path, leave_out: Path) -> dict[str, str]:
     """
     try:
         _, folders = list_folder(audio_dir, ())
+        folders = [name for name in folders if audio_dir / name != leave_out]
+        sides = sides_of(folders)
+        named = [name for name in folders if name.casefold() in _SIDE_OF]
+        above_genres = [name for name in named if list_folder(audio_dir / name, ())[1]]
     except OSError:  # which is told when clips are looked for
         return {}
-    return sides_of(name for name in folders if audio_dir / name != leave_out)
+    if sides or not above_genres or not are_labels:
+        return sides
+    others = [name for name in folders if name not in above_genres]
+    if others and len(above_genres) == 1:
+        return {}  # an artist called Train, perhaps
+    if others:
+        raise ExtractionError(
+            f"{audio_dir} has folders named after sides of a split, with folders in them, such as "
+            f"{above_genres[0]!r}, beside others, such as {others[0]!r}, so it cannot be told which are genres; move "
+            "the others away, or give labels with --labels."
+        )
+    return {name: _SIDE_OF[name.casefold()] for name in above_genres}
 
 
 def sides_of(folders: Iterable[str]) -> dict[str, str]:

@@ -243,7 +243,7 @@ class _Run:
         self._retry_failed = retry_failed
         self._excel_safe = excel_safe
         self._labels = labels
-        self._layout = Layout(find_sides(places.audio_dir, places.out_dir))
+        self._layout = Layout(find_sides(places.audio_dir, places.out_dir, are_labels=labels is None))
         self._identity = Identity(
             f"{recipe.name} {_digest(recipe.parameters())}", None if pictures is None else json.dumps(pictures)
         )

@@ -123,6 +123,9 @@ def _judge_entry(clip: Clip, entry: Entry | None, identity: Identity, pictures_d
         return Verdict(todo=True, why=Why.PICTURES, forget=True)
     if entry.identity.recipe != identity.recipe:
         return Verdict(todo=True, why=Why.RECIPE, rename=rename)
+    if clip.size < 0:
+        # It cannot be examined; whoever opens it will tell why.
+        return Verdict(todo=True, rename=rename)
     if entry.size != clip.size:
         return Verdict(todo=True, why=Why.FILE, rename=rename)
     as_asked = has_pictures and entry.identity.pictures == identity.pictures

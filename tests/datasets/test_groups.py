@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audio_genre.datasets import GTZAN57_TABLE, PROTOCOLS, Table, find_groups, get_protocol, load_table
-from audio_genre.datasets.groups import find_window
+from audio_genre.datasets.groups import find_window, joined_parts, loose_parts
 from audio_genre.errors import ParameterError, ProtocolError, TableError
 
 SUFFIXES = st.sampled_from([".wav", ".mp3", ".flac", ".w64", ""])
@@ -370,3 +370,52 @@ def test_a_rule_changes_nothing_where_no_track_has_two_labels(tmp_path: Path) ->
 def test_what_cannot_be_said_is_refused(tmp_path: Path, option: str, value: str) -> None:
     with pytest.raises(ParameterError, match=f"got '{value}'"):
         load(tmp_path, CONFLICTS[3:6], **{option: value})
+
+
+def rows_of(form: str, tracks: int = 6, parts: int = 5) -> tuple[list[str], list[str]]:
+    pairs = [(f"{label}_{t:03d}", label, k) for label in ("jazz", "rock") for t in range(tracks) for k in range(parts)]
+    return [form.format(track=track, k=k) for track, _, k in pairs], [label for _, label, _ in pairs]
+
+
+@pytest.mark.parametrize(
+    "form", ["{track}_{k}.wav", "{track} ({k}).wav", "{track}/{k}.wav", "{track}-{k:04d}.wav", "{track} {k}.mp3"]
+)
+@pytest.mark.parametrize("short", [False, True])
+def test_parts_that_are_numbered_in_other_ways_join_their_track(form: str, short: bool) -> None:
+    items, labels = rows_of(form)
+    tracks = loose_parts(items, labels, short=short)
+    assert tracks is not None
+    assert len(set(tracks)) == 12
+    assert all(len(set(tracks[first : first + 5])) == 1 for first in range(0, len(tracks), 5))
+
+
+@pytest.mark.parametrize(
+    ("items", "labels"),
+    [
+        # Numbers that count the tracks of a class, as GTZAN's do.
+        ([f"{g}.{k:05d}.wav" for g in ("jazz", "rock") for k in range(9)], ["jazz"] * 9 + ["rock"] * 9),
+        ([f"{g} {k}.mp3" for g in ("jazz", "rock") for k in range(9)], ["jazz"] * 9 + ["rock"] * 9),
+        # Names without numbers.
+        ([f"song{letter}.wav" for letter in "abcdef"], ["x"] * 6),
+        # One name in all classes.
+        ([f"{name}_{k}.wav" for name in ("a", "b") for k in range(4)], ["x", "y"] * 4),
+    ],
+)
+def test_numbers_that_count_something_else_join_nothing(items: list[str], labels: list[str]) -> None:
+    assert loose_parts(items, labels, short=True) is None
+
+
+def test_long_rows_are_joined_only_if_all_tracks_have_equal_parts() -> None:
+    items = [f"artist{a}_{k}.wav" for a in range(6) for k in range(a + 1)]
+    assert loose_parts(items, ["x"] * len(items), short=False) is None
+    assert loose_parts(items, ["x"] * len(items), short=True) is not None
+
+
+@pytest.mark.parametrize("odd", ["{t}.{k}.WAV", "{t}.{k}.mp3", "other/{t}.{k}.wav"])
+def test_parts_of_one_track_may_be_named_unequally(odd: str) -> None:
+    items = [
+        ("t{t}.{k}.wav" if k % 2 else odd.replace("{t}", "t{t}")).format(t=t, k=k) for t in range(4) for k in range(6)
+    ]
+    tracks = joined_parts(items)
+    assert len(set(tracks)) == 4
+    assert all(len(set(tracks[6 * t : 6 * t + 6])) == 1 for t in range(4))

@@ -484,3 +484,47 @@ def test_the_real_tables(shared_data: Path, name: str, count: int, kind: str, se
     assert table.window is not None
     assert (table.window.kind, table.window.seconds) == (kind, seconds)
     assert table.ignored == ()
+
+
+def segments(form: str, count: int = 4, length: object = 66150) -> list[dict[str, object]]:
+    return [
+        {"filename": form.format(t=f"{label}{t}", k=k), "length": length, "label": label, "tempo": k}
+        for label in ("jazz", "rock")
+        for t in range(count)
+        for k in range(3)
+    ]
+
+
+@pytest.mark.parametrize("form", ["{t}_{k}.wav", "{t}/{k}.wav", "{t} ({k}).wav"])
+@pytest.mark.parametrize("length", [66150, ""])
+def test_segments_under_other_names_stay_together_and_it_is_said(tmp_path: Path, form: str, length: object) -> None:
+    table = load_table(write(tmp_path / "a.csv", segments(form, length=length)))
+    assert len(set(table.groups)) == 8
+    assert table.window is not None
+    assert table.window.kind == "segment"
+    assert any("taken for parts of 8 tracks by the number in names such as" in note for note in table.notes)
+    assert len(set(load_table(table.path, rows="clips").groups)) == 24
+
+
+def test_segments_whose_names_tell_no_track_need_a_column(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [row | {"filename": f"x{k}.wav"} for k, row in enumerate(segments("{t}{k}"))])
+    with pytest.raises(TableError, match="do not tell which segments are of one track; name the column"):
+        load_table(path, rows="segments")
+
+
+def test_values_of_the_group_column_that_mean_the_same_are_one_track(tmp_path: Path) -> None:
+    columns = [*COLUMNS, "track"]
+    values = ["7", "7.0", "0007", "Abba", "ABBA", "Caf\u00e9", "Cafe\u0301", "8"]
+    path = write(tmp_path / "a.csv", [row | {"track": v} for row, v in zip(rows(8), values, strict=True)], columns)
+    table = load_table(path, group_column="track")
+    assert table.groups.tolist() == ["7", "7", "7", "Abba", "Abba", "Caf\u00e9", "Caf\u00e9", "8"]
+    write(path, [row | {"track": v} for row, v in zip(rows(8), ["", *values[1:]], strict=True)], columns)
+    with pytest.raises(TableError, match="1 empty cells in the column 'track', the first in line 2"):
+        load_table(path, group_column="track")
+    write(path, [row | {"track": str(k)} for k, row in enumerate(rows(8))], columns)
+    assert any("Each row has a value of its own" in note for note in load_table(path, group_column="track").notes)
+
+
+def test_a_length_with_a_fraction_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"'66\.15' in the column 'length' of line 2 .*a whole number of samples"):
+        load_table(write(tmp_path / "a.csv", rows(3, length=66.15)))
