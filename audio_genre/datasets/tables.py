@@ -569,7 +569,8 @@ class _Cells:
     cells: Callable[[int], list[Any]]
     """From the number of a column to its cells, as texts or numbers."""
     notes: tuple[str, ...] = ()
-    is_text: bool = False
+    delimiter: str = ""
+    """What stands between the cells of a text file."""
 
     def column(self, name: str) -> list[Any]:
         """Return the cells of a column."""
@@ -581,10 +582,10 @@ class _Cells:
 
     def with_numbers(self, path: Path, names: Sequence[str | None]) -> _Cells:
         """Return the cells with decimal points in place of commas in the columns of these names."""
-        if not self.is_text:
+        if not self.delimiter:
             return self
         numeric = [self.header.index(name) for name in names if name in self.header]
-        convert = number_reader(path, map(self.cells, numeric))
+        convert = number_reader(path, self.delimiter, map(self.cells, numeric))
         if convert is unchanged:
             return self
 
@@ -608,7 +609,7 @@ def _read_cells(path: Path, data: bytes) -> _Cells:
             )
         places.append(place)
         rows.append(row)
-    return _Cells(found.header, places, lambda index: [row[index] for row in rows], tuple(found.notes), True)
+    return _Cells(found.header, places, lambda index: [row[index] for row in rows], tuple(found.notes), found.delimiter)
 
 
 def read_parquet(path: Path, data: bytes) -> Any:
