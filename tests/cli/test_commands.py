@@ -221,7 +221,8 @@ def test_a_stopped_training_says_what_is_missing(
     monkeypatch.setattr(train.ProgressLine, "update", stop)
     result = run("train", "tabular", extracted[0] / "features_30_sec.csv", tmp_path, "--epochs", 2)
     assert result.exit_code == 130
-    assert "stopped; adam-5 has its best weights so far; sgd-5, rmsprop-6 not trained; the same command with --resume goes on." in result.stderr
+    assert "stopped; adam-5 has its best weights so far; sgd-5, rmsprop-6 not trained; " in result.stderr
+    assert "the same command with --resume goes on." in result.stderr
     assert "adam-4 " in result.stdout
     assert json.loads((tmp_path / "adam-5" / "card.json").read_text())["training"]["interrupted"] is True
 
