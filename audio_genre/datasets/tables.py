@@ -706,11 +706,14 @@ def advise_on_folder(folder: Path) -> str:
     own = [name for name in tables if name.startswith("features_")]
     if own:
         return f"{folder} is a folder; give one of the tables in it: {_listed(own)}."
+    texts = [name for name in tables if not name.lower().endswith(".parquet")]
+    if len(tables) > 1 and len(texts) < 2:
+        return f"{folder} is a folder of {len(tables)} tables; give one of them: {_listed(tables)}."
     if len(tables) > 1:
         first = ""
-        if not _has_labels(folder / tables[0]):
+        if not _has_labels(folder / texts[0]):
             first = "give each a column 'label' with its genre if only its name tells it, then "
-        pattern = f"{shlex.quote(str(folder))}/*{Path(tables[0]).suffix}"
+        pattern = f"{shlex.quote(str(folder))}/*{Path(texts[0]).suffix}"
         return (
             f"{folder} is a folder of {len(tables)} tables ({_listed(tables)}); {first}join those that belong "
             f"together, for example with `cat {pattern} > all.csv`, and give that file (repeated header lines are left "
