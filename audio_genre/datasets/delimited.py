@@ -20,6 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
 # 1,234 is one thousand or one and a bit; nothing but the rest of the column can tell.
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:,\d{3})+\s*")
+_POINTED_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 
 DECIMAL_COMMAS = "Numbers are written with decimal commas, and read so."
 """What is said where `number_reader` finds them."""
@@ -178,13 +179,15 @@ def _decoded(path: Path, data: bytes) -> tuple[str, list[str]]:
     return text, notes
 
 
-def number_reader(path: Path, columns: Iterable[Sequence[str]]) -> Callable[[str], str]:
+def number_reader(path: Path, delimiter: str, columns: Iterable[Sequence[str]]) -> Callable[[str], str]:
     """Find out how numbers are written, and return what turns a cell into what Python reads.
 
     Parameters
     ----------
     path : Path
         The file, for messages.
+    delimiter : str
+        What stands between its cells.
     columns : iterable of sequences of str
         Cells of the columns that should be numbers.
 
@@ -196,15 +199,18 @@ def number_reader(path: Path, columns: Iterable[Sequence[str]]) -> Callable[[str
     Raises
     ------
     TableError
-        If commas could be decimal or thousands separators, or commas and points are both in use.
+        If commas could be decimal or thousands separators, or commas and points are both in use, or all points
+        could be thousands separators in a file that commas do not separate.
 
     Examples
     --------
-    >>> number_reader(Path("a.csv"), [["1,5", "-2,25e-05"]])("1,5")
+    >>> number_reader(Path("a.csv"), ";", [["1,5", "-2,25e-05"]])("1,5")
     '1.5'
     """
     columns = list(columns)
     if not any("," in "".join(cells) for cells in columns):
+        if delimiter != ",":
+            _refuse_thousands(path, columns)
         return unchanged
     commas = certain = points = 0
     example = ""
@@ -229,6 +235,17 @@ def number_reader(path: Path, columns: Iterable[Sequence[str]]) -> Callable[[str
             "decimal one; write all numbers with a decimal point and no thousands separators."
         )
     return _with_point
+
+
+def _refuse_thousands(path: Path, columns: Sequence[Sequence[str]]) -> None:
+    """Refuse numbers whose points may all be thousands separators, as in countries with decimal commas."""
+    pointed = (cell.strip() for cells in columns for cell in cells if "." in cell)
+    first = next(pointed, "")
+    if _POINTED_THOUSANDS.fullmatch(first) and all(map(_POINTED_THOUSANDS.fullmatch, pointed)):
+        raise TableError(
+            f"{path} has numbers such as {first!r}, all with a point before three digits, so that it cannot be told "
+            "whether it separates thousands; write all numbers with a decimal point, and commas between cells."
+        )
 
 
 def number(cell: Any) -> float:

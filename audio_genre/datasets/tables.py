@@ -614,7 +614,8 @@ class _Cells:
     cells: Callable[[int], list[Any]]
     """From the number of a column to its cells, as texts or numbers."""
     notes: tuple[str, ...] = ()
-    is_text: bool = False
+    delimiter: str = ""
+    """What stands between the cells of a text file."""
 
     def column(self, name: str) -> list[Any]:
         """Return the cells of a column."""
@@ -626,10 +627,10 @@ class _Cells:
 
     def with_numbers(self, path: Path, names: Sequence[str | None]) -> _Cells:
         """Return the cells with decimal points in place of commas in the columns of these names."""
-        if not self.is_text:
+        if not self.delimiter:
             return self
         numeric = [self.header.index(name) for name in names if name in self.header]
-        convert = number_reader(path, map(self.cells, numeric))
+        convert = number_reader(path, self.delimiter, map(self.cells, numeric))
         if convert is unchanged:
             return self
 
@@ -653,7 +654,7 @@ def _read_cells(path: Path, data: bytes) -> _Cells:
             )
         places.append(place)
         rows.append(row)
-    return _Cells(found.header, places, lambda index: [row[index] for row in rows], tuple(found.notes), True)
+    return _Cells(found.header, places, lambda index: [row[index] for row in rows], tuple(found.notes), found.delimiter)
 
 
 def read_parquet(path: Path, data: bytes) -> Any:
@@ -750,11 +751,14 @@ def advise_on_folder(folder: Path) -> str:
     own = [name for name in tables if name.startswith("features_")]
     if own:
         return f"{folder} is a folder; give one of the tables in it: {_listed(own)}."
+    texts = [name for name in tables if not name.lower().endswith(".parquet")]
+    if len(tables) > 1 and len(texts) < 2:
+        return f"{folder} is a folder of {len(tables)} tables; give one of them: {_listed(tables)}."
     if len(tables) > 1:
         first = ""
-        if not _has_labels(folder / tables[0]):
+        if not _has_labels(folder / texts[0]):
             first = "give each a column 'label' with its genre if only its name tells it, then "
-        pattern = f"{shlex.quote(str(folder))}/*{Path(tables[0]).suffix}"
+        pattern = f"{shlex.quote(str(folder))}/*{Path(texts[0]).suffix}"
         return (
             f"{folder} is a folder of {len(tables)} tables ({_listed(tables)}); {first}join those that belong "
             f"together, for example with `cat {pattern} > all.csv`, and give that file (repeated header lines are left "

@@ -312,6 +312,7 @@ def _derived_name(base: str, values: Mapping[str, Any]) -> str:
     return f"{base}[{','.join(parts)}]" if parts else base
 
 
+_LONGEST_NAME = 200
 _BASE = "gtzan57-v1"
 _RELEASED = frozenset({_BASE})
 # The defaults of the class are the parameters of gtzan57-v1.
@@ -361,8 +362,10 @@ def get_recipe(name: str) -> Recipe:
         recipe = RECIPES[derived["base"]].derive(**changes)
         if recipe.name == name:
             return recipe
+    # A card from a stranger may hold any text.
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
     raise ParameterError(
-        f"The recipe {name!r} is unknown; this version knows {', '.join(RECIPES)}, and changes of it such as "
+        f"The recipe {shown!r} is unknown; this version knows {', '.join(RECIPES)}, and changes of it such as "
         "gtzan57-v1[n_fft=4096]."
     )
 

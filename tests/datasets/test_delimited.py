@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from audio_genre.datasets import GTZAN57_TABLE, TableSchema, load_table
@@ -117,6 +117,7 @@ TOY = TableSchema("toy", recipe=None, features=("a", "b"), label="label", item="
         ("x;1.234,5;2,5;rock\ny;1;2;jazz\n", "'1.234,5' in the column 'a'"),
         ("x;1.234;2,5;rock\ny;1;2;jazz\n", "others have a decimal point"),
         ("x;1,234,567;2,5;rock\ny;1;2;jazz\n", "'1,234,567' in the column 'a'"),
+        ("x;1.234;5.678;rock\ny;2;1.000;jazz\n", "'1.234', all with a point before three digits"),
         ("x;1_000;2;rock\ny;1;2;jazz\n", "'1_000' in the column 'a'"),
     ],
 )
@@ -130,12 +131,65 @@ def test_commas_that_could_mean_two_things_are_refused(tmp_path: Path, rows: str
 def test_decimal_commas_change_no_number_or_are_refused(values: list[float]) -> None:
     cells = [repr(value).replace(".", ",") for value in values]
     try:
-        convert = number_reader(Path("a.csv"), [cells])
+        convert = number_reader(Path("a.csv"), ";", [cells])
     except TableError:
         # Three digits behind every comma could be thousands.
         assert all(len(cell.partition(",")[2]) in (0, 3) for cell in cells)
         return
     assert [float(convert(cell)) for cell in cells] == values
+
+
+def english(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}"
+
+
+def german(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}".translate(str.maketrans(",.", ".,"))
+
+
+FORMATS = {
+    "shortest": lambda value, digits: repr(round(value, digits)),
+    "shortest, German": lambda value, digits: repr(round(value, digits)).replace(".", ","),
+    "thousands": english,
+    "thousands, German": german,
+}
+
+
+@given(
+    st.lists(st.tuples(st.floats(-2e6, 2e6), st.floats(-2, 2000)), min_size=1, max_size=6),
+    st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    st.sampled_from(sorted(FORMATS)),
+    st.sampled_from([";", ",", "\t", "|"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+)
+def test_no_way_of_writing_numbers_changes_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    values: list[tuple[float, float]],
+    digits: tuple[int, int],
+    form: str,
+    delimiter: str,
+    encoding: str,
+    line_end: str,
+    joined: bool,
+) -> None:
+    # Commas between cells are not written where points separate thousands.
+    assume(not (form == "thousands, German" and delimiter == ","))
+    form_of = FORMATS[form]
+    rows = [[f"{k}.wav", *map(form_of, row, digits), "rock"] for k, row in enumerate(values)]
+    out = io.StringIO(newline="")
+    header = ["filename", "a", "b", "label"]
+    csv.writer(out, delimiter=delimiter, lineterminator=line_end).writerows([header, *rows, *([header] * joined)])
+    path = write(tmp_path_factory.getbasetemp() / "numbers.csv", out.getvalue().encode(encoding))
+    expected = [[float(f"{value:.{n}f}") for value, n in zip(row, digits, strict=True)] for row in values]
+    # English thousands between semicolons, tabs or bars look like decimal commas where a column has no others.
+    try:
+        table = load_table(path, TOY)
+    except TableError:
+        assert form != "shortest" or delimiter != ","
+        return
+    assert np.array_equal(table.X, np.array(expected, dtype=np.float32)), path.read_bytes()
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])

@@ -144,6 +144,13 @@ def test_a_file_that_is_no_table_is_refused_in_one_sentence(tmp_path: Path, faul
     assert str(path) in str(caught.value)
 
 
+def test_parquet_tables_cannot_be_joined_as_texts(tmp_path: Path) -> None:
+    for name in ("a.parquet", "b.parquet"):
+        (tmp_path / name).touch()
+    with pytest.raises(TableError, match=r"give one of them: 'a\.parquet', 'b\.parquet'\.$"):
+        load_table(tmp_path)
+
+
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="is a folder without tables"):
         load_table(tmp_path)

@@ -137,7 +137,7 @@ def _from_csv(path: Path, data: bytes, schema: TableSchema) -> Sheet:
     decimals: list[str] = []
     for rows in _batches(table, sheet):
         if convert is None:
-            convert = number_reader(path, ([row[k] for row in rows] for k in at.values()))
+            convert = number_reader(path, table.delimiter, ([row[k] for row in rows] for k in at.values()))
             decimals = [] if convert is unchanged else [DECIMAL_COMMAS]
         for index in others:
             cells = [row[index] for row in rows]
