@@ -294,7 +294,12 @@ def write_bundle(
     card["compact_sha256"] = hashlib.sha256(compact).hexdigest()
     card["familiarity_sha256"] = hashlib.sha256(familiar).hexdigest()
     X, expected = check
-    difference = float(np.abs(form.read(compact)(X) - expected).max())
+    try:
+        difference = float(np.abs(form.read(compact)(X) - expected).max())
+    except ValueError as error:
+        raise BundleError(
+            f"The exported model of {card['name']} cannot be run: {error}; train a smaller network."
+        ) from None
     if not difference <= _AGREEMENT:
         raise BundleError(
             f"The compact export of {card['name']} differs from {form.trained_with} by {difference:.2g} where "

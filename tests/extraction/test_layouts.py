@@ -262,9 +262,13 @@ def test_lists_go_with_their_folders(quick: None, tmp_path: Path) -> None:
         helpers.touch(tmp_path / "audio" / file)
     extract(tmp_path / "audio", tmp_path / "out", jobs=1)
     helpers.touch(tmp_path / "audio/other/z.wav")
+    # A side would pass for a genre.
+    with pytest.raises(ExtractionError, match="beside others, such as 'other', so it cannot be told which are genres"):
+        extract(tmp_path / "audio", tmp_path / "out", jobs=1)
+    (tmp_path / "audio/test").rename(tmp_path / "audio/jazz")
     extract(tmp_path / "audio", tmp_path / "out", jobs=1)
     assert not (tmp_path / "out/splits").exists()
-    assert set(rows_of(tmp_path / "out").values()) == {"train", "test", "other"}
+    assert set(rows_of(tmp_path / "out").values()) == {"train", "jazz", "other"}
 
 
 def test_labels_and_sides_go_together(quick: None, tmp_path: Path) -> None:
