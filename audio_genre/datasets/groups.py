@@ -231,8 +231,8 @@ def loose_parts(items: Sequence[str], labels: Sequence[str], *, short: bool) -> 
     """Put rows together by numbers that stand in their names in other ways: ``a_3.wav``, ``a (3).wav``, ``a/3.wav``.
 
     Such numbers often count tracks, so they count parts only where more speaks for it: rows much shorter than a clip,
-    or else tracks that mostly have equally many parts with consecutive numbers. It never leaves a class with one
-    track, and never joins rows of several labels, which numbers of parts do not.
+    or else tracks that mostly have equally many parts, numbered one after the other without zeros in front. It never
+    leaves a class with one track, and never joins rows of several labels, which numbers of parts do not.
 
     Parameters
     ----------
@@ -277,6 +277,8 @@ def loose_parts(items: Sequence[str], labels: Sequence[str], *, short: bool) -> 
     ):
         return None
     if not short:
+        if any(match is not None and len(match["k"]) > 1 and match["k"].startswith("0") for match in matches):
+            return None  # blues.00012.wav is a track
         sizes = Counter(map(len, numbers.values()))
         size, count = sizes.most_common(1)[0]
         whole = sum(sorted(found) == list(range(min(found), min(found) + len(found))) for found in numbers.values())

@@ -292,7 +292,8 @@ def read_table(
         grouping = Grouping(note=doubt(items, lengths, schema.recipe, path.name, window))
     if grouping.by != "extraction" and rows != "clips" and len(set(files)) == len(set(items)):
         is_short = rows == "segments" or (schema.recipe is not None and are_short(lengths, schema.recipe))
-        loose = loose_parts(items, labels, short=is_short)
+        is_long = not is_short and lengths is not None and not np.isnan(lengths).all()
+        loose = None if is_long else loose_parts(items, labels, short=is_short)
         if loose is not None:
             files, grouping = loose, Grouping(note="" if rows else loose_note(items, loose))
             if window is not None and schema.recipe is not None:

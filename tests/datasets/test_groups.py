@@ -384,6 +384,10 @@ def rows_of(form: str, tracks: int = 6, parts: int = 5) -> tuple[list[str], list
 def test_parts_that_are_numbered_in_other_ways_join_their_track(form: str, short: bool) -> None:
     items, labels = rows_of(form)
     tracks = loose_parts(items, labels, short=short)
+    if "04d" in form and not short:
+        # A number with zeros before it is part of a track's name.
+        assert tracks is None
+        return
     assert tracks is not None
     assert len(set(tracks)) == 12
     assert all(len(set(tracks[first : first + 5])) == 1 for first in range(0, len(tracks), 5))

@@ -535,3 +535,14 @@ def test_values_of_the_group_column_that_mean_the_same_are_one_track(tmp_path: P
 def test_a_length_with_a_fraction_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"'66\.15' in the column 'length' of line 2 .*a whole number of samples"):
         load_table(write(tmp_path / "a.csv", rows(3, length=66.15)))
+
+
+def test_clips_that_are_numbered_are_tracks_whatever_the_label(tmp_path: Path) -> None:
+    numbered = [
+        {"filename": f"{genre}.{k:05d}.wav", "length": length, "label": "calm" if k % 2 else "loud", "tempo": k}
+        for genre, length in (("blues", 661500), ("jazz", 661794))
+        for k in range(8)
+    ]
+    assert len(set(load_table(write(tmp_path / "a.csv", numbered)).groups)) == 16
+    unknown = [row | {"length": ""} for row in numbered]
+    assert len(set(load_table(write(tmp_path / "b.csv", unknown)).groups)) == 16
