@@ -223,7 +223,7 @@ def joined_parts(items: Sequence[str]) -> list[str]:
         union = set().union(*(numbers[file] for file in files))
         is_whole = len(union) == max(union) - min(union) + 1 == sum(len(numbers[file]) for file in files)
         if len(files) > 1 and is_whole:
-            name_of.update(dict.fromkeys(files, files[0]))
+            name_of.update(dict.fromkeys(files, min(files)))
     return [file if k is None else name_of.get(file, file) for file, k in parts]
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shlex
 import unicodedata
 from collections import Counter, defaultdict
@@ -54,6 +55,8 @@ SIDE_CAR = "extraction.json"
 
 _PARQUET_MAGIC = b"PAR1"
 _MOST_NAMES = 8
+# 7, 7.0 (as pandas writes a column with gaps) and 0007; 0.1 and 0.10 are two names.
+_WHOLE = re.compile(r"0*(\d+)(?:\.0*)?", re.ASCII)
 _LEAST_SHARE_OF_FEATURES = 0.5
 
 CONFLICTS = ("keep-first", "drop")
@@ -337,17 +340,18 @@ def _values(path: Path, sheet: _Cells, items: list[str], column: str) -> list[st
             f"{path} has {len(empty)} empty cells in the column {column!r}, the first in {sheet.places[empty[0]]} "
             f"({items[empty[0]]}), so it cannot be told which rows these belong to; fill them in."
         )
-    first: dict[str, str] = {}
-    return [first.setdefault(_alike(value), value) for value in values]
+    # The name of a track must not depend on the order of the rows, because splits go by it.
+    name_of: dict[str, str] = {}
+    for value in values:
+        key = _alike(value)
+        name_of[key] = min(value, name_of.get(key, value))
+    return [name_of[_alike(value)] for value in values]
 
 
 def _alike(value: str) -> str:
     """Map 7, 7.0 and 0007, and spellings in other case or form of Unicode, to one key: apart they would leak."""
-    try:
-        number = float(value)
-    except ValueError:
-        return unicodedata.normalize("NFKC", value).casefold()
-    return repr(number)
+    number = _WHOLE.fullmatch(value)
+    return number[1] if number else unicodedata.normalize("NFKC", value).casefold()
 
 
 def with_columns(schema: TableSchema, label_column: str | None, group_column: str | None) -> TableSchema:
