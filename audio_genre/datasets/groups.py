@@ -280,7 +280,8 @@ def loose_parts(items: Sequence[str], labels: Sequence[str], *, short: bool) -> 
         if any(match is not None and len(match["k"]) > 1 and match["k"].startswith("0") for match in matches):
             return None  # blues.00012.wav is a track
         sizes = Counter(map(len, numbers.values()))
-        size, count = sizes.most_common(1)[0]
+        size = max(sizes, key=lambda found: (sizes[found], found))
+        count = sizes[size]
         whole = sum(sorted(found) == list(range(min(found), min(found) + len(found))) for found in numbers.values())
         if size < 2 or count < _MOSTLY * len(numbers) or whole < _NEARLY_ALL * len(numbers):
             return None
@@ -376,7 +377,8 @@ def find_window(
     if measured:
         seconds = measured
     elif parts:
-        seconds = known.clip_seconds / Counter(Counter(parts).values()).most_common(1)[0][0]
+        sizes = Counter(Counter(parts).values())
+        seconds = known.clip_seconds / max(sizes, key=lambda size: (sizes[size], size))
     else:
         seconds = float(known.segment_seconds)
     if rows is None and not _LEAST_SEGMENT_SECONDS <= seconds < (1 - _SAME_LENGTH) * known.clip_seconds:

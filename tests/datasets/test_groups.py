@@ -132,6 +132,11 @@ def test_a_window_has_the_length_that_most_rows_have(lengths: list[float], secon
     assert (window.kind, window.seconds) == ("segment", seconds)
 
 
+def test_a_window_does_not_depend_on_the_order_of_the_rows() -> None:
+    names = ["a.0.wav", "a.1.wav", "b.0.wav", "b.1.wav", "b.2.wav"]
+    assert find_window(names, None, "gtzan57-v1") == find_window(names[::-1], None, "gtzan57-v1")
+
+
 Cells = tuple[str, object, str]
 COLUMNS = ["filename", "length", *GTZAN57_TABLE.features, "label"]
 
