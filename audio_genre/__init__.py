@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from audio_genre._version import __version__ as __version__
 from audio_genre.errors import AudioGenreError
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from audio_genre.inference.classifier import Classifier
     from audio_genre.training.cnn import train_cnn
     from audio_genre.training.tabular import train_tabular
-
-__version__ = "0.1.0"
 
 __all__ = ["AudioGenreError", "Classifier", "extract", "features", "load_table", "train_cnn", "train_tabular"]
 

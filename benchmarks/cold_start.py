@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from audio_genre.synthesis import STYLES, write_dataset
+from audio_genre.synthetic.music import STYLES, write_dataset
 
 IMPORT = "import tensorflow"
 HELP = "audio-genre --help"

@@ -30,7 +30,7 @@ from audio_genre.dsp import GTZAN57, matrix
 from audio_genre.dsp.matrix import feature_matrix, window_features
 from audio_genre.dsp.picture import encode_picture
 from audio_genre.dsp.reference import reference_features
-from audio_genre.synthesis import STYLES, synthesize
+from audio_genre.synthetic.music import STYLES, synthesize
 
 SR = GTZAN57.sr
 Signal = np.ndarray

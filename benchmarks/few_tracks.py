@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from audio_genre.bundles.calibration import ACCEPTED, Calibration, Familiarity, fit_temperature, temper
 from audio_genre.datasets import Table, load_table
 from audio_genre.errors import AudioGenreError
 from audio_genre.training.baselines import BASELINES
-from audio_genre.training.calibration import ACCEPTED, Calibration, Familiarity, fit_temperature, temper
 
 SIZES = ((3, 6), (3, 10), (3, 20), (3, 30), (3, 50), (5, 6), (5, 10), (5, 20), (5, 40), (10, 10), (10, 25), (10, 50))
 COLUMNS = ("quantile", "fitted", "others, quantile", "others, fitted", "loss", "loss, temperature")

@@ -20,13 +20,13 @@ import soundfile
 from sklearn.metrics import roc_auc_score
 
 from audio_genre.audio import AUDIO_SUFFIXES
+from audio_genre.bundles.calibration import UNKNOWN, temper
 from audio_genre.datasets import Table, get_protocol, load_table
 from audio_genre.errors import AudioError, AudioGenreError
 from audio_genre.evaluation.results import reliability
 from audio_genre.inference import Classification, Classifier
-from audio_genre.sounds import NO_MUSIC, SR, no_music
-from audio_genre.training.calibration import UNKNOWN, temper
-from audio_genre.training.scores import mean_by_track
+from audio_genre.metrics import mean_by_track
+from audio_genre.synthetic.sounds import NO_MUSIC, SR, no_music
 
 LENGTHS = (30.0, 10.0, 5.0)
 FOLDS = re.compile(r"--folds (\d+)")

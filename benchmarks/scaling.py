@@ -25,7 +25,7 @@ import numpy as np
 import soundfile
 
 from audio_genre.extraction import extract
-from audio_genre.synthesis import STYLES, write_dataset
+from audio_genre.synthetic.music import STYLES, write_dataset
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def cluster(work: Path, expected: str) -> None:
         report = extract(work / "audio", out, dask=address)
         same = "identical" if digest(out) == expected else "DIFFERENT"
         print(f"Dask, two workers: {report.extracted} clips in {report.seconds:.2f} s; outputs are {same}")
-        from audio_genre.extraction.cluster import DaskCluster
+        from audio_genre.jobs.cluster import DaskCluster
 
         results = DaskCluster(address).run(iter(range(1000)), abs)
         next(results)

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audio_genre.datasets import load_pictures
+from audio_genre.metrics import repeated
 from audio_genre.training import TrainedModel, plan_baseline, plan_cnn, plan_tabular
 from audio_genre.training.run import TrainingPlan
-from audio_genre.training.scores import repeated
 
 
 def main() -> None:

@@ -1,17 +1,26 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import extraction_helpers as helpers
 import hypothesis
 import pytest
+from feature_tables import write_table
 from numba_cache import leave_cache, own_cache, shared_cache
+
+from audio_genre.datasets import Table, load_table
 
 _SHARED_CACHE = shared_cache()
 # Before any test imports librosa, and in every worker of pytest-xdist anew.
 _OWN_CACHE = own_cache(_SHARED_CACHE)
 
 SHARED_DATA = Path(os.environ.get("AUDIO_GENRE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+NOBODY = 65534
 
 # The same examples in every run; a property test is no lottery.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -24,6 +33,64 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real data at {SHARED_DATA}; set AUDIO_GENRE_SHARED_DATA to a folder that has them")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two genres of six short clips each; not to be written to."""
+    folder = tmp_path_factory.mktemp("music")
+    for genre in ("blues", "metal"):
+        for k in range(6):
+            helpers.write_clip(folder / genre / f"{genre}.{k:05d}.wav", seed=k)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def expected(music: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What an undisturbed extraction of `music` writes."""
+    from audio_genre.extraction import extract
+
+    out = tmp_path_factory.mktemp("expected")
+    extract(music, out, jobs=1)
+    return helpers.outputs(out)
+
+
+@pytest.fixture(scope="session")
+def all_is_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have an extraction import all that it needs: an ordinary user may not be allowed to read the environment."""
+    from audio_genre.extraction import extract
+
+    folder = tmp_path_factory.mktemp("imports")
+    helpers.write_clip(folder / "audio" / "x.wav", sr=44100)
+    extract(folder / "audio", folder / "out", jobs=1)
+
+
+@pytest.fixture
+def ordinary_user(all_is_imported: None) -> Iterator[Path]:
+    """A folder of its own for a user whom permissions apply to, who is the one running the test."""
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    folder = Path(tempfile.mkdtemp(prefix="audio-genre-test-"))
+    if is_root:
+        shutil.chown(folder, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if is_root:
+            os.seteuid(0)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """A table of 30 clips in three classes."""
+    return load_table(write_table(tmp_path_factory.mktemp("clips") / "features_30_sec.csv"))
+
+
+@pytest.fixture(scope="session")
+def segments(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """A table of 30 tracks with four 3-s segments each."""
+    return load_table(write_table(tmp_path_factory.mktemp("segments") / "features_3_sec.csv", segments=4))
 
 
 def pytest_sessionfinish() -> None:

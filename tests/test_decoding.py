@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audio_genre import audio, decoding
-from audio_genre.datasets.audit.listening import Fault, Heard, listen
+from audio_genre.audit.listening import Fault, Heard, listen
 from audio_genre.decoding import formats, joined, opening, sndfile
 from audio_genre.dsp import GTZAN57
 from audio_genre.errors import AudioError, UnreadableError
@@ -494,7 +494,7 @@ def test_looking_at_a_file_costs_little(tmp_path: Path) -> None:
 
 
 def test_audit_tells_what_needs_the_extra(tmp_path: Path, without_extra: None) -> None:
-    from audio_genre.datasets.audit import audit
+    from audio_genre.audit import audit
 
     write(tmp_path / "a.wav", 4, SR)
     (tmp_path / "b.m4a").write_bytes(b"not opened")

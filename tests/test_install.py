@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from audio_genre import Classifier, synthesis
+from audio_genre import Classifier
 from audio_genre.inference.default import default_model
+from audio_genre.synthetic import music as synthesis
 from audio_genre.training import train_tabular
 
 CHECKOUT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audio_genre import __version__
+from audio_genre._version import __version__
 from audio_genre.cli import audit, classify, compare, demo, explore, extract, organize, train, verify
 
 app = typer.Typer(

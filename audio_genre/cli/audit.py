@@ -13,7 +13,7 @@ from audio_genre.cli.console import SOME_FAILED, ProgressLine, counted, guarded,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from audio_genre.datasets.audit import Audit
+    from audio_genre.audit import Audit
 
 _HEADINGS = {
     "serious": "Serious: this makes results wrong",
@@ -43,7 +43,7 @@ def audit(
 
     Exit status: 0 nothing serious was found, 1 something serious was, 2 PATH could not be examined.
     """
-    from audio_genre.datasets.audit import audit as examine
+    from audio_genre.audit import audit as examine
 
     with ProgressLine("auditing", "files" if path.is_dir() else "steps") as line:
         found = examine(

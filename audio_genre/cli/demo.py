@@ -32,8 +32,8 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Seed of the music, the split and the training.")] = 0,
 ) -> None:
     """Make synthetic music in ten styles, extract features, train, classify an unseen clip: three minutes."""
-    from audio_genre import synthesis
     from audio_genre.datasets import load_table
+    from audio_genre.synthetic import music as synthesis
     from audio_genre.training.backend import require_keras
     from audio_genre.training.cnn import plan_cnn
     from audio_genre.training.tabular import plan_tabular

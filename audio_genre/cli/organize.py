@@ -308,8 +308,8 @@ class _Shown:
 
 def _split(genres: str, model: Path | None) -> list[str]:
     """Split a list of genres; one whose name has a comma is given alone."""
+    from audio_genre.bundles.card import read_card
     from audio_genre.inference.default import default_model
-    from audio_genre.training.card import read_card
 
     if genres in read_card(default_model() if model is None else model)["classes"]:
         return [genres]

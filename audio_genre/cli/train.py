@@ -24,11 +24,11 @@ from audio_genre.cli.console import (
 from audio_genre.errors import AudioGenreError, ParameterError
 
 if TYPE_CHECKING:
+    from audio_genre.bundles.history import EpochReport
     from audio_genre.datasets import SplitProtocol
     from audio_genre.datasets.pictures import Pictures
-    from audio_genre.training.fit import EpochReport
+    from audio_genre.metrics import Interval
     from audio_genre.training.run import TrainedModel, TrainingPlan
-    from audio_genre.training.scores import Interval
 
 _CURVES = {"tabular": "learning_curves.html", "cnn": "learning_curves_cnn.html"}
 _MOST_SENTENCES = 10
@@ -348,7 +348,7 @@ def summary_lines(models: Sequence[TrainedModel], plan: TrainingPlan) -> list[st
 
 
 def _protocol_lines(models: Sequence[TrainedModel]) -> list[str]:
-    from audio_genre.training.scores import repeated
+    from audio_genre.metrics import repeated
 
     by_track = any(model.test.rows.count != model.test.tracks.count for model in models)
     header = ["model", "train", "validation", "test, 95 % interval", "macro-F1"]

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import audio_genre
+from audio_genre._version import __version__
+from audio_genre.bundles.bundle import killed_words, missing_bundles
+from audio_genre.bundles.card import CARD
 from audio_genre.datasets import DEFAULT_PROTOCOL
 from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.results import ModelResult, measured, read_result
-from audio_genre.training.bundle import killed_words, missing_bundles
-from audio_genre.training.card import CARD
-from audio_genre.training.scores import Interval, Repeated, Score, repeated
+from audio_genre.metrics import Interval, Repeated, Score, repeated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -295,7 +295,7 @@ class Comparison:
             Models, sections, tests, repeats, leaks, and what was left out; figures are by track unless named rows.
         """
         return {
-            "audio_genre": audio_genre.__version__,
+            "audio_genre": __version__,
             "models": [_model_json(model, section.identifier) for section in self.sections for model in section.models],
             "sections": [
                 {

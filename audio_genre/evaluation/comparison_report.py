@@ -26,7 +26,7 @@ from audio_genre.evaluation.plots import (
     shown_name,
     thinning_words,
 )
-from audio_genre.spreadsheets import safe_cell
+from audio_genre.files.spreadsheets import safe_cell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre import __version__
+from audio_genre._version import __version__
 from audio_genre.datasets import DEFAULT_PROTOCOL, Table, get_protocol, load_table
 from audio_genre.errors import ParameterError, ProtocolError, ReportError, TableError
-from audio_genre.training.scores import Interval, score
+from audio_genre.metrics import Interval, score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

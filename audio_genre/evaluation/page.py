@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audio_genre import __version__
+from audio_genre._version import __version__
 from audio_genre.errors import ParameterError, ReportError
 
 if TYPE_CHECKING:

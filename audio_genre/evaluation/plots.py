@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audio_genre.bundles.calibration import BINS
+from audio_genre.bundles.card import read_card
 from audio_genre.evaluation.page import DASHES, PALETTE, Page, figure, label, shortened, text
 from audio_genre.evaluation.results import ModelResult, read_history, read_result
-from audio_genre.training.calibration import BINS
-from audio_genre.training.card import read_card
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
     from plotly.graph_objects import Figure as PlotlyFigure
 
-    from audio_genre.training.scores import Interval
+    from audio_genre.metrics import Interval
 
 KIND_NAMES = {"tabular": "tabular network", "baseline": "baseline", "cnn": "picture network (CNN)"}
 """What the kinds of models are called; any other is called what it is."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audio_genre.bundles.bundle import HISTORY, PREDICTIONS
+from audio_genre.bundles.calibration import BINS, bins_of, calibration_error, temper
+from audio_genre.bundles.card import CARD, read_bounded, read_measured_card
 from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
-from audio_genre.training.bundle import HISTORY, PREDICTIONS
-from audio_genre.training.calibration import BINS, bins_of, calibration_error, temper
-from audio_genre.training.card import CARD, read_bounded, read_measured_card
-from audio_genre.training.scores import Interval, Scores, score
+from audio_genre.metrics import Interval, Scores, score
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,11 +10,11 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
-from audio_genre import __version__
+from audio_genre._version import __version__
 from audio_genre.dsp.recipe import Recipe
 from audio_genre.errors import AudioError, ExtractionError, UnreadableError
-from audio_genre.extraction.plan import is_unread, picture_files
-from audio_genre.extraction.storage import CLIP_CODES, PASSING_CODES, storage_error
+from audio_genre.files.storage import CLIP_CODES, PASSING_CODES, storage_error
+from audio_genre.files.walk import is_unread, picture_files
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from audio_genre.errors import ExtractionError
 from audio_genre.extraction.clip import ClipTask, Extracted, Failed
-from audio_genre.extraction.plan import Clip, numbered, picture_owners
-from audio_genre.extraction.store import Store, decoded_name, encoded_name
+from audio_genre.files.store import Store, decoded_name, encoded_name
+from audio_genre.files.walk import Clip, numbered, picture_owners
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from audio_genre.errors import ExtractionError
-from audio_genre.extraction.plan import Clip, list_folder
+from audio_genre.files.walk import Clip, list_folder
 
 SIDES = ("train", "validation", "test")
 """Sides of a split, and names of the lists that tell which clips are on them."""

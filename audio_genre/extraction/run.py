@@ -18,7 +18,7 @@ from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from audio_genre import __version__
+from audio_genre._version import __version__
 from audio_genre.dsp.recipe import GTZAN57, Recipe
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import writers
@@ -31,13 +31,9 @@ from audio_genre.extraction.clip import (
     decoder_versions,
     extract_clip,
 )
-from audio_genre.extraction.cluster import DaskCluster, refuse_bad_address
-from audio_genre.extraction.engines import Engine, InProcess, Lost
 from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal, Known, clash_reason
 from audio_genre.extraction.labels import LabelTable, read_labels
 from audio_genre.extraction.layout import SIDES, Layout, find_sides, plain_picture
-from audio_genre.extraction.plan import Clip, find_clips, picture_files
-from audio_genre.extraction.processes import WorkerProcesses
 from audio_genre.extraction.report import (
     FAILURES_NAME,
     PICTURES_NAME,
@@ -48,7 +44,11 @@ from audio_genre.extraction.report import (
     NoProgress,
 )
 from audio_genre.extraction.selection import Verdict, Why, is_renamed, judge
-from audio_genre.extraction.storage import CLIP_CODES, NoSpaceError, is_there, storage_error
+from audio_genre.files.storage import CLIP_CODES, NoSpaceError, is_there, storage_error
+from audio_genre.files.walk import Clip, find_clips, picture_files
+from audio_genre.jobs.cluster import DaskCluster, refuse_bad_address
+from audio_genre.jobs.engines import Engine, InProcess, Lost
+from audio_genre.jobs.processes import WorkerProcesses
 
 _STATE_NAME = ".audio-genre"
 _OUTPUTS_NOTE = "outputs"

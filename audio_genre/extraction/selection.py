@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audio_genre.extraction.journal import MOST_LOSSES, Entry, Identity, Trouble
-from audio_genre.extraction.plan import Clip, picture_files
-from audio_genre.extraction.storage import is_there
+from audio_genre.files.storage import is_there
+from audio_genre.files.walk import Clip, picture_files
 
 
 class Why(Enum):

@@ -16,7 +16,7 @@ from audio_genre.audio import iter_windows
 from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.dsp.recipe import GTZAN57, Recipe
 from audio_genre.errors import AudioError, ExtractionError, ParameterError
-from audio_genre.extraction.plan import find_clips, is_unread
+from audio_genre.files.walk import find_clips, is_unread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from audio_genre import __version__
-from audio_genre.extraction.plan import numbered
-from audio_genre.extraction.storage import atomic_file, storage_error
-from audio_genre.spreadsheets import safe_cell
+from audio_genre._version import __version__
+from audio_genre.files.spreadsheets import safe_cell
+from audio_genre.files.storage import atomic_file, storage_error
+from audio_genre.files.walk import numbered
 
 if TYPE_CHECKING:
     from audio_genre.dsp.recipe import Recipe

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from audio_genre.audio import MIN_SECONDS, continue_short, cut_segments, cut_stretches, iter_windows, read_header
+from audio_genre.bundles.bundle import Bundle, load_bundle
+from audio_genre.bundles.calibration import UNKNOWN, temper
 from audio_genre.datasets.pictures import canonical
 from audio_genre.dsp.matrix import feature_matrix, mel_spectrogram
 from audio_genre.dsp.picture import quantise
 from audio_genre.errors import AudioError, AudioGenreError, BundleError, ParameterError, SilentError, UnreadableError
 from audio_genre.inference.default import default_model
 from audio_genre.inference.timeline import SILENT, Timeline, TimelinePoint, most_probable
-from audio_genre.training.bundle import Bundle, load_bundle
-from audio_genre.training.calibration import UNKNOWN, temper
 from audio_genre.training.crops import DESCRIBED, cut_crops, describe_picture
 
 if TYPE_CHECKING:

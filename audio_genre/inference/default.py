@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import audio_genre
 from audio_genre.errors import BundleError
 
 _NAME = "adam-5"
@@ -23,7 +22,7 @@ def default_model() -> Path:
     BundleError
         If it is missing.
     """
-    package = Path(audio_genre.__file__).parent
+    package = Path(__file__).parents[1]
     # In a copy of the repository, installed as editable, it stands beside the package.
     for folder in (package / "models", package.parent / "models" / "shipped"):
         if (folder / _NAME).is_dir():

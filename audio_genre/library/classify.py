@@ -14,7 +14,7 @@ from audio_genre.audio import read_header
 from audio_genre.decoding import needs_extra
 from audio_genre.errors import AudioError, AudioGenreError, BundleError, UnreadableError
 from audio_genre.extraction.clip import passing_reason
-from audio_genre.extraction.plan import is_unread
+from audio_genre.files.walk import is_unread
 from audio_genre.library.records import Answer, Failure
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
+from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError
-from audio_genre.extraction.plan import Clip
-from audio_genre.extraction.store import Store, decoded_name, encoded_name
+from audio_genre.files.store import Store, decoded_name, encoded_name
+from audio_genre.files.walk import Clip
 from audio_genre.library.records import Acceptance, Answer, Entry, Failure, FileState, PlaylistRecord, TagRecord
-from audio_genre.training.calibration import UNKNOWN
 
 APPLICATION = 0x61674C69
 """What the file is marked with."""

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from audio_genre.extraction.store import decoded_name
+from audio_genre.files.store import decoded_name
 from audio_genre.library.database import APPLICATION, LIBRARY, VERSION
 
 _MOST_HASHED = 20

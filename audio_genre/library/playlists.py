@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from audio_genre.errors import LibraryError
-from audio_genre.extraction.storage import atomic_file, storage_error
+from audio_genre.files.storage import atomic_file, storage_error
 from audio_genre.library.database import Database
 from audio_genre.library.records import Entry, PlaylistRecord
 from audio_genre.library.report import PlaylistReport

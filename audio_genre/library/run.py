@@ -15,13 +15,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError, ParameterError
 from audio_genre.extraction.clip import decoder_versions
-from audio_genre.extraction.engines import Lost
-from audio_genre.extraction.plan import Clip, find_clips
-from audio_genre.extraction.processes import WorkerProcesses
-from audio_genre.extraction.storage import is_there, storage_error
+from audio_genre.files.storage import is_there, storage_error
+from audio_genre.files.walk import Clip, find_clips
 from audio_genre.inference.default import default_model
+from audio_genre.jobs.engines import Lost
+from audio_genre.jobs.processes import WorkerProcesses
 from audio_genre.library.classify import ClassifySettings, classify_file, model_identity
 from audio_genre.library.database import LIBRARY, Database
 from audio_genre.library.moved import Fitting, fitting_database
@@ -40,7 +41,6 @@ from audio_genre.library.report import (
 from audio_genre.library.table import refuse_foreign_table, write_table
 from audio_genre.library.tagging import Tagger
 from audio_genre.library.tags import TagError, require_mutagen
-from audio_genre.training.calibration import UNKNOWN
 
 PLAYLISTS = "playlists"
 """Name of the folder of playlists in the library, unless another one is given."""
@@ -158,7 +158,7 @@ def organize(
     KeyboardInterrupt
         If the user ends the run; what is done is kept.
     """
-    from audio_genre.training.card import read_card
+    from audio_genre.bundles.card import read_card
 
     started = time.perf_counter()
     progress = progress or NoProgress()

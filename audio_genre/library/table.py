@@ -8,11 +8,11 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError
-from audio_genre.extraction.storage import atomic_file
+from audio_genre.files.spreadsheets import safe_cell
+from audio_genre.files.storage import atomic_file
 from audio_genre.library.records import Entry
-from audio_genre.spreadsheets import safe_cell
-from audio_genre.training.calibration import UNKNOWN
 
 _COLUMNS = ("path", "genre", "confidence", "runner_up", "reason", "error")
 _HEAD = ",".join(_COLUMNS).encode()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from audio_genre.errors import AudioGenreError
-from audio_genre.extraction.storage import NO_SPACE_CODES, NoSpaceError
+from audio_genre.files.storage import NO_SPACE_CODES, NoSpaceError
 from audio_genre.library.database import Database
 from audio_genre.library.delta import apply_delta, make_delta
 from audio_genre.library.records import Entry, FileState, TagRecord

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from audio_genre.errors import AudioGenreError, ParameterError
-from audio_genre.extraction.storage import NO_SPACE_CODES
+from audio_genre.files.storage import NO_SPACE_CODES
 from audio_genre.library.spelling import same_genre
 
 _ID3_V23 = (2, 3)

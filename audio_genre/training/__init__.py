@@ -1,12 +1,13 @@
 """Arrays to model bundles: the dense variants, the network on pictures, the baselines, one fit loop, the bundle."""
 
+from audio_genre.bundles.bundle import Bundle, load_bundle
+from audio_genre.bundles.history import EpochReport
+from audio_genre.metrics import Interval, Score, Scores
 from audio_genre.training.baselines import BASELINES, BaselineVariant, plan_baseline, train_baseline
-from audio_genre.training.bundle import Bundle, load_bundle
 from audio_genre.training.cnn import CnnSettings, plan_cnn, train_cnn
 from audio_genre.training.crops import Augmentation
-from audio_genre.training.fit import EpochReport, FitSettings, Progress
+from audio_genre.training.fit import FitSettings, Progress
 from audio_genre.training.run import TrainedModel, TrainingPlan
-from audio_genre.training.scores import Interval, Score, Scores
 from audio_genre.training.tabular import plan_tabular, train_tabular
 from audio_genre.training.variants import VARIANTS, DenseVariant
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audio_genre.bundles.arrays import ArrayModel, LinearModel, Tree, TreeModel
 from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol, Table, load_table
 from audio_genre.errors import ParameterError
-from audio_genre.training.compact import ArrayModel, LinearModel, Tree, TreeModel
 from audio_genre.training.fit import FitResult
 from audio_genre.training.run import FitOptions, TrainedModel, TrainingPlan, Trials, plan
 from audio_genre.training.table_learner import TableLearner

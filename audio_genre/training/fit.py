@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from audio_genre.bundles.history import EpochReport
 from audio_genre.errors import ParameterError
 from audio_genre.training.backend import import_keras
 from audio_genre.training.checkpoint import Checkpoint
@@ -79,30 +80,6 @@ def epochs_option(settings: Any, default: Any) -> tuple[str, ...] | None:
     if settings != with_epochs:
         return None
     return () if settings == default else ("--epochs", str(settings.fit.epochs))
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One pass over the training rows, as it is reported and as it stands in ``history.csv``.
-
-    Attributes
-    ----------
-    epoch : int
-        Number of the pass, from 1.
-    loss, accuracy : float
-        On the training rows, with dropout and augmentation, averaged while the weights changed.
-    val_loss, val_accuracy : float
-        On the validation rows, after the pass.
-    seconds : float
-        Time that the pass took.
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
 
 
 Progress = Callable[[str, int, EpochReport], None]

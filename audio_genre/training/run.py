@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from audio_genre.bundles.bundle import recover_bundles, write_bundle
+from audio_genre.bundles.calibration import LEAST_TRACKS, UNKNOWN, Calibration, Familiarity
+from audio_genre.bundles.card import CARD, SEEDS
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
 from audio_genre.datasets.class_names import doubts
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
-from audio_genre.training.bundle import recover_bundles, write_bundle
-from audio_genre.training.calibration import LEAST_TRACKS, UNKNOWN, Calibration, Familiarity
-from audio_genre.training.card import CARD, SEEDS
+from audio_genre.metrics import Scores, mean_by_track, score, votes
 from audio_genre.training.checkpoint import Checkpoint
 from audio_genre.training.fit import FitResult, Progress, set_seed
-from audio_genre.training.scores import Scores, mean_by_track, score, votes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from audio_genre import synthesis
 from audio_genre.cli import app
 from audio_genre.cli.console import ProgressLine
+from audio_genre.synthetic import music as synthesis
 
 STYLES = synthesis.STYLES[:3]
 

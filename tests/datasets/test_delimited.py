@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from audio_genre.audit import audit
 from audio_genre.datasets import GTZAN57_TABLE, TableSchema, load_table
-from audio_genre.datasets.audit import audit
 from audio_genre.datasets.delimited import number_reader, open_delimited
 from audio_genre.errors import TableError
 

@@ -20,12 +20,12 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 from typer.testing import CliRunner, Result
 
+from audio_genre.bundles.calibration import calibration_error, temper
 from audio_genre.cli.compare import compare as compare_command
 from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.compare import Comparison, compare, paired_test
 from audio_genre.evaluation.plots import curves_figure, thinned
 from audio_genre.evaluation.results import ModelResult, Reliability, measured, read_result, reliability
-from audio_genre.training.calibration import calibration_error, temper
 
 LABELS = "bbbbjjjjrrrr"
 HOSTILE = ["<script>alert(1)</script>", "NA", "1980", "$x_{", "accuracy", "a,b\"c'", "very " * 30 + "long", "日本"]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from audio_genre import synthesis
 from audio_genre.audio import load
 from audio_genre.cli import app
 from audio_genre.datasets import load_pictures, load_table
@@ -20,6 +19,7 @@ from audio_genre.dsp.picture import quantise
 from audio_genre.errors import BundleError, ParameterError, PictureError
 from audio_genre.extraction import extract
 from audio_genre.inference import Classifier
+from audio_genre.synthetic import music as synthesis
 from audio_genre.training import train_baseline
 
 NAME = "gtzan57-v1[n_fft=1024,hop_length=256,n_mfcc=13]"

@@ -586,7 +586,7 @@ def test_a_clip_that_breaks_a_library_is_a_failure(
 
 
 def test_the_plan_does_not_stay_in_memory() -> None:
-    from audio_genre.extraction.plan import Clip
+    from audio_genre.files.walk import Clip
 
     with Journal(None) as journal:
         for k in range(3):

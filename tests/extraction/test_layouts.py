@@ -17,7 +17,7 @@ from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import extract, run
 from audio_genre.extraction.labels import LabelTable, read_labels
 from audio_genre.extraction.layout import Layout
-from audio_genre.extraction.plan import Clip
+from audio_genre.files.walk import Clip
 
 FMA = (
     ",album,album,track,track\n"

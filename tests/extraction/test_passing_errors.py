@@ -20,7 +20,7 @@ import soundfile
 from audio_genre.errors import ExtractionError, UnreadableError
 from audio_genre.extraction import clip, extract, run
 from audio_genre.extraction.journal import Journal
-from audio_genre.extraction.plan import find_clips
+from audio_genre.files.walk import find_clips
 
 CODES = [errno.EIO, errno.EACCES, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT]
 

@@ -20,7 +20,7 @@ import pytest
 
 from audio_genre.errors import ExtractionError
 from audio_genre.extraction import extract
-from audio_genre.extraction.storage import storage_error
+from audio_genre.files.storage import storage_error
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

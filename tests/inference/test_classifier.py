@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from audio_genre.bundles.arrays import write_arrays
+from audio_genre.bundles.calibration import UNKNOWN, Familiarity, temper
 from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import AudioError, BundleError, ParameterError
 from audio_genre.inference import Classification, Classifier, classifier
 from audio_genre.training import train_tabular
-from audio_genre.training.calibration import UNKNOWN, Familiarity, temper
-from audio_genre.training.compact import write_arrays
 
 SR = 22050
 STYLES = ("hiss", "hum")

@@ -10,13 +10,13 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.cli import app
 from audio_genre.datasets import get_protocol, load_table
 from audio_genre.inference import Classifier
 from audio_genre.inference.default import default_model
-from audio_genre.sounds import NO_MUSIC, SR, no_music
+from audio_genre.synthetic.sounds import NO_MUSIC, SR, no_music
 from audio_genre.training import load_bundle
-from audio_genre.training.calibration import UNKNOWN
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ import soundfile
 from PIL import Image
 
 from audio_genre import audio
+from audio_genre.bundles.bundle import Bundle
+from audio_genre.bundles.calibration import temper
 from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp import GTZAN57
 from audio_genre.dsp.matrix import feature_matrix
@@ -21,8 +23,6 @@ from audio_genre.inference import Classification, Classifier, Timeline, Timeline
 from audio_genre.inference.strip import draw_strip, refuse_strip, write_strip
 from audio_genre.inference.timeline import clock
 from audio_genre.training.baselines import train_baseline
-from audio_genre.training.bundle import Bundle
-from audio_genre.training.calibration import temper
 
 SR = 22050
 STYLES = ("hiss", "hum")

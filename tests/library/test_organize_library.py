@@ -21,11 +21,11 @@ import process_helpers
 import pytest
 import soundfile
 
+from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import BundleError, ExtractionError, ParameterError
 from audio_genre.inference import Classification, Classifier
 from audio_genre.library import LibraryError, default_database, run
 from audio_genre.library.classify import as_answer
-from audio_genre.training.calibration import UNKNOWN
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, or makes odd files")
 

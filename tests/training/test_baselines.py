@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio_genre.bundles.arrays import MOST_DEPTH, LinearModel, Tree, TreeModel, read_model
 from audio_genre.datasets import PROTOCOLS, Table, TableSchema, get_protocol, load_table
 from audio_genre.errors import BundleError, ParameterError, ProtocolError, TableError
 from audio_genre.inference import Classifier
 from audio_genre.training import BASELINES, TrainedModel, load_bundle, plan_baseline, train_baseline
 from audio_genre.training.baselines import Fitted
-from audio_genre.training.compact import MOST_DEPTH, LinearModel, Tree, TreeModel, read_model
 from audio_genre.training.run import TrainingPlan
 
 INSTALLED = [name for name, variant in BASELINES.items() if variant.available]

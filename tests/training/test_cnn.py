@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audio_genre.bundles.calibration import temper
 from audio_genre.datasets import Pictures, get_protocol, load_pictures
 from audio_genre.dsp import GTZAN57
 from audio_genre.dsp.matrix import mel_spectrogram
@@ -27,7 +28,6 @@ from audio_genre.training import (
     plan_cnn,
     train_cnn,
 )
-from audio_genre.training.calibration import temper
 from audio_genre.training.cnn import CnnLearner
 from audio_genre.training.crops import crops_of, cut_crops
 

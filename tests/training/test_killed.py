@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from audio_genre.bundles.bundle import recover_bundles
 from audio_genre.errors import BundleError
 from audio_genre.evaluation.compare import compare
 from audio_genre.training import load_bundle, plan_baseline
-from audio_genre.training.bundle import recover_bundles
 
 SHIPPED = Path(__file__).parents[2] / "models/shipped/adam-5"
 
@@ -24,7 +24,8 @@ import os, signal, sys, time
 from pathlib import Path
 import numpy as np
 from audio_genre.datasets import load_table
-from audio_genre.training import bundle, train_baseline
+from audio_genre.training import train_baseline
+from audio_genre.bundles import bundle
 
 table, models, step = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 train_baseline(table, models, variant="majority")
@@ -55,7 +56,7 @@ train_baseline(table, models, variant="majority")
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import write_table
+    from feature_tables import write_table
 
     return write_table(tmp_path_factory.mktemp("table") / "features_30_sec.csv", tracks=5)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training.conftest import write_table
+from feature_tables import write_table
 
 from audio_genre.datasets import Table, load_table, read_splits
 from audio_genre.training.baselines import train_baseline

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audio_genre.bundles import bundle as bundle_module
 from audio_genre.datasets import PROTOCOLS, Table, TableSchema, get_protocol, load_table
 from audio_genre.errors import BundleError, ParameterError, ProtocolError, TableError
 from audio_genre.training import (
@@ -20,7 +21,6 @@ from audio_genre.training import (
     plan_tabular,
     train_tabular,
 )
-from audio_genre.training import bundle as bundle_module
 from audio_genre.training import fit as fit_module
 from audio_genre.training.fit import Progress
 from audio_genre.training.run import Run, TrainingPlan

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from audio_genre.errors import PictureError
-from audio_genre.extraction.plan import list_folder
+from audio_genre.files.walk import list_folder
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
 """What names of pictures end in, in lower case."""

@@ -1,0 +1,87 @@
+"""Find what spoils results before they are published: in a feature table or a folder of audio."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from audio_genre.audit.findings import KINDS, SEVERITIES, Audit, Finding, Severity
+from audio_genre.datasets.schema import TableSchema
+from audio_genre.errors import ParameterError
+
+__all__ = ["KINDS", "SEVERITIES", "Audit", "Finding", "Severity", "audit"]
+
+
+def audit(
+    path: str | os.PathLike[str],
+    *,
+    schema: TableSchema | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    rows: Literal["clips", "segments"] | None = None,
+    jobs: int | None = None,
+    progress: Callable[[int, int | None, str], None] | None = None,
+) -> Audit:
+    r"""Examine a feature table or a folder of audio for what spoils results.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A CSV or Parquet table, or a folder with one sub-folder per genre or with audio files.
+    schema : TableSchema, optional
+        What the columns of a table mean; by default found out, see `audio_genre.datasets.load_table`.
+    label_column, group_column, rows : str, optional
+        Columns of a table and what its rows are, see `audio_genre.datasets.load_table`.
+    jobs : int, optional
+        Worker processes for a folder; by default the cores there are. 1 does all in this process.
+    progress : callable, optional
+        Called with how much is done, how much there is in all (None while that is unknown), and what is done now.
+
+    Returns
+    -------
+    Audit
+        What was found, the worst first.
+
+    Raises
+    ------
+    TableError
+        If a table cannot be read or has nothing to do with the schema.
+    AudioGenreError
+        If a folder cannot be read or holds no audio.
+    ParameterError
+        If `jobs` is no number above 0, or a folder is given columns.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> schema = TableSchema("toy", recipe=None, features=("energy",), label="genre", item="id")
+    >>> table = Path(tempfile.mkdtemp()) / "toy.csv"
+    >>> _ = table.write_text("id,energy,genre\na,0.1,jazz\nb,,jazz\nc,0.3,rock\n")
+    >>> [finding.kind for finding in audit(table, schema=schema).serious]
+    ['missing_values']
+    """
+    path = Path(path)
+    tell = progress or (lambda done, total, what: None)  # noqa: ARG005
+    columns = {"label_column": label_column, "group_column": group_column, "rows": rows}
+    if _is_folder(path):
+        given = [name for name, value in columns.items() if value is not None]
+        if given:
+            raise ParameterError(
+                f"{path} is a folder, and --{given[0].replace('_', '-')} is for tables; leave it out or give a table."
+            )
+        from audio_genre.audit.folder import audit_folder
+
+        return audit_folder(path, jobs, tell)
+    from audio_genre.audit.table import audit_table
+
+    return audit_table(path, schema, tell, **columns)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # Whoever opens it will tell why it cannot be examined.
+        return False

@@ -1,0 +1,1 @@
+"""Walking folders, writing files whole, small stores."""

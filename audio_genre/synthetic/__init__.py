@@ -1,0 +1,1 @@
+"""Sounds and music made by rule, for tests and the demonstration."""
