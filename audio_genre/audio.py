@@ -38,7 +38,7 @@ _BLOCK_SECONDS = 20
 _BLOCK_SAMPLES = 1 << 25
 _WHOLE_SAMPLES = 1 << 28
 # Twelve hours of stereo at 192 kHz: no more is decoded, whatever rate and number of channels a header says.
-_MOST_SAMPLES = MAX_SECONDS * 192_000 * 2
+_MAX_SAMPLES = MAX_SECONDS * 192_000 * 2
 # 50 dB. What coding leaves of channels that cancel each other: nothing (MP3), -69 dB (Opus), -53 dB (mu-law).
 _CANCELLED = 1e-5
 _SLOPPY_ESTIMATE_SECONDS = 1.0
@@ -411,7 +411,7 @@ def _promised_seconds(name: str, part: Part, before: float) -> float | None:
     _refuse_rate(name, part.sr)
     if part.frames is None:
         return part.estimate
-    if before + part.frames / part.sr > MAX_SECONDS or part.frames * part.channels > _MOST_SAMPLES:
+    if before + part.frames / part.sr > MAX_SECONDS or part.frames * part.channels > _MAX_SAMPLES:
         raise AudioError(name, _too_long())
     return part.frames / part.sr
 
@@ -463,7 +463,7 @@ def _streamed_blocks(name: str, part: Part, sr: int, channels: _Channels) -> Ite
     decoded = 0
     for frames in part.blocks(_block_frames(part)):
         decoded += len(frames)
-        if decoded * part.channels > _MOST_SAMPLES:
+        if decoded * part.channels > _MAX_SAMPLES:
             raise AudioError(name, _too_long())
         y = channels.mix(frames)
         yield y if stream is None else stream.resample_chunk(y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_MOST_DIGITS = 9
+_MAX_DIGITS = 9
 
 
 def apart(first: float, second: float, digits: int) -> tuple[str, str]:
@@ -25,7 +25,7 @@ def apart(first: float, second: float, digits: int) -> tuple[str, str]:
     >>> apart(0.25, 0.31, 2), apart(2.9999, 3.0, 2)
     (('0.25', '0.31'), ('2.9999', '3.0000'))
     """
-    while digits < _MOST_DIGITS and first != second and f"{first:.{digits}f}" == f"{second:.{digits}f}":
+    while digits < _MAX_DIGITS and first != second and f"{first:.{digits}f}" == f"{second:.{digits}f}":
         digits += 1
     return f"{first:.{digits}f}", f"{second:.{digits}f}"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio_genre.bundles.calibration import ACCEPTED, Calibration, Familiarity, fit_temperature, temper
+from audio_genre.bundles.calibration import ACCEPTED, Calibration, NoveltyDetector, apply_temperature, fit_temperature
 from audio_genre.datasets import Table, load_table
 from audio_genre.errors import AudioGenreError
 from audio_genre.training.baselines import BASELINES
@@ -65,28 +65,28 @@ def trial(table: Table, variant: str, genres: int, each: int, seed: int) -> list
     others = np.flatnonzero(~np.isin(table.labels, chosen))
     X, baseline = table.X, BASELINES[variant]
     predict = baseline.fit(X[train], y["train"], genres, baseline.parameters, seed).exported
-    familiarity = Familiarity.fit(X[train], y["train"], seed)
+    novelty = NoveltyDetector.fit(X[train], y["train"], seed)
 
     def answered(limits: Calibration, rows: np.ndarray) -> float:
         if not len(rows):
             return np.nan
-        confidence = temper(predict(X[rows]), limits.temperature).max(axis=1)
-        near = familiarity.distances(X[rows]) <= limits.most_distance
-        return float(np.mean(near & (confidence >= limits.least_confidence)))
+        confidence = apply_temperature(predict(X[rows]), limits.temperature).max(axis=1)
+        near = novelty.distances(X[rows]) <= limits.max_distance
+        return float(np.mean(near & (confidence >= limits.min_confidence)))
 
-    votes, distances = predict(X[validation]), familiarity.distances(X[validation])
-    left_out = Familiarity.cross_validate(X[train], y["train"], train, seed)
+    votes, distances = predict(X[validation]), novelty.distances(X[validation])
+    left_out = NoveltyDetector.cross_validate(X[train], y["train"], train, seed)
     fitted = Calibration.fit(votes, y["validation"], distances, left_out=left_out)
     temperature = fit_temperature(votes, y["validation"])
     half = 0.5 * (1 - ACCEPTED)
     quantile = Calibration(
         temperature,
         temperature,
-        float(np.quantile(temper(votes, temperature).max(axis=1), half)),
+        float(np.quantile(apply_temperature(votes, temperature).max(axis=1), half)),
         float(np.quantile(distances, 1 - half)),
     )
     losses = [
-        float(-np.log(np.maximum(temper(predict(X[new]), t)[np.arange(len(new)), y["new"]], 1e-12)).mean())
+        float(-np.log(np.maximum(apply_temperature(predict(X[new]), t)[np.arange(len(new)), y["new"]], 1e-12)).mean())
         for t in (1.0, temperature)
     ]
     return [answered(limits, rows) for rows in (new, others) for limits in (quantile, fitted)] + losses

@@ -20,7 +20,7 @@ import soundfile
 from sklearn.metrics import roc_auc_score
 
 from audio_genre.audio import AUDIO_SUFFIXES
-from audio_genre.bundles.calibration import UNKNOWN, temper
+from audio_genre.bundles.calibration import UNKNOWN, apply_temperature
 from audio_genre.datasets import Table, get_protocol, load_table
 from audio_genre.errors import AudioError, AudioGenreError
 from audio_genre.evaluation.results import reliability
@@ -67,7 +67,7 @@ def measure(classifier: Classifier, table: Table, arguments: argparse.Namespace)
 def measure_test_side(classifier: Classifier, table: Table) -> tuple[dict[str, float], np.ndarray]:
     """Print what becomes of the test tracks; return figures, and how near to its limits each track is."""
     bundle = classifier.bundle
-    if bundle.familiarity is None or table.sha256 != bundle.card["training_data"]["sha256"]:
+    if bundle.novelty is None or table.sha256 != bundle.card["training_data"]["sha256"]:
         sys.exit(f"rejection.py: {bundle.path} was not calibrated, or trained on another table than {table.path}.")
     protocol, seed = bundle.card["protocol"], bundle.card["seed"]
     folds = FOLDS.search(bundle.card["command"] or "")
@@ -76,11 +76,11 @@ def measure_test_side(classifier: Classifier, table: Table) -> tuple[dict[str, f
     groups, y = table.groups[rows], np.searchsorted(table.classes, table.labels[rows])
     truth = mean_by_track(y[:, np.newaxis], groups)[:, 0].astype(int)
     votes = mean_by_track(classifier.probabilities(table.X[rows]), groups)
-    distance = mean_by_track(bundle.familiarity.distances(table.X[rows])[:, np.newaxis], groups)[:, 0]
+    distance = mean_by_track(bundle.novelty.distances(table.X[rows])[:, np.newaxis], groups)[:, 0]
     limits = bundle.calibration
-    confidence = temper(votes, limits.temperature).max(axis=1)
+    confidence = apply_temperature(votes, limits.temperature).max(axis=1)
     right = votes.argmax(axis=1) == truth
-    known = np.array([limits.why_unknown(*pair) is None for pair in zip(confidence, distance, strict=True)])
+    known = np.array([limits.unknown_reason(*pair) is None for pair in zip(confidence, distance, strict=True)])
     found = reliability(confidence, right, votes.max(axis=1))
     print(f"{bundle.name}: {len(known)} test tracks of the protocol {protocol['name']}, seed {seed}")
     print(f"  accuracy {right.mean():.3f}; {known.mean():.3f} are answered, with accuracy {right[known].mean():.3f}")
@@ -130,8 +130,8 @@ def measure_folder(classifier: Classifier, folder: Path, inside: np.ndarray) -> 
 def nearness(classifier: Classifier, confidence: float, distance: float) -> float:
     """Return how near an answer is to being unknown: at 1 it is."""
     limits = classifier.bundle.calibration
-    doubt = (1 - confidence) / max(1 - limits.least_confidence, 1e-9)
-    return max(distance / limits.most_distance, doubt)
+    doubt = (1 - confidence) / max(1 - limits.min_confidence, 1e-9)
+    return max(distance / limits.max_distance, doubt)
 
 
 def nearness_of(classifier: Classifier, answer: Classification) -> float:

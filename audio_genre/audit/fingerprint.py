@@ -35,18 +35,18 @@ _BLOCK_FRAMES = 64
 FRAMES_PER_SECOND = SR / _HOP
 """Codes of a fingerprint for each second of audio."""
 
-_LEAST_FRAMES = round(5 * FRAMES_PER_SECOND)
+_MIN_FRAMES = round(5 * FRAMES_PER_SECOND)
 # Shorter files must be the same nearly as a whole.
-_LEAST_FRAMES_OF_SHORT = 40
+_MIN_FRAMES_OF_SHORT = 40
 _NEARLY_ALL = 0.8
 # Copies through MP3, Ogg and half a hop of offset have 0 to 0.14 wrong bits; unrelated music 0.38 and more.
-_MOST_WRONG_BITS = 0.18
+_MAX_WRONG_BITS = 0.18
 # In parts, and in a few seconds all the more, music of equal loops can come closer by chance.
-_MOST_WRONG_BITS_OF_PART = 0.15
-_MOST_WRONG_BITS_OF_SHORT = 0.1
+_MAX_WRONG_BITS_OF_PART = 0.15
+_MAX_WRONG_BITS_OF_SHORT = 0.1
 _BORDER = 0.27
-_LEAST_VOTES = 2
-_MOST_EQUAL_CODES = 64
+_MIN_VOTES = 2
+_MAX_EQUAL_CODES = 64
 _BIT_COUNTS = np.array([value.bit_count() for value in range(256)], dtype=np.uint8)
 
 
@@ -174,12 +174,12 @@ def _candidates(fingerprints: Sequence[NDArray[np.uint32]]) -> Iterator[tuple[in
     # A code that many files share, such as that of a click, tells nothing of which is which.
     rank = np.flatnonzero(np.diff(codes, prepend=0))
     sizes = np.diff(rank, append=len(codes))
-    rare = np.repeat(sizes <= _MOST_EQUAL_CODES, sizes)
+    rare = np.repeat(sizes <= _MAX_EQUAL_CODES, sizes)
     codes, file, frame = codes[rare], file[rare], frame[rare]
     # A vote in one number: both files, and the offset, made positive, in pairs that overlap by half.
     span = 2 * max(lengths) + 4
     votes = []
-    for step in range(1, _MOST_EQUAL_CODES):
+    for step in range(1, _MAX_EQUAL_CODES):
         equal = np.flatnonzero(codes[step:] == codes[:-step])
         if len(equal) == 0:
             break
@@ -190,7 +190,7 @@ def _candidates(fingerprints: Sequence[NDArray[np.uint32]]) -> Iterator[tuple[in
     if not votes:
         return
     kinds, counts = np.unique(np.concatenate(votes), return_counts=True)
-    for kind in kinds[counts >= _LEAST_VOTES].tolist():
+    for kind in kinds[counts >= _MIN_VOTES].tolist():
         pair, offset = divmod(kind, span)
         yield *divmod(pair, len(lengths)), offset - max(lengths)
 
@@ -198,9 +198,9 @@ def _candidates(fingerprints: Sequence[NDArray[np.uint32]]) -> Iterator[tuple[in
 def _most_wrong(frames: int, shorter: int) -> float:
     """Return the largest share of wrong bits of a stretch that is shared; below zero if it is too short for any."""
     is_whole = frames >= _NEARLY_ALL * shorter
-    if frames >= _LEAST_FRAMES:
-        return _MOST_WRONG_BITS if is_whole else _MOST_WRONG_BITS_OF_PART
-    return _MOST_WRONG_BITS_OF_SHORT if is_whole and frames >= _LEAST_FRAMES_OF_SHORT else -1.0
+    if frames >= _MIN_FRAMES:
+        return _MAX_WRONG_BITS if is_whole else _MAX_WRONG_BITS_OF_PART
+    return _MAX_WRONG_BITS_OF_SHORT if is_whole and frames >= _MIN_FRAMES_OF_SHORT else -1.0
 
 
 def _shared_stretch(a: NDArray[np.uint32], b: NDArray[np.uint32], offset: int) -> tuple[int, float]:

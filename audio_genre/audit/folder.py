@@ -34,7 +34,7 @@ _MUCH_CLIPPING = 0.001
 _MUCH_DC = 0.01
 _MUCH_DC_OF_RMS = 0.1
 _FAR = 2.0
-_LEAST_TO_COMPARE = 5
+_MIN_TO_COMPARE = 5
 _TELLS_FROM = 0.2
 _SIGNIFICANT = 0.01
 
@@ -281,7 +281,7 @@ def _quality(files: Sequence[_File]) -> list[Finding]:
 
 
 def _odd_ones(files: Sequence[_File]) -> list[Finding]:
-    if len(files) < _LEAST_TO_COMPARE:
+    if len(files) < _MIN_TO_COMPARE:
         return []
     findings = []
     rates = Counter(file.heard.sr for file in files)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from audio_genre.audit.findings import Finding, Severity, counted
 from audio_genre.datasets.class_names import codes, variants
 
-_LEAST_TRACKS = 3
+_MIN_TRACKS = 3
 _UNEQUAL = 2.0
 _VERY_UNEQUAL = 10.0
 
@@ -93,11 +93,11 @@ def _unequal(tracks: Mapping[str, int]) -> list[Finding]:
     if len(tracks) < 2:
         return []
     findings = []
-    small = sorted((label for label in tracks if tracks[label] < _LEAST_TRACKS), key=lambda label: tracks[label])
+    small = sorted((label for label in tracks if tracks[label] < _MIN_TRACKS), key=lambda label: tracks[label])
     if small:
         message = (
             f"The class {small[0]!r} has {counted(tracks[small[0]], 'track')}, and a split needs at least "
-            f"{_LEAST_TRACKS} in each class: one to learn from, one to tune on and one to test on; add more or leave "
+            f"{_MIN_TRACKS} in each class: one to learn from, one to tune on and one to test on; add more or leave "
             "the class out."
         )
         counts = {label: tracks[label] for label in small}

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FOLDS = 5
-_MOST_ROWS = 20_000
-_LEAST_ROWS = 20
-_MOST_CLASSES = 1_000
-_LEAST_PER_LEAF = 5
+_MAX_ROWS = 20_000
+_MIN_ROWS = 20
+_MAX_CLASSES = 1_000
+_MIN_PER_LEAF = 5
 _LEAVES_PER_CLASS = 4
 
 
@@ -86,8 +86,8 @@ def first_of_each(groups: NDArray[np.str_], labels: NDArray[np.str_]) -> NDArray
     """
     _, first = np.unique(groups, return_index=True)
     first = first[labels[first] != ""]
-    if len(first) > _MOST_ROWS:
-        first = np.random.default_rng(0).choice(first, _MOST_ROWS, replace=False)
+    if len(first) > _MAX_ROWS:
+        first = np.random.default_rng(0).choice(first, _MAX_ROWS, replace=False)
     names, counts = np.unique(labels[first], return_counts=True)
     chosen: NDArray[np.intp] = np.sort(first[np.isin(labels[first], names[counts > 1])])
     return chosen
@@ -124,7 +124,7 @@ def tell_label(values: NDArray[Any], labels: NDArray[np.str_], *, at_least: floa
     1.0
     """
     names, y = np.unique(labels, return_inverse=True)
-    if not 2 <= len(names) <= _MOST_CLASSES or len(y) < _LEAST_ROWS:
+    if not 2 <= len(names) <= _MAX_CLASSES or len(y) < _MIN_ROWS:
         return None
     is_text = values.dtype.kind == "U"
     if is_text:
@@ -189,7 +189,7 @@ def _told_by_tree(
     steps = np.unique(values)
     ranks = np.arange(len(steps))
     tree = DecisionTreeClassifier(
-        max_leaf_nodes=_LEAVES_PER_CLASS * n_classes, min_samples_leaf=_LEAST_PER_LEAF, random_state=0
+        max_leaf_nodes=_LEAVES_PER_CLASS * n_classes, min_samples_leaf=_MIN_PER_LEAF, random_state=0
     )
     tree.fit(np.interp(values, steps, ranks)[:, None], y)
     told: NDArray[np.intp] = tree.predict(np.interp(asked, steps, ranks)[:, None])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WINDOW_SECONDS = 30
 _CEILING = 0.99
-_LEAST_RUN = 3
+_MIN_RUN = 3
 # How the reasons of `audio_genre.audio` begin.
 _KINDS = (
     ("is empty", "empty_file"),
@@ -154,4 +154,4 @@ def _clipped(y: NDArray[np.float32]) -> int:
     high = np.abs(y) >= peak - 2**-14
     edges = np.flatnonzero(np.diff(high, prepend=False, append=False))
     runs = edges[1::2] - edges[::2]
-    return int(runs[runs >= _LEAST_RUN].sum())
+    return int(runs[runs >= _MIN_RUN].sum())

@@ -15,9 +15,9 @@ _SHARE_OF_USUAL = 0.25
 _SHARE_OF_NEIGHBOURHOOD = 0.5
 _NEIGHBOURHOOD = 6
 _PAIRS_BY_CHANCE = 0.05
-_LEAST_TRACKS = 10
+_MIN_TRACKS = 10
 _SAMPLED_ROWS = 1_000
-_MOST_PAIRS = 200_000
+_MAX_PAIRS = 200_000
 _BLOCK_ROWS, _BLOCK_COLUMNS = 512, 8_192
 _CROWD = 512
 _SQUASH = 3.0
@@ -128,7 +128,7 @@ def close_rows(X: NDArray[np.float64], tracks: NDArray[np.intp]) -> Closeness | 
        neighborhood information", Scientific Reports 7, 2017; here by the median of the ratios.
     """
     names, tracks = np.unique(tracks, return_inverse=True)
-    if len(names) < _LEAST_TRACKS:
+    if len(names) < _MIN_TRACKS:
         return None
     Z = _squashed(X)
     if Z.shape[1] == 0:
@@ -224,8 +224,8 @@ def _within(Z: NDArray[np.float64], tracks: NDArray[np.intp], radius: float) -> 
             pairs = np.sort(np.stack([a[close], b[close]], axis=1), axis=1)
             found.append(pairs)
             total += len(pairs)
-            if total > _MOST_PAIRS:
-                return np.concatenate(found)[:_MOST_PAIRS], False
+            if total > _MAX_PAIRS:
+                return np.concatenate(found)[:_MAX_PAIRS], False
     return np.concatenate(found), is_complete
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PARQUET_MAGIC = b"PAR1"
 _MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nat", "-", "?"})
 _ROWS_AT_A_TIME = 4096
-_LEAST_SHARE_OF_FEATURES = 0.5
+_MIN_SHARE_OF_FEATURES = 0.5
 
 
 @dataclass
@@ -193,7 +193,7 @@ def _text(value: Any) -> str:
 def _positions(path: Path, header: list[str], schema: TableSchema) -> dict[str, int]:
     """Return where each feature stands; refuse a file of another kind."""
     at = {name: header.index(name) for name in schema.features if name in header}
-    if len(at) < _LEAST_SHARE_OF_FEATURES * len(schema.features):
+    if len(at) < _MIN_SHARE_OF_FEATURES * len(schema.features):
         missing = next(name for name in schema.features if name not in at)
         raise TableError(
             f"{path} is not a {schema.name} table: it has {len(at) or 'none'} of the {len(schema.features)} features "

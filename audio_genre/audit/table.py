@@ -41,9 +41,9 @@ _SEPARATES_FROM = 0.95
 _CODES_FROM = 0.99
 _CODES_PER_CLASS = 2
 _SIGNIFICANT = 0.01
-_LEAST_ROWS_OF_INDEX = 3
-_LEAST_ROWS_OF_NAMES = 20
-_MOST_EQUAL_BY_CHANCE = 0.5
+_MIN_ROWS_OF_INDEX = 3
+_MIN_ROWS_OF_NAMES = 20
+_MAX_EQUAL_BY_CHANCE = 0.5
 
 
 def audit_table(path: Path, schema: TableSchema | None, progress: Progress, **columns: Any) -> Audit:
@@ -293,7 +293,7 @@ def _duplicates(sheet: Sheet, rows: _Rows) -> list[Finding]:
     if len(distinct) < 2:
         # All rows are one row; that every column is constant is told already.
         return []
-    if is_copy.any() and equal_by_chance(sheet.X[distinct]) > _MOST_EQUAL_BY_CHANCE:
+    if is_copy.any() and equal_by_chance(sheet.X[distinct]) > _MAX_EQUAL_BY_CHANCE:
         message = (
             f"{counted(int(is_copy.sum()), 'row has', 'rows have')} the features of another row, and so few features "
             "and values make that likely by chance; compare what else is known of them."
@@ -378,8 +378,8 @@ def _told(told: Telling | None) -> dict[str, float | str]:
 def _is_index(values: NDArray[Any]) -> bool:
     """Tell whether a column counts the rows, or names each of them."""
     if values.dtype.kind == "U":
-        return len(values) >= _LEAST_ROWS_OF_NAMES and len(np.unique(values)) == len(values)
-    if len(values) < _LEAST_ROWS_OF_INDEX or not np.isfinite(values).all():
+        return len(values) >= _MIN_ROWS_OF_NAMES and len(np.unique(values)) == len(values)
+    if len(values) < _MIN_ROWS_OF_INDEX or not np.isfinite(values).all():
         return False
     steps = np.diff(values)
     return bool(abs(steps[0]) == 1 and (steps == steps[0]).all())

@@ -29,9 +29,9 @@ MOST_DEPTH = 64
 """Most decisions between the root of a tree and a leaf."""
 
 # What a file may ask of memory and time: far more than any model that is trained here needs.
-_MOST_BYTES = 2**27
-_MOST_TREES = 200_000
-_MOST_COLUMNS = 100_000
+_MAX_BYTES = 2**27
+_MAX_TREES = 200_000
+_MAX_COLUMNS = 100_000
 # Numbers beyond this come from no fit, and could overflow to what is no probability.
 _LARGEST, _SMALLEST = 1e100, 1e-100
 # Shares of a leaf are stored in single precision.
@@ -66,8 +66,8 @@ class ArrayModel(ABC):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         _require(
-            1 <= inputs <= _MOST_COLUMNS and 1 <= outputs <= _MOST_COLUMNS,
-            f"its inputs and outputs are not each 1 to {_MOST_COLUMNS}",
+            1 <= inputs <= _MAX_COLUMNS and 1 <= outputs <= _MAX_COLUMNS,
+            f"its inputs and outputs are not each 1 to {_MAX_COLUMNS}",
         )
         self.inputs, self.outputs = inputs, outputs
 
@@ -292,7 +292,7 @@ class TreeModel(ArrayModel):
         """Check the nodes, and put them so that a row in a leaf stays there."""
         inner = feature >= 0
         _require(
-            1 <= len(sizes) <= _MOST_TREES and bool((sizes >= 1).all()) and sizes.sum(dtype=np.int64) == len(feature),
+            1 <= len(sizes) <= _MAX_TREES and bool((sizes >= 1).all()) and sizes.sum(dtype=np.int64) == len(feature),
             "its trees do not add up",
         )
         _require(bool(((feature >= -1) & (feature < self.inputs)).all()), "a tree looks at a feature that is not there")
@@ -517,7 +517,7 @@ def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             _require(len({member.filename for member in members}) == len(members) <= 16, "it is no file of arrays")
-            _require(sum(member.file_size for member in members) <= _MOST_BYTES, "it is too large")
+            _require(sum(member.file_size for member in members) <= _MAX_BYTES, "it is too large")
             arrays = {}
             for member in members:
                 _require(

@@ -44,7 +44,7 @@ import numpy as np
 
 from audio_genre._version import __version__
 from audio_genre.bundles.arrays import ArrayModel, read_arrays, read_model, write_arrays
-from audio_genre.bundles.calibration import Calibration, Familiarity
+from audio_genre.bundles.calibration import Calibration, NoveltyDetector
 from audio_genre.bundles.card import CARD, FORMAT_VERSION, LITERT, NUMPY, read_bounded, read_card
 from audio_genre.bundles.history import EpochReport
 from audio_genre.bundles.litert import LiteRTRunner
@@ -65,7 +65,7 @@ _AGREEMENT = 1e-5
 # What single precision may leave of a sum of probabilities, and far less than what is none.
 _SUM_TOLERANCE = 1e-3
 # Far more than any model that is trained here has.
-_MOST_BYTES = 2**30
+_MAX_BYTES = 2**30
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "librosa", "ai-edge-litert", "xgboost")
 
 
@@ -97,7 +97,7 @@ class Bundle:
         What ``card.json`` holds.
     runner : Runner
         The compact model.
-    familiarity : Familiarity, optional
+    novelty : NoveltyDetector, optional
         What tells how far an input is from the training data.
 
     Attributes
@@ -106,16 +106,16 @@ class Bundle:
         Its folder.
     card : dict
         What ``card.json`` holds.
-    familiarity : Familiarity or None
+    novelty : NoveltyDetector or None
         What tells how far an input is from the training data; None for a model that was not calibrated.
     """
 
     def __init__(
-        self, path: Path, card: dict[str, Any], runner: Runner, familiarity: Familiarity | None = None
+        self, path: Path, card: dict[str, Any], runner: Runner, novelty: NoveltyDetector | None = None
     ) -> None:
         self.path = path
         self.card = card
-        self.familiarity = familiarity
+        self.novelty = novelty
         self._runner = runner
 
     def __repr__(self) -> str:
@@ -240,14 +240,14 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
                 f"{path} contradicts itself: by its card the {side} of the model has the shape {_shape(shape)}, and "
                 f"in fact it has {_shape(found[side])}; train it again."
             )
-    familiarity = None
+    novelty = None
     if card.get("calibration") is not None:
-        familiarity = _read_part(
+        novelty = _read_part(
             path / FAMILIARITY,
             card["familiarity_sha256"],
-            lambda content: Familiarity.from_arrays(read_arrays(content)),
+            lambda content: NoveltyDetector.from_arrays(read_arrays(content)),
         )
-    return Bundle(path, card, runner, familiarity)
+    return Bundle(path, card, runner, novelty)
 
 
 def write_bundle(
@@ -256,7 +256,7 @@ def write_bundle(
     card: dict[str, Any],
     *,
     check: tuple[NDArray[Any], NDArray[Any]],
-    familiarity: Familiarity,
+    novelty: NoveltyDetector,
     history: Sequence[EpochReport],
     predictions: Iterable[Sequence[Any]],
 ) -> None:
@@ -273,7 +273,7 @@ def write_bundle(
     check : tuple of np.ndarray, shapes (n, ...) and (n, n_classes)
         Inputs of every class, and the probabilities that the library gives in which the model was trained; what is
         written must agree.
-    familiarity : Familiarity
+    novelty : NoveltyDetector
         What tells how far an input is from the training data.
     history : sequence of EpochReport
         Lines of ``history.csv``; none where a model is not trained in passes.
@@ -290,7 +290,7 @@ def write_bundle(
     form = _FORMATS[name]
     card = {"format_version": FORMAT_VERSION, **card, "format": name, "versions": _versions()}
     compact = model.to_bytes() if is_arrays else _export(model, folder)
-    familiar = write_arrays(familiarity.arrays())
+    familiar = write_arrays(novelty.arrays())
     card["compact_sha256"] = hashlib.sha256(compact).hexdigest()
     card["familiarity_sha256"] = hashlib.sha256(familiar).hexdigest()
     X, expected = check
@@ -518,7 +518,7 @@ def _lock(file: int, *, wait: bool) -> None:
 def _read_part(file: Path, sha256: str, read: Callable[[bytes], _Part]) -> _Part:
     """Read a file of a bundle that its card has the hash of."""
     try:
-        content = read_bounded(file, _MOST_BYTES)
+        content = read_bounded(file, _MAX_BYTES)
     except OSError as error:
         raise BundleError(f"{file} cannot be read: {error.strerror}; train the model again.") from None
     if hashlib.sha256(content).hexdigest() != sha256:

@@ -26,7 +26,7 @@ BINS = 10
 ACCEPTED = 0.93
 """Share of validation tracks that the limits accept: a little above nine in ten, which new tracks are to be."""
 
-LEAST_TRACKS = 50
+MIN_TRACKS = 50
 """Validation tracks from which on limits are those of these tracks alone.
 
 With so many or more, nine in ten new tracks are accepted on average; with 10, eight in ten, and with 3 every other one
@@ -37,7 +37,7 @@ NO_LIMIT = 1e9
 """A distance that nothing reaches, where there are too few tracks to set a limit: JSON has no infinity."""
 
 # With fewer, a temperature makes the log loss of new tracks worse on average, whatever the test of chance says.
-_LEAST_FOR_TEMPERATURE = 10
+_MIN_FOR_TEMPERATURE = 10
 _FOLDS = 10
 # Of the tracks that are given up, this share is for being unlike anything seen, the rest for doubt between genres.
 _UNFAMILIAR_SHARE = 0.5
@@ -45,13 +45,13 @@ _PROTOTYPES = 5
 # The 95 % point of chi-squared with one degree of freedom.
 _CLEAR = 3.841
 # What a file may hold: beyond this is no fit of single precision, and what comes of it could overflow.
-_LARGEST, _LEAST_SCALE = 1e39, 1e-30
-_MOST_PROTOTYPES = 100_000
+_LARGEST, _MIN_SCALE = 1e39, 1e-30
+_MAX_PROTOTYPES = 100_000
 _SMALLEST = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Familiarity:
+class NoveltyDetector:
     """How far an input is from the training data: the distance to the nearest of a few prototypes of each class.
 
     Inputs are standardised and squashed, ``sign(z) log(1 + |z|)``, as the dense networks do, and the prototypes are the
@@ -73,7 +73,7 @@ class Familiarity:
     prototypes: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, X: NDArray[Any], y: NDArray[np.intp], seed: int = 0) -> Familiarity:
+    def fit(cls, X: NDArray[Any], y: NDArray[np.intp], seed: int = 0) -> NoveltyDetector:
         """Learn what is familiar.
 
         Parameters
@@ -87,7 +87,7 @@ class Familiarity:
 
         Returns
         -------
-        Familiarity
+        NoveltyDetector
             Of these rows.
         """
         from sklearn.cluster import KMeans
@@ -181,7 +181,7 @@ class Familiarity:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Familiarity:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> NoveltyDetector:
         """Check arrays from a file and make them one again.
 
         Parameters
@@ -191,7 +191,7 @@ class Familiarity:
 
         Returns
         -------
-        Familiarity
+        NoveltyDetector
             Of the arrays.
 
         Raises
@@ -204,13 +204,13 @@ class Familiarity:
             raise ValueError("it has other arrays than it should have")
         found = cls(**arrays)
         n, d = len(found.prototypes), found.mean.size
-        if not 1 <= n <= _MOST_PROTOTYPES or d == 0:
+        if not 1 <= n <= _MAX_PROTOTYPES or d == 0:
             raise ValueError("it holds nothing to compare with, or too many prototypes")
         if found.mean.shape != (d,) or found.scale.shape != (d,) or found.prototypes.shape != (n, d):
             raise ValueError("its arrays do not fit together")
         if not (
             all(bool((np.abs(array) <= _LARGEST).all()) for array in (found.mean, found.prototypes))
-            and bool((found.scale >= _LEAST_SCALE).all())
+            and bool((found.scale >= _MIN_SCALE).all())
         ):
             raise ValueError("it has values out of range")
         return found
@@ -227,9 +227,9 @@ class Calibration:
         neural networks", ICML 2017).
     window_temperature : float
         The same for a single window of a track; equal where a track has one.
-    least_confidence : float
+    min_confidence : float
         An answer whose best genre is less probable than this is ``unknown``.
-    most_distance : float
+    max_distance : float
         An answer for something that is further than this from the training data is ``unknown``.
     accepted : float
         Share of the validation tracks that the limits were to accept.
@@ -239,8 +239,8 @@ class Calibration:
 
     temperature: float = 1.0
     window_temperature: float = 1.0
-    least_confidence: float = 0.0
-    most_distance: float = float("inf")
+    min_confidence: float = 0.0
+    max_distance: float = float("inf")
     accepted: float = 1.0
     tracks: int = 0
 
@@ -269,8 +269,8 @@ class Calibration:
         accepted : float
             Share of the tracks that get an answer.
         left_out : np.ndarray, optional
-            How far training tracks are from the others, see `Familiarity.cross_validate`; used where the validation
-            tracks are fewer than `LEAST_TRACKS`.
+            How far training tracks are from the others, see `NoveltyDetector.cross_validate`; used where the validation
+            tracks are fewer than `MIN_TRACKS`.
 
         Returns
         -------
@@ -285,11 +285,11 @@ class Calibration:
         in a random world", 2005); where even the furthest track is too near for that, there is no limit.
         """
         n = len(y)
-        may_temper = n >= _LEAST_FOR_TEMPERATURE
+        may_temper = n >= _MIN_FOR_TEMPERATURE
         temperature = fit_temperature(probabilities, y) if may_temper else 1.0
         window_temperature = temperature if windows is None or not may_temper else fit_temperature(*windows)
-        best = temper(probabilities, temperature).max(axis=1)
-        if n < LEAST_TRACKS:
+        best = apply_temperature(probabilities, temperature).max(axis=1)
+        if n < MIN_TRACKS:
             known = distances if left_out is None else np.concatenate([distances, left_out])
             most = _upper_limit(known, _UNFAMILIAR_SHARE * (1 - accepted))
             least = _upper_limit(-best, (1 - _UNFAMILIAR_SHARE) * (1 - accepted))
@@ -311,18 +311,18 @@ class Calibration:
     @property
     def remark(self) -> str:
         """A sentence on what few validation tracks mean for the answers; empty where there are enough."""
-        if self.tracks >= LEAST_TRACKS:
+        if self.tracks >= MIN_TRACKS:
             return ""
-        if self.most_distance >= NO_LIMIT and self.least_confidence == 0:
+        if self.max_distance >= NO_LIMIT and self.min_confidence == 0:
             limits = "the model has no limits, and answers a genre for everything but silence"
         else:
             limits = "the limit of the distance was found by cross-validation on the training tracks" + (
-                ", and there is none for the probability" if self.least_confidence == 0 else ""
+                ", and there is none for the probability" if self.min_confidence == 0 else ""
             )
         counted = f"{self.tracks} validation track{' is' if self.tracks == 1 else 's are'}"
-        return f"{counted} too few to fit limits for unknown on ({LEAST_TRACKS} are enough): {limits}."
+        return f"{counted} too few to fit limits for unknown on ({MIN_TRACKS} are enough): {limits}."
 
-    def why_unknown(self, confidence: float, distance: float) -> str | None:
+    def unknown_reason(self, confidence: float, distance: float) -> str | None:
         """Tell why something gets no answer.
 
         Parameters
@@ -339,17 +339,17 @@ class Calibration:
 
         Examples
         --------
-        >>> limits = Calibration(least_confidence=0.3, most_distance=0.8)
-        >>> limits.why_unknown(0.9, 1.234)
+        >>> limits = Calibration(min_confidence=0.3, max_distance=0.8)
+        >>> limits.unknown_reason(0.9, 1.234)
         'unlike anything that the model was trained on (distance 1.234, and at most 0.800 is familiar)'
-        >>> limits.why_unknown(0.25, 0.5)
+        >>> limits.unknown_reason(0.25, 0.5)
         'no genre is probable enough (at most 25.0 %, and 30.0 % are needed)'
         """
-        if distance > self.most_distance:
-            far, most = apart(distance, self.most_distance, 3)
+        if distance > self.max_distance:
+            far, most = apart(distance, self.max_distance, 3)
             return f"unlike anything that the model was trained on (distance {far}, and at most {most} is familiar)"
-        if confidence < self.least_confidence:
-            found, least = apart(100 * confidence, 100 * self.least_confidence, 1)
+        if confidence < self.min_confidence:
+            found, least = apart(100 * confidence, 100 * self.min_confidence, 1)
             return f"no genre is probable enough (at most {found} %, and {least} % are needed)"
         return None
 
@@ -384,14 +384,14 @@ def fit_temperature(probabilities: NDArray[Any], y: NDArray[np.intp]) -> float:
     targets[np.arange(n), y] = 1 - rest
 
     def loss(log_temperature: float) -> float:
-        scaled = temper(probabilities, float(np.exp(log_temperature)))
+        scaled = apply_temperature(probabilities, float(np.exp(log_temperature)))
         return float(-(targets * np.log(np.maximum(scaled, _SMALLEST))).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded")
     return float(np.exp(found.x)) if 2 * n * (loss(0.0) - found.fun) > _CLEAR else 1.0
 
 
-def temper(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:
+def apply_temperature(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:
     """Sharpen or soften probabilities.
 
     Parameters
@@ -408,7 +408,7 @@ def temper(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float6
 
     Examples
     --------
-    >>> temper(np.array([[0.8, 0.2]]), 0.5).round(3).tolist()
+    >>> apply_temperature(np.array([[0.8, 0.2]]), 0.5).round(3).tolist()
     [[0.941, 0.059]]
     """
     logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) / temperature

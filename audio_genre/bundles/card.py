@@ -17,8 +17,8 @@ from audio_genre.errors import BundleError, ParameterError
 CARD = "card.json"
 """Name of the card's file."""
 
-FORMAT_VERSION = 1
-"""Version of the layout of a bundle; a later one is refused."""
+FORMAT_VERSION = 2
+"""Version of the layout of a bundle; earlier ones are read, and a later one is refused."""
 
 LITERT, NUMPY = "litert", "numpy"
 """What runs a compact model; a card without the field ``format`` means the first."""
@@ -26,8 +26,10 @@ LITERT, NUMPY = "litert", "numpy"
 SEEDS = 2**32
 """Seeds are below this."""
 
-_MOST_SECONDS = 86400
-_MOST_BYTES = 2**26
+_MAX_SECONDS = 86400
+# Fields of the calibration that had other names in format version 1.
+_RENAMED = MappingProxyType({"least_confidence": "min_confidence", "most_distance": "max_distance"})
+_MAX_BYTES = 2**26
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     file = folder / CARD
     try:
-        card = json.loads(read_bounded(file, _MOST_BYTES).decode("utf-8"))
+        card = json.loads(read_bounded(file, _MAX_BYTES).decode("utf-8"))
     except OSError as error:
         raise BundleError(f"{folder} is no model bundle: {CARD} cannot be read ({error.strerror}).") from None
     except (ValueError, RecursionError):
@@ -63,6 +65,7 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"{folder} has format version {card['format_version']} and this version of audio-genre reads up to "
             f"{FORMAT_VERSION}; upgrade audio-genre."
         )
+    card = _upgraded(card)
     for field, (is_valid, rule) in _FIELDS.items():
         _require(file, card, field, is_valid, rule)
     if "format" in card:
@@ -143,6 +146,14 @@ def read_bounded(file: Path, most: int) -> bytes:
     return file.read_bytes()
 
 
+def _upgraded(card: dict[str, Any]) -> dict[str, Any]:
+    """Return a card of an earlier format version as the current one has it."""
+    if card["format_version"] == 1 and isinstance(card.get("calibration"), dict):
+        calibration = {_RENAMED.get(name, name): value for name, value in card["calibration"].items()}
+        return {**card, "calibration": calibration}
+    return card
+
+
 def _require(
     file: Path, card: dict[str, Any], field: str, is_valid: Callable[[Any], bool], rule: str, *, optional: bool = False
 ) -> None:
@@ -216,7 +227,7 @@ def _is_window(value: Any) -> bool:
         value["kind"] in ("clip", "segment")
         and isinstance(seconds, int | float)
         and not isinstance(seconds, bool)
-        and 0 < seconds <= _MOST_SECONDS
+        and 0 < seconds <= _MAX_SECONDS
     )
 
 
@@ -237,8 +248,8 @@ def _is_calibration(value: Any) -> bool:
         and set(value) == {field.name for field in fields(Calibration)}
         and _is_number(value["temperature"], 0.01, 100)
         and _is_number(value["window_temperature"], 0.01, 100)
-        and _is_number(value["least_confidence"], 0, 1)
-        and _is_number(value["most_distance"], 0, 1e9)
+        and _is_number(value["min_confidence"], 0, 1)
+        and _is_number(value["max_distance"], 0, 1e9)
         and _is_number(value["accepted"], 0, 1)
         and _is_whole(value["tracks"])
     )
@@ -258,7 +269,7 @@ _FIELDS = MappingProxyType(
         "recipe": (_is_recipe, "null or an object with a name and parameters"),
         "window": (
             _is_window,
-            f"null or an object with a kind (clip or segment) and seconds above 0 and up to {_MOST_SECONDS}",
+            f"null or an object with a kind (clip or segment) and seconds above 0 and up to {_MAX_SECONDS}",
         ),
         "input_shape": (
             lambda value: isinstance(value, list) and value != [] and all(map(_is_whole, value)),
@@ -275,18 +286,18 @@ _FIELDS_OF_CALIBRATION = MappingProxyType(
     {
         "calibration": (
             _is_calibration,
-            "an object with temperature and window_temperature (0.01 to 100), least_confidence and accepted (0 to 1), "
-            "most_distance (0 to 1e9) and tracks (a whole number from 1)",
+            "an object with temperature and window_temperature (0.01 to 100), min_confidence and accepted (0 to 1), "
+            "max_distance (0 to 1e9) and tracks (a whole number from 1)",
         ),
         "familiarity_sha256": (_is_text, "a text"),
     }
 )
 
-_MOST_CLASSES = 1000
+_MAX_CLASSES = 1000
 _TEXT = (_is_text, "a text")
 _FIELDS_OF_MEASUREMENT = MappingProxyType(
     {
-        "classes": (lambda value: len(value) <= _MOST_CLASSES, f"a list of at most {_MOST_CLASSES} texts"),
+        "classes": (lambda value: len(value) <= _MAX_CLASSES, f"a list of at most {_MAX_CLASSES} texts"),
         "protocol.name": _TEXT,
         "protocol.leaky": (lambda value: isinstance(value, bool), "true or false"),
         "protocol.description": (lambda value: value is None or value == "" or _is_text(value), "a text or null"),

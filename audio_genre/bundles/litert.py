@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _IDENTIFIER = b"TFL3"
 # What a model may have: far more than any that is trained here.
-_MOST_ITEMS, _MOST_AXES, _MOST_LENGTH = 4096, 5, 2**24
+_MAX_ITEMS, _MAX_AXES, _MAX_LENGTH = 4096, 5, 2**24
 # Numbers in all tensors, and multiplications, that one input may take: hundreds of megabytes, and seconds.
-_MOST_NUMBERS, _MOST_WORK = 2**26, 2**32
+_MAX_NUMBERS, _MAX_WORK = 2**26, 2**32
 _FLOAT, _INT = 0, 2
 _TYPES: Mapping[int, Any] = MappingProxyType({_FLOAT: np.dtype("<f4"), _INT: np.dtype("<i4")})
 # None, ReLU, and ReLU up to 6.
 _ACTIVATIONS = (0, 1, 3)
-_MOST_STRIDE = 64
+_MAX_STRIDE = 64
 _NUMBER_BITS = 2**31
 
 
@@ -172,7 +172,7 @@ class Network:
                 array = operator.shape(arrays, step.options)
             except (IndexError, TypeError, AttributeError):
                 raise ValueError(f"the operator {step.name} is given something else than it takes") from None
-            is_fit = array.ndim <= _MOST_AXES and array.size > 0 and max(array.shape, default=1) <= _MOST_LENGTH * rows
+            is_fit = array.ndim <= _MAX_AXES and array.size > 0 and max(array.shape, default=1) <= _MAX_LENGTH * rows
             _require(is_fit, f"the operator {step.name} gives an array of the shape {array.shape}")
             if array.dtype != np.float32:
                 _require(
@@ -186,7 +186,7 @@ class Network:
             work += _work(step.name, arrays, array.size)
             # Checked at every step: broadcasting could square a size each time.
             _require(
-                numbers <= _MOST_NUMBERS * rows and work <= _MOST_WORK * rows, "it takes too much memory or too long"
+                numbers <= _MAX_NUMBERS * rows and work <= _MAX_WORK * rows, "it takes too much memory or too long"
             )
         _require(self.result in found, "it gives what is not there")
         return found
@@ -292,7 +292,7 @@ def read_network(content: bytes) -> Network:
     )
     shape = tensors[source]["shape"]
     _require(
-        1 < len(shape) <= _MOST_AXES and shape[0] == 1 and all(1 <= length <= _MOST_LENGTH for length in shape),
+        1 < len(shape) <= _MAX_AXES and shape[0] == 1 and all(1 <= length <= _MAX_LENGTH for length in shape),
         "it takes an array of no shape that is known",
     )
     names = [_name_of(code) for code in model["codes"]]
@@ -407,7 +407,7 @@ def _constant(tensor: Mapping[str, Any], dtype: Any, buffers: Sequence[Mapping[s
     buffer = buffers[tensor["buffer"]]
     _require(buffer["offset"] == buffer["size"] == 0 and len(buffer["data"]) > 0, "an operator reads what is not there")
     _require(
-        len(shape) <= _MOST_AXES and all(1 <= length <= _MOST_LENGTH for length in shape),
+        len(shape) <= _MAX_AXES and all(1 <= length <= _MAX_LENGTH for length in shape),
         "a tensor has a shape that is not known",
     )
     size = int(np.prod(shape, dtype=object))
@@ -463,7 +463,7 @@ class _Reader:
             return memoryview(b"") if start is None else self._vector(start, 1, len(self._content))
         if start is None:
             return []
-        items = self._vector(start, 4, _MOST_ITEMS)
+        items = self._vector(start, 4, _MAX_ITEMS)
         if field.kind == "numbers":
             return np.frombuffer(items, "<i4").tolist()
         (fields,) = field.kind
@@ -604,7 +604,7 @@ def _reduce(arrays: Sequence[Any], options: Mapping[str, Any]) -> NDArray[Any]:
 
 def _product(arrays: Sequence[Any], options: Mapping[str, Any]) -> NDArray[Any]:
     array, axes = arrays
-    _require(array.dtype != np.float32 and array.size <= _MOST_AXES, "it multiplies something else than lengths")
+    _require(array.dtype != np.float32 and array.size <= _MAX_AXES, "it multiplies something else than lengths")
     product = np.asarray(array.astype(object).prod(axis=_axes(array, axes), keepdims=bool(options["keep"])))
     _require(bool((np.abs(product) < _NUMBER_BITS).all()), "a product is too large")
     return product.astype(np.int64)
@@ -619,7 +619,7 @@ def _transpose(arrays: Sequence[Any], _options: Mapping[str, Any]) -> NDArray[An
 
 def _reshape(arrays: Sequence[Any], _options: Mapping[str, Any]) -> NDArray[Any]:
     array, wanted = arrays
-    _require(wanted.dtype != np.float32 and wanted.ndim == 1 and wanted.size <= _MOST_AXES, "it has no shape")
+    _require(wanted.dtype != np.float32 and wanted.ndim == 1 and wanted.size <= _MAX_AXES, "it has no shape")
     shape = [int(length) for length in wanted]
     _require(shape.count(-1) <= 1 and all(length >= 1 or length == -1 for length in shape), "it has no shape")
     return array.reshape(shape) if array.dtype != np.float32 else _of_shape(_filled(shape, array.size))
@@ -741,7 +741,7 @@ def _windows(shape: Sequence[int], size: Sequence[int], options: Mapping[str, An
     lengths = []
     for length, window, side in zip(shape[1:3], size, ("stride_h", "stride_w"), strict=True):
         stride = options[side]
-        _require(1 <= stride <= _MOST_STRIDE and 1 <= window <= _MOST_LENGTH, "its window has no size that is known")
+        _require(1 <= stride <= _MAX_STRIDE and 1 <= window <= _MAX_LENGTH, "its window has no size that is known")
         lengths.append(-(-(length if options["padding"] == 0 else length - window + 1) // stride))
     return lengths
 
@@ -763,7 +763,7 @@ def _pooling(arrays: Sequence[Any], options: Mapping[str, Any]) -> NDArray[Any]:
     (array,) = arrays
     _is_float(array)
     _require(array.ndim == 4, "it pools something else than pictures")
-    _require(max(options["height"], options["width"]) <= _MOST_STRIDE, "its window is too large")
+    _require(max(options["height"], options["width"]) <= _MAX_STRIDE, "its window is too large")
     return _of_shape(
         [array.shape[0], *_windows(array.shape, (options["height"], options["width"]), options), array.shape[3]]
     )
@@ -806,7 +806,7 @@ _OPERATORS: Mapping[str, _Operator] = MappingProxyType(
         "EXPAND_DIMS": _Operator(70, _expand, inputs=_TWO),
         "SHAPE": _Operator(77, _shape_of, 55, (_Field("type", "b", 0),)),
         "GATHER": _Operator(36, _gather, 23, (_Field("axis", "i", 0), _Field("batch", "i", 0)), _TWO),
-        "PACK": _Operator(83, _pack, 59, (_Field("count", "i", 0), _Field("axis", "i", 0)), (1, _MOST_AXES)),
+        "PACK": _Operator(83, _pack, 59, (_Field("count", "i", 0), _Field("axis", "i", 0)), (1, _MAX_AXES)),
         "CONCATENATION": _Operator(2, _concatenate, 10, (_Field("axis", "i", 0), _ACTIVATION), (1, 64)),
         "STRIDED_SLICE": _Operator(
             45,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from audio_genre.training.run import TrainedModel, TrainingPlan
 
 _CURVES = {"tabular": "learning_curves.html", "cnn": "learning_curves_cnn.html"}
-_MOST_SENTENCES = 10
+_MAX_SENTENCES = 10
 
 train = typer.Typer(name="train", help="Train genre models.", no_args_is_help=True)
 
@@ -216,10 +216,10 @@ def load_with_progress(folder: Path, rows: Literal["clips", "segments"] | None =
         loaded = load_pictures(folder, rows=rows, progress=line.update)
     if loaded.grouping.note:
         tell(loaded.grouping.note)
-    for sentence in loaded.left_out[:_MOST_SENTENCES]:
+    for sentence in loaded.left_out[:_MAX_SENTENCES]:
         tell(sentence)
-    if len(loaded.left_out) > _MOST_SENTENCES:
-        tell(f"... and {counted(len(loaded.left_out) - _MOST_SENTENCES, 'more picture')} left out.")
+    if len(loaded.left_out) > _MAX_SENTENCES:
+        tell(f"... and {counted(len(loaded.left_out) - _MAX_SENTENCES, 'more picture')} left out.")
     return loaded
 
 
@@ -339,7 +339,7 @@ def summary_lines(models: Sequence[TrainedModel], plan: TrainingPlan) -> list[st
     lines: list[str] = []
     for protocol in dict.fromkeys(model.protocol for model in models):
         lines += _protocol_lines([model for model in models if model.protocol == protocol])
-    where = [str(model.path) for model in models[:_MOST_SENTENCES]]
+    where = [str(model.path) for model in models[:_MAX_SENTENCES]]
     more = f" and {len(models) - len(where)} more" if len(models) > len(where) else ""
     lines.append(printable(f"models: {', '.join(where)}{more}"))
     if plan.kind in _CURVES:

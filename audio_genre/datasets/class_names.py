@@ -7,7 +7,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-_MOST_NAMES = 6
+_MAX_NAMES = 6
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _AND = re.compile(r"\b(?:and|n)\b|&")
 
@@ -113,8 +113,8 @@ spellings; rename one of them if they are the same.",)
         )
     numbers = codes(counts)
     if numbers:
-        listed = ", ".join(f"{name!r} ({counts[name]} {unit})" for name in numbers[:_MOST_NAMES])
-        more = f" and {len(numbers) - _MOST_NAMES} more" if len(numbers) > _MOST_NAMES else ""
+        listed = ", ".join(f"{name!r} ({counts[name]} {unit})" for name in numbers[:_MAX_NAMES])
+        more = f" and {len(numbers) - _MAX_NAMES} more" if len(numbers) > _MAX_NAMES else ""
         verb = "Class" if len(numbers) == 1 else "Classes"
         sentences.append(
             f"{verb} {listed}{more} {'is' if len(numbers) == 1 else 'are'} named by a number; if it is a code, write "

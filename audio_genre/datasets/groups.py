@@ -36,7 +36,7 @@ _SAME_LENGTH = 0.05
 _ROUND_LENGTH = 0.01
 # Rows that are shorter than this share of a clip are parts of one, or very short clips.
 _SHORT = 0.75
-_LEAST_SEGMENT_SECONDS = 1.0
+_MIN_SEGMENT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -381,7 +381,7 @@ def find_window(
         seconds = known.clip_seconds / max(sizes, key=lambda size: (sizes[size], size))
     else:
         seconds = float(known.segment_seconds)
-    if rows is None and not _LEAST_SEGMENT_SECONDS <= seconds < (1 - _SAME_LENGTH) * known.clip_seconds:
+    if rows is None and not _MIN_SEGMENT_SECONDS <= seconds < (1 - _SAME_LENGTH) * known.clip_seconds:
         return clip
     return Window("segment", min(max(round(seconds, 3), 0.001), float(known.clip_seconds)))
 

@@ -77,7 +77,7 @@ class Split:
     fold: str = ""
     left_out: NDArray[np.intp] = field(default_factory=_no_rows)
 
-    def sides(self) -> dict[str, NDArray[np.intp]]:
+    def subsets(self) -> dict[str, NDArray[np.intp]]:
         """Return the row numbers by the name of the side.
 
         Returns
@@ -227,7 +227,7 @@ class SplitProtocol(ABC):
         return splits
 
     def _check(self, split: Split, rows: Rows) -> None:
-        sides = split.sides()
+        sides = split.subsets()
         everything = np.concatenate([*sides.values(), split.left_out])
         if not np.array_equal(np.sort(everything), np.arange(len(rows.labels))):
             raise ProtocolError(f"The protocol {self.name!r} did not deal every row to exactly one side.")

@@ -54,10 +54,10 @@ SIDE_CAR = "extraction.json"
 """Name of the file beside an extracted table that tells its recipe."""
 
 _PARQUET_MAGIC = b"PAR1"
-_MOST_NAMES = 8
+_MAX_NAMES = 8
 # 7, 7.0 (as pandas writes a column with gaps) and 0007; 0.1 and 0.10 are two names.
 _WHOLE = re.compile(r"0*(\d+)(?:\.0*)?", re.ASCII)
-_LEAST_SHARE_OF_FEATURES = 0.5
+_MIN_SHARE_OF_FEATURES = 0.5
 
 CONFLICTS = ("keep-first", "drop")
 """What can be done with a track that stands under several labels."""
@@ -786,8 +786,8 @@ def _has_labels(path: Path) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(map(repr, names[:_MOST_NAMES])) + more
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(map(repr, names[:_MAX_NAMES])) + more
 
 
 def _refuse_columns(path: Path, header: list[str], schema: TableSchema) -> None:
@@ -810,7 +810,7 @@ def _refuse_columns(path: Path, header: list[str], schema: TableSchema) -> None:
             f"{path} has one column, {header[0][:60]!r}, and is not a table of {kind}; it needs a header line, and "
             "commas, semicolons or tabs between its cells."
         )
-    if len(lacking) > (1 - _LEAST_SHARE_OF_FEATURES) * len(schema.features):
+    if len(lacking) > (1 - _MIN_SHARE_OF_FEATURES) * len(schema.features):
         raise TableError(
             f"{path} is not a table of {kind}: it has {len(schema.features) - len(lacking)} of "
             f"{len(schema.features)}, lacks the {column} {named}, and its columns are {_listed(header)}; give a table "

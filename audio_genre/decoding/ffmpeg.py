@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _GUESSED = frozenset({"aac", "amr", "flv", "mp3", "ogg", "rm"})
 _ASF_PROPERTIES = bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365")
 # A radio's recording may begin in the middle of a packet.
-_MOST_DAMAGED = 0.01
+_MAX_DAMAGED = 0.01
 _FREE_DAMAGED = 2
 
 
@@ -168,7 +168,7 @@ class FfmpegPart:
             for frame in frames:
                 if frame.samples:
                     yield frame.sample_rate, _samples(frame)
-        if damaged > _FREE_DAMAGED + _MOST_DAMAGED * packets:
+        if damaged > _FREE_DAMAGED + _MAX_DAMAGED * packets:
             raise AudioError(self._name, f"is damaged: {damaged} of its {packets} packets cannot be decoded")
 
 

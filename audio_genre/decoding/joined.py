@@ -8,7 +8,7 @@ import struct
 from typing import NamedTuple
 
 _OGG_HEADER = 27
-_LEAST_FRAMES = 8
+_MIN_FRAMES = 8
 _CHUNK = 1 << 18
 _SYNC = re.compile(rb"\xff[\xe2-\xff]")
 # kbit/s by the four bits of the header: MPEG-1 layers I, II, III; MPEG-2 layer I, and layers II and III.
@@ -303,7 +303,7 @@ def _run(reader: Reader, position: int) -> bool:
     """Tell whether so many frames of one kind begin here that it is no chance."""
     first = _frame(reader.read(position, 4))
     frame = first
-    for _ in range(_LEAST_FRAMES):
+    for _ in range(_MIN_FRAMES):
         if frame is None or first is None or frame.kind != first.kind:
             return False
         position += frame.size

@@ -58,7 +58,7 @@ _LIMITS: MappingProxyType[str, tuple[float, float]] = MappingProxyType(
     }
 )
 # Each takes some 30 bytes while a clip is worked on; a card from a stranger must not ask for all memory.
-_MOST_VALUES = 1 << 25
+_MAX_VALUES = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,9 @@ class Recipe:
                 f"A recipe's n_fft must not exceed its segments of {self.segment_samples} samples; got {self.n_fft}."
             )
         values = self.clip_seconds * self.sr // self.hop_length * (self.n_fft // 2 + 1)
-        if values > _MOST_VALUES:
+        if values > _MAX_VALUES:
             raise ParameterError(
-                f"A recipe's spectrogram of a clip must have at most {_MOST_VALUES // 10**6} million values; n_fft "
+                f"A recipe's spectrogram of a clip must have at most {_MAX_VALUES // 10**6} million values; n_fft "
                 f"{self.n_fft} and hop_length {self.hop_length} give {values // 10**6} million, so take a longer "
                 "hop_length."
             )

@@ -43,13 +43,13 @@ _TREES, _LEAF_ROWS = 200, 2
 _TRAIN_ROWS = 10_000
 _SHUFFLED_ROWS = 1_000
 # So many predictions are made at most for a table of up to 300 features, and two a feature beyond.
-_PREDICTIONS, _MOST_REPEATS, _LEAST_REPEATS = 600, 5, 2
+_PREDICTIONS, _MAX_REPEATS, _MIN_REPEATS = 600, 5, 2
 # A forest gives the probability 0 to what none of its leaves holds; its logarithm must stay finite.
-_LEAST_PROBABILITY = 1e-3
+_MIN_PROBABILITY = 1e-3
 _INFORMATION_ROWS = 5_000
 _NEIGHBOURS = 3
 _DRAWN_ROWS = 4_000
-_LEAST_UMAP_ROWS = 10
+_MIN_UMAP_ROWS = 10
 _UMAP_NEIGHBOURS = 15
 
 
@@ -604,7 +604,7 @@ def _weigh(table: Table, y: NDArray[np.intp], seed: int, steps: _Steps) -> tuple
     validation_tracks = np.unique(table.groups[split.validation], return_index=True)[1]
     commonest = np.bincount(y[split.validation][validation_tracks]).max() / len(validation_tracks)
 
-    repeats = min(_MOST_REPEATS, max(_LEAST_REPEATS, _PREDICTIONS // table.X.shape[1]))
+    repeats = min(_MAX_REPEATS, max(_MIN_REPEATS, _PREDICTIONS // table.X.shape[1]))
     calls = 0
 
     def bits(model: Any, X: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
@@ -614,7 +614,7 @@ def _weigh(table: Table, y: NDArray[np.intp], seed: int, steps: _Steps) -> tuple
             steps.done("permutation importance")
         calls += 1
         probability = model.predict_proba(X)[np.arange(len(truth)), truth]
-        return float(np.log2(np.maximum(probability, _LEAST_PROBABILITY)).mean())
+        return float(np.log2(np.maximum(probability, _MIN_PROBABILITY)).mean())
 
     lost = permutation_importance(
         forest, table.X[shuffled], y[shuffled], scoring=bits, n_repeats=repeats, random_state=seed
@@ -650,7 +650,7 @@ def _project(
     pca = PCA(n_components=2, svd_solver="full").fit(squashed)
     first, second = pca.explained_variance_ratio_.tolist()
     projections = [Projection("PCA", pca.transform(squashed[drawn]), (first, second))]
-    if len(drawn) < _LEAST_UMAP_ROWS:
+    if len(drawn) < _MIN_UMAP_ROWS:
         return tuple(projections), []
     # The package warns of what its own dependencies changed; none of it is the reader's.
     with warnings.catch_warnings():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.bundles.bundle import HISTORY, PREDICTIONS
-from audio_genre.bundles.calibration import BINS, bins_of, calibration_error, temper
+from audio_genre.bundles.calibration import BINS, apply_temperature, bins_of, calibration_error
 from audio_genre.bundles.card import CARD, read_bounded, read_measured_card
 from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
@@ -26,7 +26,7 @@ HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """Columns of a learning curve."""
 
 # What a file of figures may have: those of a hundred thousand tracks have less.
-_MOST_BYTES = 2**27
+_MAX_BYTES = 2**27
 _ROUNDING = 1e-5
 _RESAMPLES = 1000
 _LEVEL = 0.95
@@ -415,7 +415,7 @@ def read_history(folder: Path) -> pd.DataFrame | None:
     import pandas as pd
 
     try:
-        content = io.BytesIO(read_bounded(folder / HISTORY, _MOST_BYTES))
+        content = io.BytesIO(read_bounded(folder / HISTORY, _MAX_BYTES))
         history = pd.read_csv(content)[list(HISTORY_COLUMNS)].apply(pd.to_numeric)
     except pd.errors.EmptyDataError:
         return None
@@ -431,7 +431,7 @@ def _read_predictions(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     probabilities = [f"p({name})" for name in classes]
     try:
         # Genres and tracks are text, also those named 1980 or NA.
-        content = io.BytesIO(read_bounded(file, _MOST_BYTES))
+        content = io.BytesIO(read_bounded(file, _MAX_BYTES))
         table = pd.read_csv(content, dtype=dict.fromkeys(_TEXT_COLUMNS, str), keep_default_na=False, encoding="utf-8")
         rows = table[[*_TEXT_COLUMNS, *probabilities]]
         rows = rows.assign(**{name: pd.to_numeric(rows[name]) for name in probabilities})
@@ -468,7 +468,7 @@ def _calibrated(
         asked = np.bincount(track[mine], minlength=len(counts))
         voted = asked > 0
         weights = asked[voted, None]
-        votes[voted] += temper(sums[voted] / weights, float(temperature)) * weights
+        votes[voted] += apply_temperature(sums[voted] / weights, float(temperature)) * weights
     shares: NDArray[np.float64] = votes / counts[:, None]
     return shares
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from audio_genre.audio import MIN_SECONDS, continue_short, cut_segments, cut_stretches, iter_windows, read_header
 from audio_genre.bundles.bundle import Bundle, load_bundle
-from audio_genre.bundles.calibration import UNKNOWN, temper
+from audio_genre.bundles.calibration import UNKNOWN, apply_temperature
 from audio_genre.datasets.pictures import canonical
 from audio_genre.dsp.matrix import feature_matrix, mel_spectrogram
 from audio_genre.dsp.picture import quantise
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from audio_genre.dsp.recipe import Recipe
 
 # Shorter than any window; no genre changes faster.
-_LEAST_HOP_SECONDS = 0.05
+_MIN_HOP_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,10 @@ class Classifier:
         self.bundle = load_bundle(default_model() if bundle is None else bundle)
         self._unknown = unknown
         self._reader: _Reader = _READERS.get(self.bundle.kind, _FeatureReader)(self.bundle)
-        self._calibration, self._familiarity = self.bundle.calibration, self.bundle.familiarity
-        if self._familiarity is not None and self._familiarity.size != self._reader.described:
+        self._calibration, self._novelty = self.bundle.calibration, self.bundle.novelty
+        if self._novelty is not None and self._novelty.size != self._reader.described:
             raise BundleError(
-                f"{self.bundle.path} contradicts itself: what is familiar has {self._familiarity.size} quantities, and "
+                f"{self.bundle.path} contradicts itself: what is familiar has {self._novelty.size} quantities, and "
                 f"an input of its model {self._reader.described}; train it again."
             )
 
@@ -195,9 +195,9 @@ class Classifier:
         """
         reader, name = self._reader, os.fspath(path)
         hop = reader.hop_seconds if hop_seconds is None else float(hop_seconds)
-        if not _LEAST_HOP_SECONDS <= hop <= reader.window_seconds:
+        if not _MIN_HOP_SECONDS <= hop <= reader.window_seconds:
             raise ParameterError(
-                f"The hop of a timeline must be from {_LEAST_HOP_SECONDS:g} s to {reader.window_seconds:g} s, the "
+                f"The hop of a timeline must be from {_MIN_HOP_SECONDS:g} s to {reader.window_seconds:g} s, the "
                 f"length of a window of {self.bundle.name}; got {hop:g} s."
             )
         with _faults_of(name):
@@ -243,9 +243,9 @@ class Classifier:
         if not np.isfinite(X).all():
             raise AudioError(name, "gives features that are not finite numbers")
         probabilities = self._reader.votes(self.probabilities(X))
-        if self._familiarity is None:
+        if self._novelty is None:
             return [_Vote(vote, None) for vote in probabilities]
-        distances = self._familiarity.distances(descriptions)
+        distances = self._novelty.distances(descriptions)
         return [_Vote(vote, float(distance)) for vote, distance in zip(probabilities, distances, strict=True)]
 
     def _point(self, name: str, start: int, y: NDArray[np.float32], votes: dict[_Place, _Vote]) -> TimelinePoint:
@@ -289,13 +289,13 @@ class Classifier:
         self, name: str, vote: NDArray[np.float64], distance: float | None, temperature: float
     ) -> Classification:
         """Turn a vote into an answer."""
-        calibrated = temper(vote[np.newaxis], temperature)[0]
+        calibrated = apply_temperature(vote[np.newaxis], temperature)[0]
         probabilities = dict(zip(self.genres, calibrated.tolist(), strict=True))
         genre = max(probabilities, key=probabilities.__getitem__)
         confidence = probabilities[genre]
         reason = None
         if self._unknown:
-            reason = self._calibration.why_unknown(confidence, 0.0 if distance is None else distance)
+            reason = self._calibration.unknown_reason(confidence, 0.0 if distance is None else distance)
         answer = genre if reason is None else UNKNOWN
         return Classification(name, answer, confidence, probabilities, self.bundle.name, reason, distance)
 

@@ -38,13 +38,13 @@ _SHOWN = 6
 _WIDTH, _PANEL, _DPI = 5.2, 1.9, 150
 _TITLE_WIDTH, _LABEL_WIDTH = 5.0, 1.25
 _LEGEND_COLUMNS, _LEGEND_LINE = 3, 0.21
-_MOST_LETTERS = 80
+_MAX_LETTERS = 80
 _STEPS = (
     *(0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30),
     *(60, 120, 300, 600, 1200, 1800),
     *(3600, 7200, 4 * 3600, 6 * 3600, 12 * 3600, 24 * 3600),
 )
-_MOST_TICKS = 6
+_MAX_TICKS = 6
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -208,7 +208,7 @@ def _layers(timeline: Timeline) -> tuple[list[str], NDArray[np.float64]]:
 
 
 def _label_axes(axes: Axes, end: float) -> None:
-    step = next((step for step in _STEPS if end / step <= _MOST_TICKS), _STEPS[-1])
+    step = next((step for step in _STEPS if end / step <= _MAX_TICKS), _STEPS[-1])
     ticks = np.arange(0, end + step / 100, step)
     axes.set_xticks(ticks, [clock(tick, tenths=step < 1) for tick in ticks])
     axes.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
@@ -231,7 +231,7 @@ def _fitted(text: Text, name: str, width: float, renderer: RendererBase) -> str:
     # A dollar sign begins no formula.
     text.set_parse_math(False)
     name = "".join(letter if letter.isprintable() else "?" for letter in name)
-    for most in range(min(len(name), _MOST_LETTERS), 1, -1):
+    for most in range(min(len(name), _MAX_LETTERS), 1, -1):
         shown = name if most == len(name) else f"{name[: most // 2]}…{name[len(name) - (most - most // 2 - 1) :]}"
         text.set_text(shown)
         if text.get_window_extent(renderer).width <= width * _DPI:

@@ -31,7 +31,7 @@ _ONE_THREAD = dict.fromkeys(
     "1",
 )
 _TASKS_PER_WORKER = 2
-_MOST_LOST_IN_A_ROW = 10
+_MAX_LOST_IN_A_ROW = 10
 _STARTS = 3
 _PAUSE_SECONDS = 0.5
 # On Windows a lock is not interrupted by Ctrl-C, a wait that ends is.
@@ -95,7 +95,7 @@ class WorkerProcesses:
                 under_way -= 1
                 yield task, outcome
                 lost_in_a_row = lost_in_a_row + 1 if isinstance(outcome, Lost) else 0
-                if lost_in_a_row >= max(_MOST_LOST_IN_A_ROW, 2 * self._jobs):
+                if lost_in_a_row >= max(_MAX_LOST_IN_A_ROW, 2 * self._jobs):
                     raise ExtractionError(
                         f"The last {lost_in_a_row} worker processes died one after the other ({outcome.how}), so the "
                         "machine is probably short of memory; run the same command again with fewer --jobs to go on."

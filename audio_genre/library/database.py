@@ -23,7 +23,7 @@ LIBRARY = "library"
 """Name of the note of where the library is."""
 
 _TELL_EVERY = 1000
-_MOST_LOSSES = 2
+_MAX_LOSSES = 2
 _DECODERS_NOTE = "decoders"
 
 _SCHEMA = """
@@ -295,7 +295,7 @@ class Database(Store):
                 "SELECT size, mtime_ns, losses FROM seen WHERE path = ?", (encoded_name(path),)
             ).fetchone()
         losses += 1
-        again = losses < _MOST_LOSSES
+        again = losses < _MAX_LOSSES
         left = (
             "the next run tries once more" if again else "it is left alone until it changes or --retry-failed is given"
         )

@@ -14,8 +14,8 @@ from pathlib import Path
 from audio_genre.files.store import decoded_name
 from audio_genre.library.database import APPLICATION, LIBRARY, VERSION
 
-_MOST_HASHED = 20
-_MOST_LOOKED_AT = 200
+_MAX_HASHED = 20
+_MAX_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _match(db: sqlite3.Connection, music_dir: Path, *, for_undo: bool) -> tuple[
     tags = db.execute(
         "SELECT path, size_after, sha256_after FROM tags WHERE number IN (SELECT max(number) FROM tags GROUP BY path) "
         "ORDER BY path LIMIT ?",
-        (_MOST_HASHED,),
+        (_MAX_HASHED,),
     ).fetchall()
     if for_undo and tags:
         paths = [decoded_name(path) for path, *_ in tags]
@@ -116,7 +116,7 @@ def _match(db: sqlite3.Connection, music_dir: Path, *, for_undo: bool) -> tuple[
         (count,) = db.execute("SELECT count(*) FROM answers").fetchone()
         rows = db.execute(
             "SELECT path, size, mtime_ns FROM answers WHERE size >= 0 AND rowid % ? = 0 LIMIT ?",
-            (1 + count // _MOST_LOOKED_AT, _MOST_LOOKED_AT),
+            (1 + count // _MAX_LOOKED_AT, _MAX_LOOKED_AT),
         ).fetchall()
         paths = [decoded_name(path) for path, *_ in rows]
         fits = sum(

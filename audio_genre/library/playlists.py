@@ -22,7 +22,7 @@ from audio_genre.library.report import PlaylistReport
 SUFFIX = ".m3u8"
 
 _STAGING = ".audio-genre"
-_MOST_BYTES = 100
+_MAX_BYTES = 100
 _NOT_IN_NAMES = frozenset('<>:"/\\|?*')
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in "0123456789¹²³")})
 
@@ -325,7 +325,7 @@ def _plain(genre: str) -> str:
         "_" if letter in _NOT_IN_NAMES or (unicodedata.category(letter)[0] in "CZ" and letter != " ") else letter
         for letter in letters
     )
-    name = name.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore").strip(" .-")
+    name = name.encode("utf-8", "replace")[:_MAX_BYTES].decode("utf-8", "ignore").strip(" .-")
     return f"_{name}" if not name or name.split(".")[0].strip().lower() in _DEVICES else name
 
 

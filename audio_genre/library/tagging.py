@@ -27,7 +27,7 @@ from audio_genre.library.records import Entry, FileState, TagRecord
 from audio_genre.library.spelling import same_genre, usual_spelling
 from audio_genre.library.tags import TagError, read_genres, write_genre
 
-_MOST_NEW_BYTES = 8 << 20
+_MAX_NEW_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Tagger:
             write_genre(part, genre)
             _give_rights(file, status, part, mtime_ns=time.time_ns())
             _refuse_changed(file, status)
-            delta = make_delta(file, part, most_new=_MOST_NEW_BYTES)
+            delta = make_delta(file, part, most_new=_MAX_NEW_BYTES)
             if delta is None or _former_hash(part, delta) != before.sha256:
                 raise TagError("would be changed by a tag so much that it could not be given back as it was")
             self.database.ready_tag(number, _state(part, part.stat()), delta)

@@ -18,8 +18,8 @@ _V1_BYTES = 128
 _V1_UNKNOWN = 255
 # Formats that are a plain stream of frames, which other programs put APEv2 or ID3v1 tags behind.
 _STREAMS = ("MP3", "MonkeysAudio", "WavPack", "Musepack", "FLAC")
-_MOST_TEXT = 1 << 16
-_MOST_CHUNKS = 10_000
+_MAX_TEXT = 1 << 16
+_MAX_CHUNKS = 10_000
 _CONVERT = "so a tag in it would not be found; convert it to a new wav or flac file for one"
 _NO_SIZE = 0xFFFFFFFF
 
@@ -261,7 +261,7 @@ def _v1_number(genre: str) -> int:
 
 def _chunks(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, start and size of the chunks of a RIFF file between two places, as their headers say."""
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         if start + 8 > end:
             return
         file.seek(start)
@@ -281,7 +281,7 @@ def _info_genres(file: IO[bytes]) -> Iterator[tuple[int, int]]:
             file.seek(start)
             if file.read(4) == b"INFO":
                 for inner, place, length in _chunks(file, start + 4, min(end, start + size)):
-                    if inner.upper() == b"IGNR" and length <= _MOST_TEXT:
+                    if inner.upper() == b"IGNR" and length <= _MAX_TEXT:
                         yield place, length
 
 

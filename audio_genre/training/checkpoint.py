@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _STATE = "state"
 # Writing takes a hundredth of a second or more, which dense networks pass over their rows in.
 _EVERY_SECONDS = 2.0
-_MOST_WEIGHTS = 10_000
+_MAX_WEIGHTS = 10_000
 
 
 class Checkpoint:
@@ -208,7 +208,7 @@ def _is_state(state: dict[str, Any]) -> bool:
         and type(state["stopped"]) is bool
         and all(type(state[name]) is int and state[name] >= 0 for name in ("best_epoch", "best_weights", "wait"))
         and state["best_epoch"] < len(history)
-        and state["best_weights"] < _MOST_WEIGHTS
+        and state["best_weights"] < _MAX_WEIGHTS
     )
 
 

@@ -183,7 +183,7 @@ def _deviation(ops: Any, offsets: Any) -> Any:
 
 
 # The variance of a band that is nearly always empty would blow its noise up.
-_LEAST_VARIANCE = 16.0
+_MIN_VARIANCE = 16.0
 
 NORMALISATION = "inside the model: each band minus its mean, by its standard deviation, over the training pictures"
 """What the network does to its input first, for model cards."""
@@ -246,7 +246,7 @@ class CnnLearner(Learner):
             squares += (pixels**2).sum(axis=1)
             columns += pixels.shape[1]
         mean = sums / columns
-        variance = np.maximum(squares / columns - mean**2, _LEAST_VARIANCE)
+        variance = np.maximum(squares / columns - mean**2, _MIN_VARIANCE)
         return self.cnn.build(self._columns, mean, variance, len(self.dataset.classes))
 
     def fit(self, model: Any, split: Split, y: NDArray[np.intp], seed: int, options: FitOptions) -> FitResult:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from audio_genre.bundles.bundle import recover_bundles, write_bundle
-from audio_genre.bundles.calibration import LEAST_TRACKS, UNKNOWN, Calibration, Familiarity
+from audio_genre.bundles.calibration import MIN_TRACKS, UNKNOWN, Calibration, NoveltyDetector
 from audio_genre.bundles.card import CARD, SEEDS
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
 from audio_genre.datasets.class_names import doubts
@@ -560,13 +560,13 @@ class Run:
         # What was ended early never takes the place of what was trained to the end.
         folder = self._folder(models, interrupted=result.interrupted)
         model.name = folder.name
-        sides = split.sides()
+        sides = split.subsets()
         predicted = {side: learner.predict(model, rows) for side, rows in sides.items()}
         scores = {
             side: score(predicted[side], y[rows], dataset.groups[rows], seed=self.seed) for side, rows in sides.items()
         }
-        familiarity = Familiarity.fit(learner.describe(split.train), y[split.train], self.seed)
-        calibration = self._calibrate(familiarity, predicted["validation"], y)
+        novelty = NoveltyDetector.fit(learner.describe(split.train), y[split.train], self.seed)
+        calibration = self._calibrate(novelty, predicted["validation"], y)
         used = np.concatenate(list(sides.values()))
         checked = np.concatenate([used[y[used] == number][:_CHECKED_ROWS] for number in range(len(dataset.classes))])
         X = learner.inputs(checked)
@@ -575,7 +575,7 @@ class Run:
             learner.exported(model),
             self._card(folder.name, result, scores, calibration),
             check=(X, learner.check(model, X)),
-            familiarity=familiarity,
+            novelty=novelty,
             history=result.history,
             predictions=_predictions(dataset, split.test, predicted["test"]),
         )
@@ -603,18 +603,18 @@ class Run:
         )
 
     def _calibrate(
-        self, familiarity: Familiarity, probabilities: NDArray[np.float32], y: NDArray[np.intp]
+        self, novelty: NoveltyDetector, probabilities: NDArray[np.float32], y: NDArray[np.intp]
     ) -> Calibration:
         """Fit temperature and limits to the votes of the validation tracks, and where these are few, to others too."""
         rows, groups = self.split.validation, self.learner.dataset.groups
         # A track has one class, so that its mean is that.
         tracks = mean_by_track(y[rows][:, np.newaxis], groups[rows])[:, 0].astype(np.intp)
-        distances = mean_by_track(familiarity.distances(self.learner.describe(rows))[:, np.newaxis], groups[rows])
+        distances = mean_by_track(novelty.distances(self.learner.describe(rows))[:, np.newaxis], groups[rows])
         windows = (probabilities, y[rows]) if len(tracks) < len(rows) else None
         left_out = None
-        if len(tracks) < LEAST_TRACKS:
+        if len(tracks) < MIN_TRACKS:
             train = self.split.train
-            left_out = Familiarity.cross_validate(self.learner.describe(train), y[train], groups[train], self.seed)
+            left_out = NoveltyDetector.cross_validate(self.learner.describe(train), y[train], groups[train], self.seed)
         votes = mean_by_track(probabilities, groups[rows])
         return Calibration.fit(votes, tracks, distances[:, 0], windows, left_out=left_out)
 
@@ -674,7 +674,7 @@ class Run:
                 **self.protocol.facts(dataset),
                 "sizes": {
                     side: {"rows": len(rows), "tracks": len(np.unique(dataset.groups[rows]))}
-                    for side, rows in self.split.sides().items()
+                    for side, rows in self.split.subsets().items()
                 },
             },
             "metrics": {side: measured.as_json() for side, measured in scores.items()},

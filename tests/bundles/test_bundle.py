@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audio_genre.bundles import bundle as bundle_module
-from audio_genre.bundles.calibration import Calibration, Familiarity
+from audio_genre.bundles.calibration import Calibration, NoveltyDetector
 from audio_genre.datasets import Table, Window, get_protocol
 from audio_genre.dsp import GTZAN57
 from audio_genre.errors import BundleError, ParameterError
@@ -46,7 +46,7 @@ def test_files(trained: Path) -> None:
 
 def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     card = json.loads((trained / "card.json").read_text(encoding="utf-8"))
-    assert card["format_version"] == 1
+    assert card["format_version"] == 2
     assert (card["name"], card["kind"], card["format"]) == ("adam-4", "tabular", "litert")
     assert card["classes"] == ["calm", "loud", "odd"]
     assert card["recipe"] == {"name": "gtzan57-v1", "parameters": GTZAN57.parameters()}
@@ -91,22 +91,22 @@ def test_limits_and_familiarity_are_those_of_validation_and_training_rows(traine
     loaded = load_bundle(trained)
     split = get_protocol("track").splits(clips, seed=0)[0]
     y = np.searchsorted(clips.classes, clips.labels)
-    familiarity = Familiarity.fit(clips.X[split.train], y[split.train])
-    assert loaded.familiarity is not None
-    np.testing.assert_array_equal(loaded.familiarity.prototypes, familiarity.prototypes)
+    novelty = NoveltyDetector.fit(clips.X[split.train], y[split.train])
+    assert loaded.novelty is not None
+    np.testing.assert_array_equal(loaded.novelty.prototypes, novelty.prototypes)
     # One row a track here, so that rows are votes; their order does not matter.
     expected = Calibration.fit(
         loaded.predict(clips.X[split.validation]),
         y[split.validation],
-        familiarity.distances(clips.X[split.validation]),
+        novelty.distances(clips.X[split.validation]),
         # Six validation tracks are too few for limits of their own.
-        left_out=Familiarity.cross_validate(clips.X[split.train], y[split.train], clips.groups[split.train]),
+        left_out=NoveltyDetector.cross_validate(clips.X[split.train], y[split.train], clips.groups[split.train]),
     )
     found = loaded.calibration
     assert (found.accepted, found.tracks) == (expected.accepted, 6)
     assert found.temperature == pytest.approx(expected.temperature, rel=1e-3)
-    assert found.most_distance == pytest.approx(expected.most_distance)
-    assert found.least_confidence == pytest.approx(expected.least_confidence, rel=1e-3)
+    assert found.max_distance == pytest.approx(expected.max_distance)
+    assert found.min_confidence == pytest.approx(expected.min_confidence, rel=1e-3)
 
 
 def test_cards_from_before_models_were_calibrated(copy: Path) -> None:
@@ -115,7 +115,7 @@ def test_cards_from_before_models_were_calibrated(copy: Path) -> None:
     (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
     (copy / "familiarity.npz").unlink()
     loaded = load_bundle(copy)
-    assert loaded.familiarity is None
+    assert loaded.novelty is None
     assert loaded.calibration == Calibration()
 
 
@@ -249,7 +249,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "nothing": (put("card.json", b"{}"), "the field 'format_version' must be a whole number from 1"),
     "nothing but depth": (put("card.json", b"[" * 100_000), "is malformed: it is not JSON"),
     "no version": (change(format_version=True), "the field 'format_version' must be a whole number from 1"),
-    "the future": (change(format_version=2), "has format version 2 and this version of audio-genre reads up to 1"),
+    "the future": (change(format_version=3), "has format version 3 and this version of audio-genre reads up to 2"),
     "another format": (change(format="pickle"), "the field 'format' must be litert or numpy"),
     "no format": (change(format=None), "the field 'format' must be litert or numpy"),
     "a list of formats": (change(format=["numpy"]), "the field 'format' must be litert or numpy"),
@@ -294,8 +294,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "one feature twice": (change(features=["a", "a"]), "the field 'features' must be a list of one or more texts"),
     "half a character": (change(name="\ud800"), "the field 'name' must be a text"),
     "a shape of fractions": (change(input_shape=[57.0]), "the field 'input_shape' must be a list of whole"),
-    "no familiarity": (put("familiarity.npz", None), "familiarity.npz cannot be read"),
-    "another familiarity": (put("familiarity.npz", b"PK"), "is not the file that its card was written for"),
+    "no novelty": (put("familiarity.npz", None), "familiarity.npz cannot be read"),
+    "another novelty": (put("familiarity.npz", b"PK"), "is not the file that its card was written for"),
     "no hash of it": (change(familiarity_sha256=None), "the field 'familiarity_sha256' must be a text"),
     "a calibration of text": (change(calibration="good"), "the field 'calibration' must be an object"),
     **{
@@ -305,8 +305,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
         )
         for field, value in [
             *(("temperature", value) for value in (0, -1, 1e9, float("nan"), True, "1", None)),
-            *(("least_confidence", value) for value in (-0.1, 1.1, float("nan"), "1")),
-            *(("most_distance", value) for value in (-1, float("inf"), None, 10**400)),
+            *(("min_confidence", value) for value in (-0.1, 1.1, float("nan"), "1")),
+            *(("max_distance", value) for value in (-1, float("inf"), None, 10**400)),
             *(("tracks", value) for value in (0, 1.5, True)),
             ("more", 1),
         ]
@@ -400,20 +400,20 @@ import numpy as np
 from audio_genre.errors import BundleError
 from audio_genre.training import VARIANTS, EpochReport
 from audio_genre.bundles import bundle
-from audio_genre.bundles.calibration import Familiarity
+from audio_genre.bundles.calibration import NoveltyDetector
 
 folder = Path(sys.argv[1])
 X = np.random.default_rng(0).normal(size=(9, 57)).astype("float32")
 model = VARIANTS["adam-4"].build(X, 3)
 report = EpochReport(1, 1, 1, 1, 1, 1)
-familiar = Familiarity.fit(X, np.arange(9) % 3)
+familiar = NoveltyDetector.fit(X, np.arange(9) % 3)
 
 def write(most_bytes_in_a_file):
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes_in_a_file, resource.RLIM_INFINITY))
     check = X, model.predict(X, verbose=0)
     try:
         bundle.write_bundle(
-            folder, model, {"name": "a"}, check=check, familiarity=familiar, history=[report], predictions=[["item"]]
+            folder, model, {"name": "a"}, check=check, novelty=familiar, history=[report], predictions=[["item"]]
         )
     except BundleError as error:
         print(error)
@@ -542,3 +542,19 @@ def test_another_model_of_the_same_shape_is_not_taken_for_its_own(copy: Path) ->
     model.write_bytes(bytes(changed))
     with pytest.raises(BundleError, match="not the file that its card was written for"):
         load_bundle(copy)
+
+
+def test_cards_of_the_first_format_are_read(copy: Path) -> None:
+    change(
+        format_version=1,
+        calibration={
+            "temperature": 1.5,
+            "window_temperature": 1.2,
+            "least_confidence": 0.25,
+            "most_distance": 2.0,
+            "accepted": 0.93,
+            "tracks": 60,
+        },
+    )(copy)
+    calibration = load_bundle(copy).calibration
+    assert (calibration.min_confidence, calibration.max_distance) == (0.25, 2.0)

@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from audio_genre.bundles.arrays import read_arrays, write_arrays
 from audio_genre.bundles.calibration import (
     ACCEPTED,
-    LEAST_TRACKS,
+    MIN_TRACKS,
     NO_LIMIT,
     Calibration,
-    Familiarity,
+    NoveltyDetector,
+    apply_temperature,
     calibration_error,
     fit_temperature,
-    temper,
 )
 from audio_genre.cli import app
 from audio_genre.datasets import load_table
@@ -38,22 +38,22 @@ def rows(n: int = 300, d: int = 6, classes: int = 3, seed: int = 0) -> tuple[np.
 
 def test_distances_are_those_to_the_nearest_centre() -> None:
     X, y = rows(n=30)
-    familiarity = Familiarity.fit(X, y)
+    novelty = NoveltyDetector.fit(X, y)
     z = (X - X.mean(axis=0)) / X.std(axis=0)
     Z = np.sign(z) * np.log1p(np.abs(z))
-    expected = cdist(Z, familiarity.prototypes).min(axis=1) / np.sqrt(X.shape[1])
-    np.testing.assert_allclose(familiarity.distances(X), expected, rtol=1e-9)
-    assert familiarity.prototypes.shape == (15, 6)
-    assert familiarity.size == 6
+    expected = cdist(Z, novelty.prototypes).min(axis=1) / np.sqrt(X.shape[1])
+    np.testing.assert_allclose(novelty.distances(X), expected, rtol=1e-9)
+    assert novelty.prototypes.shape == (15, 6)
+    assert novelty.size == 6
 
 
 def test_centres_are_those_of_k_means_within_each_class() -> None:
     X, y = rows(n=90)
-    familiarity = Familiarity.fit(X, y)
+    novelty = NoveltyDetector.fit(X, y)
     z = (X - X.mean(axis=0)) / X.std(axis=0)
     Z = np.sign(z) * np.log1p(np.abs(z))
     for k in range(3):
-        centres = familiarity.prototypes[5 * k : 5 * k + 5]
+        centres = novelty.prototypes[5 * k : 5 * k + 5]
         nearest = cdist(Z[y == k], centres).argmin(axis=1)
         for number, centre in enumerate(centres):
             np.testing.assert_allclose(Z[y == k][nearest == number].mean(axis=0), centre, rtol=1e-6, atol=1e-9)
@@ -61,29 +61,29 @@ def test_centres_are_those_of_k_means_within_each_class() -> None:
 
 def test_what_is_like_training_is_near_and_what_is_not_is_far() -> None:
     X, y = rows()
-    familiarity = Familiarity.fit(X, y)
+    novelty = NoveltyDetector.fit(X, y)
     others, _ = rows(seed=1)
-    limit = np.quantile(familiarity.distances(others), 0.99)
+    limit = np.quantile(novelty.distances(others), 0.99)
     huge = others.copy()
     huge[:, 0] += 50
     # Each quantity is usual, and together they are not.
     odd = np.tile(X.mean(axis=0), (1, 1)) + X.std(axis=0) * [[3, -3, 3, -3, 3, -3]]
-    assert (familiarity.distances(huge) > limit).all()
-    assert (familiarity.distances(odd) > limit).all()
-    assert np.isfinite(familiarity.distances(np.full((1, 6), 1e30))).all()
+    assert (novelty.distances(huge) > limit).all()
+    assert (novelty.distances(odd) > limit).all()
+    assert np.isfinite(novelty.distances(np.full((1, 6), 1e30))).all()
 
 
 def test_constant_quantities_and_copies_change_nothing() -> None:
     X, y = rows()
-    plain = Familiarity.fit(X, y).distances(X)
+    plain = NoveltyDetector.fit(X, y).distances(X)
     more = np.column_stack([X, np.full(len(X), 0.1), np.zeros(len(X))])
-    distances = Familiarity.fit(more, y).distances(more)
+    distances = NoveltyDetector.fit(more, y).distances(more)
     np.testing.assert_allclose(distances, plain * np.sqrt(6 / 8), rtol=1e-9)
-    assert Familiarity.fit(np.ones((6, 3)), np.arange(6) % 2).distances(np.full((1, 3), 9.0)).tolist() == [0]
+    assert NoveltyDetector.fit(np.ones((6, 3)), np.arange(6) % 2).distances(np.full((1, 3), 9.0)).tolist() == [0]
 
 
 def test_the_same_rows_give_the_same() -> None:
-    first, second = (Familiarity.fit(*rows(), seed=3) for _ in range(2))
+    first, second = (NoveltyDetector.fit(*rows(), seed=3) for _ in range(2))
     for name, array in first.arrays().items():
         np.testing.assert_array_equal(array, second.arrays()[name])
 
@@ -91,17 +91,17 @@ def test_the_same_rows_give_the_same() -> None:
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_few_rows_of_a_class_are_centres_themselves(count: int) -> None:
     X, y = rows(n=3 * count)
-    familiarity = Familiarity.fit(X, y)
-    assert len(familiarity.prototypes) == 3 * count
-    np.testing.assert_allclose(familiarity.distances(X), 0, atol=1e-9)
+    novelty = NoveltyDetector.fit(X, y)
+    assert len(novelty.prototypes) == 3 * count
+    np.testing.assert_allclose(novelty.distances(X), 0, atol=1e-9)
 
 
 def test_a_file_gives_the_same_again() -> None:
     X, y = rows()
     X = np.column_stack([X, np.zeros(len(X))])
-    familiarity = Familiarity.fit(X, y)
-    again = Familiarity.from_arrays(read_arrays(write_arrays(familiarity.arrays())))
-    np.testing.assert_array_equal(again.distances(X), familiarity.distances(X))
+    novelty = NoveltyDetector.fit(X, y)
+    again = NoveltyDetector.from_arrays(read_arrays(write_arrays(novelty.arrays())))
+    np.testing.assert_array_equal(again.distances(X), novelty.distances(X))
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_a_file_gives_the_same_again() -> None:
     ],
 )
 def test_arrays_that_no_fit_gives_are_refused(name: str, array: np.ndarray | None, reason: str) -> None:
-    arrays = Familiarity.fit(*rows()).arrays()
+    arrays = NoveltyDetector.fit(*rows()).arrays()
     if array is None:
         del arrays[name]
     else:
         arrays[name] = array
     with pytest.raises(ValueError, match=reason):
-        Familiarity.from_arrays(arrays)
+        NoveltyDetector.from_arrays(arrays)
 
 
 @given(
@@ -140,11 +140,11 @@ def test_arrays_that_no_fit_gives_are_refused(name: str, array: np.ndarray | Non
 def test_a_temperature_keeps_the_order_and_sums_to_one(logits: list[list[float]], temperature: float) -> None:
     p = np.exp(np.array(logits))
     p /= p.sum(axis=1, keepdims=True)
-    scaled = temper(p, temperature)
+    scaled = apply_temperature(p, temperature)
     np.testing.assert_allclose(scaled.sum(axis=1), 1, rtol=1e-12)
     order = np.argsort(p, axis=1, kind="stable")
     assert (np.diff(np.take_along_axis(scaled, order, axis=1), axis=1) >= -1e-12).all()
-    np.testing.assert_allclose(temper(p, 1.0), p, rtol=1e-9)
+    np.testing.assert_allclose(apply_temperature(p, 1.0), p, rtol=1e-9)
 
 
 def votes(n: int = 4000, sharpness: float = 3.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -159,24 +159,25 @@ def votes(n: int = 4000, sharpness: float = 3.0, seed: int = 0) -> tuple[np.ndar
 @pytest.mark.parametrize("spoiled", [0.4, 1.0, 2.5])
 def test_the_temperature_undoes_what_made_probabilities_wrong(spoiled: float) -> None:
     p, y = votes()
-    seen = temper(p, 1 / spoiled)
+    seen = apply_temperature(p, 1 / spoiled)
     found = Calibration.fit(seen, y, np.ones(len(y)))
     assert found.temperature == pytest.approx(spoiled, rel=0.1)
     other, truth = votes(seed=1)
-    mended = temper(temper(other, 1 / spoiled), found.temperature)
+    mended = apply_temperature(apply_temperature(other, 1 / spoiled), found.temperature)
     assert calibration_error(mended.max(axis=1), mended.argmax(axis=1) == truth) < 0.02
     assert (
-        log_loss(truth, mended, labels=range(5)) <= log_loss(truth, temper(other, 1 / spoiled), labels=range(5)) + 1e-3
+        log_loss(truth, mended, labels=range(5))
+        <= log_loss(truth, apply_temperature(other, 1 / spoiled), labels=range(5)) + 1e-3
     )
 
 
-@given(seed=st.integers(0, 50), n=st.integers(LEAST_TRACKS, 300), accepted=st.sampled_from([0.5, 0.9, 0.95]))
+@given(seed=st.integers(0, 50), n=st.integers(MIN_TRACKS, 300), accepted=st.sampled_from([0.5, 0.9, 0.95]))
 def test_the_limits_accept_the_share_asked_for(seed: int, n: int, accepted: float) -> None:
     p, y = votes(n, seed=seed)
     distances = np.random.default_rng(seed).gamma(5, size=n)
     limits = Calibration.fit(p, y, distances, accepted=accepted)
-    best = temper(p, limits.temperature).max(axis=1)
-    share = np.mean((distances <= limits.most_distance) & (best >= limits.least_confidence))
+    best = apply_temperature(p, limits.temperature).max(axis=1)
+    share = np.mean((distances <= limits.max_distance) & (best >= limits.min_confidence))
     assert share == pytest.approx(accepted, abs=1.5 / n + 0.01)
 
 
@@ -187,7 +188,7 @@ def test_a_few_tracks_that_are_all_right_do_not_make_certain(n: int, is_kept: bo
     found = Calibration.fit(p, np.zeros(n, dtype=int), np.ones(n))
     assert (found.temperature == 1) == is_kept
     if not is_kept:
-        assert temper(p, found.temperature).max() == pytest.approx((n + 1) / (n + 2), abs=1e-4)
+        assert apply_temperature(p, found.temperature).max() == pytest.approx((n + 1) / (n + 2), abs=1e-4)
     assert (found.tracks, found.accepted) == (n, ACCEPTED)
 
 
@@ -199,11 +200,11 @@ def test_a_temperature_within_chance_is_left_alone() -> None:
 
 
 def test_why_unknown_at_the_limits() -> None:
-    limits = Calibration(least_confidence=0.3, most_distance=0.8)
-    assert limits.why_unknown(0.3, 0.8) is None
-    assert "no genre is probable enough" in (limits.why_unknown(0.2999, 0.8) or "")
-    assert "unlike anything" in (limits.why_unknown(0.1, 0.8001) or "")
-    assert Calibration().why_unknown(0.0, 1e300) is None
+    limits = Calibration(min_confidence=0.3, max_distance=0.8)
+    assert limits.unknown_reason(0.3, 0.8) is None
+    assert "no genre is probable enough" in (limits.unknown_reason(0.2999, 0.8) or "")
+    assert "unlike anything" in (limits.unknown_reason(0.1, 0.8001) or "")
+    assert Calibration().unknown_reason(0.0, 1e300) is None
 
 
 def test_the_error_is_zero_for_perfect_and_full_for_wrong_certainty() -> None:
@@ -214,10 +215,10 @@ def test_the_error_is_zero_for_perfect_and_full_for_wrong_certainty() -> None:
 def test_windows_have_a_temperature_of_their_own() -> None:
     p, y = votes()
     windows, truth = votes(seed=1)
-    found = Calibration.fit(p, y, np.ones(len(y)), (temper(windows, 1 / 2.5), truth))
+    found = Calibration.fit(p, y, np.ones(len(y)), (apply_temperature(windows, 1 / 2.5), truth))
     assert found.temperature == 1
     assert found.window_temperature == pytest.approx(2.5, rel=0.1)
-    alone = Calibration.fit(temper(p, 1 / 2.5), y, np.ones(len(y)))
+    alone = Calibration.fit(apply_temperature(p, 1 / 2.5), y, np.ones(len(y)))
     assert alone.window_temperature == alone.temperature == pytest.approx(2.5, rel=0.1)
 
 
@@ -225,7 +226,7 @@ def test_more_too_far_than_may_be_given_up_leaves_no_limit_of_doubt() -> None:
     p, y = votes(100)
     found = Calibration.fit(p, y, np.arange(100.0), accepted=0.0)
     # Half of them are too far, and giving up all others for doubt would leave no limit to name.
-    assert (found.most_distance, found.least_confidence) == (49.5, 0)
+    assert (found.max_distance, found.min_confidence) == (49.5, 0)
 
 
 @pytest.mark.parametrize("n", [1, 3, 6, 10, 20, 27, 28, 40, 49])
@@ -237,11 +238,11 @@ def test_limits_of_few_tracks_turn_away_no_more_new_ones_than_they_may(n: int) -
         p, y = votes(n + 400, seed=seed)
         distances, new = rng.gamma(5, size=n), rng.gamma(5, size=400)
         limits = Calibration.fit(p[:n], y[:n], distances)
-        best = temper(p[n:], limits.temperature).max(axis=1)
-        shares.append(np.mean((new <= limits.most_distance) & (best >= limits.least_confidence)))
+        best = apply_temperature(p[n:], limits.temperature).max(axis=1)
+        shares.append(np.mean((new <= limits.max_distance) & (best >= limits.min_confidence)))
         old.append(np.mean(new <= np.quantile(distances, 0.965)))
         # 28 is the least number of which the furthest is far enough to be a limit.
-        assert (limits.most_distance == NO_LIMIT) == (limits.least_confidence == 0) == (n < 28)
+        assert (limits.max_distance == NO_LIMIT) == (limits.min_confidence == 0) == (n < 28)
     assert np.mean(shares) >= ACCEPTED - 0.01
     if n <= 10:
         assert np.mean(old) < 0.9
@@ -252,18 +253,18 @@ def test_tracks_that_are_left_out_give_a_limit_where_validation_tracks_are_few()
     left_out = np.arange(40.0)
     found = Calibration.fit(p, y, np.full(6, 0.5), left_out=left_out)
     # Of 46 tracks, only beyond the furthest is a new one seldom enough.
-    assert (found.most_distance, found.least_confidence) == (39, 0)
+    assert (found.max_distance, found.min_confidence) == (39, 0)
     assert found.remark == (
         "6 validation tracks are too few to fit limits for unknown on (50 are enough): the limit of the distance was "
         "found by cross-validation on the training tracks, and there is none for the probability."
     )
     alone = Calibration.fit(p, y, np.full(6, 0.5), left_out=left_out[:5])
-    assert alone.most_distance == NO_LIMIT
+    assert alone.max_distance == NO_LIMIT
     assert "the model has no limits, and answers a genre for everything but silence" in alone.remark
-    assert alone.why_unknown(0.01, 1e6) is None
+    assert alone.unknown_reason(0.01, 1e6) is None
     # Enough tracks need no others.
-    many = votes(LEAST_TRACKS)
-    distances = np.linspace(0, 1, LEAST_TRACKS)
+    many = votes(MIN_TRACKS)
+    distances = np.linspace(0, 1, MIN_TRACKS)
     assert Calibration.fit(*many, distances, left_out=left_out) == Calibration.fit(*many, distances)
     assert Calibration.fit(*many, distances).remark == ""
 
@@ -272,19 +273,19 @@ def test_a_track_is_measured_by_what_is_familiar_without_it() -> None:
     X, y = rows(n=24)
     groups = np.array([f"track {k // 3 % 4} of {label}" for k, label in enumerate(y)])
     y = np.array([int(group[-1]) for group in groups])
-    found = Familiarity.cross_validate(X, y, groups)
+    found = NoveltyDetector.cross_validate(X, y, groups)
     names = np.unique(groups)
     assert len(names) > 10
     assert len(found) == len(names)
     few = np.isin(groups, names[:9])
-    by_name = dict(zip(names[:9], Familiarity.cross_validate(X[few], y[few], groups[few]), strict=True))
+    by_name = dict(zip(names[:9], NoveltyDetector.cross_validate(X[few], y[few], groups[few]), strict=True))
     # Up to ten tracks, each is a fold of its own.
     for name, distance in by_name.items():
         mine, others = few & (groups == name), few & (groups != name)
-        expected = Familiarity.fit(X[others], y[others]).distances(X[mine]).mean()
+        expected = NoveltyDetector.fit(X[others], y[others]).distances(X[mine]).mean()
         assert distance == pytest.approx(expected)
     assert (found > 0).all()
-    assert len(Familiarity.cross_validate(X[:3], y[:3], np.repeat("one", 3))) == 0
+    assert len(NoveltyDetector.cross_validate(X[:3], y[:3], np.repeat("one", 3))) == 0
 
 
 def test_few_validation_tracks_are_told_at_training_on_the_card_and_by_no_answer(tmp_path: Path) -> None:
@@ -299,8 +300,8 @@ def test_few_validation_tracks_are_told_at_training_on_the_card_and_by_no_answer
     assert remark in bundle.card["limits"]
     # With limits of three tracks, half of the clips of so small a set were unknown to its own model.
     rows = load_table(table)
-    assert bundle.familiarity is not None
-    distances = bundle.familiarity.distances(rows.X)
-    confidence = temper(bundle.predict(rows.X), bundle.calibration.temperature).max(axis=1)
-    reasons = [bundle.calibration.why_unknown(p, far) for p, far in zip(confidence, distances, strict=True)]
+    assert bundle.novelty is not None
+    distances = bundle.novelty.distances(rows.X)
+    confidence = apply_temperature(bundle.predict(rows.X), bundle.calibration.temperature).max(axis=1)
+    reasons = [bundle.calibration.unknown_reason(p, far) for p, far in zip(confidence, distances, strict=True)]
     assert reasons == [None] * 18

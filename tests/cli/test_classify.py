@@ -58,7 +58,7 @@ def strict(model: Path) -> Path:
     """The same model, to which everything is unlike what it was trained on."""
     folder = Path(shutil.copytree(model, model.parent / "strict"))
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    card["calibration"]["most_distance"] = 1e-6
+    card["calibration"]["max_distance"] = 1e-6
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     return folder
 

@@ -182,15 +182,15 @@ def test_no_track_of_a_cut_table_is_on_two_sides_in_whatever_order(
         if protocol.leaky or protocol.published:
             continue
         for split in (*protocol.splits(table), *protocol.splits(table, folds=3)):
-            sides = [set(tracks[side]) for side in split.sides().values()]
+            sides = [set(tracks[side]) for side in split.subsets().values()]
             assert sum(map(len, sides)) == len(set(tracks))
     order = random.sample(range(len(rows)), len(rows))
     other = load(tmp_path, [rows[row][1] for row in order], name)
     assert other.groups.tolist() == table.groups[order].tolist()
     assert other.window == table.window
     for one, another in zip(get_protocol("track").splits(table), get_protocol("track").splits(other), strict=True):
-        for side, found in another.sides().items():
-            assert sorted(other.groups[found]) == sorted(table.groups[one.sides()[side]])
+        for side, found in another.subsets().items():
+            assert sorted(other.groups[found]) == sorted(table.groups[one.subsets()[side]])
     # The label changes nothing.
     relabelled = load(tmp_path, [(item, length, "one") for _, (item, length, _) in rows], name)
     assert relabelled.groups.tolist() == table.groups.tolist()

@@ -89,14 +89,14 @@ def test_every_protocol_keeps_its_promises(name: str, seed: int, data: st.DataOb
     folds = draw_folds(data, name, rows)
     splits = protocol.splits(rows, seed=seed, folds=folds)
     for split, again in zip(splits, protocol.splits(rows, seed=seed, folds=folds), strict=True):
-        sides = split.sides()
+        sides = split.subsets()
         assert list(sides) == ["train", "validation", "test"]
         everything = [*sides.values(), split.left_out]
         assert sorted(np.concatenate(everything).tolist()) == list(range(len(rows.labels)))
         for side, indices in sides.items():
             assert set(rows.labels[indices]) == set(rows.labels)
             assert np.all(np.diff(indices) > 0)
-            np.testing.assert_array_equal(indices, again.sides()[side])
+            np.testing.assert_array_equal(indices, again.subsets()[side])
         if not protocol.leaky:
             owners = [set(rows.groups[indices]) for indices in everything]
             assert len(set.union(*owners)) == sum(map(len, owners))
@@ -119,8 +119,8 @@ def test_the_order_of_the_rows_does_not_matter(name: str, seed: int, data: st.Da
         strict=True,
     ):
         assert split.fold == again.fold
-        for side, indices in (split.sides() | {"left_out": split.left_out}).items():
-            found = again.left_out if side == "left_out" else again.sides()[side]
+        for side, indices in (split.subsets() | {"left_out": split.left_out}).items():
+            found = again.left_out if side == "left_out" else again.subsets()[side]
             assert sorted(order[found].tolist()) == indices.tolist()
 
 
@@ -130,7 +130,7 @@ def test_shares_and_seeds(name: str) -> None:
     (split,) = PROTOCOLS[name].splits(rows, seed=5)
     (other,) = PROTOCOLS[name].splits(rows, seed=6)
     for side, count in {"train": 60, "validation": 20, "test": 20}.items():
-        assert np.unique(rows.labels[split.sides()[side]], return_counts=True)[1].tolist() == [count] * 3
+        assert np.unique(rows.labels[split.subsets()[side]], return_counts=True)[1].tolist() == [count] * 3
     assert split.test.tolist() != other.test.tolist()
 
 
@@ -284,12 +284,12 @@ def test_unknown_protocols_and_seeds_are_refused() -> None:
 def test_the_fault_filtered_split_is_the_published_one(segments: int) -> None:
     rows = gtzan_rows(segments)
     (split,) = get_protocol("fault-filtered").splits(rows)
-    assert [len(side) for side in split.sides().values()] == [443 * segments, 197 * segments, 290 * segments]
+    assert [len(side) for side in split.subsets().values()] == [443 * segments, 197 * segments, 290 * segments]
     assert len(split.left_out) == 70 * segments
     (other,) = get_protocol("fault-filtered").splits(rows, seed=99, folds=1)
-    for side, indices in split.sides().items():
+    for side, indices in split.subsets().items():
         assert {load_clips()[name[:-6]].side for name in rows.items[indices]} == {side}
-        np.testing.assert_array_equal(indices, other.sides()[side])
+        np.testing.assert_array_equal(indices, other.subsets()[side])
 
 
 def test_the_artist_folds_are_the_published_ones() -> None:
@@ -349,8 +349,8 @@ def test_every_spelling_is_dealt_alike(name: str, spelling: str) -> None:
     rows = as_rows([(genre.upper().replace("HIPHOP", "Hip-Hop"), item, item) for genre, item in names])
     expected = get_protocol(name).splits(gtzan_rows(), seed=1)
     for split, other in zip(get_protocol(name).splits(rows, seed=1), expected, strict=True):
-        for side, indices in split.sides().items():
-            np.testing.assert_array_equal(indices, other.sides()[side])
+        for side, indices in split.subsets().items():
+            np.testing.assert_array_equal(indices, other.subsets()[side])
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -359,9 +359,9 @@ def test_two_files_of_one_clip_stay_together(name: str) -> None:
     rows = as_rows([(g, f"{g}/{c}{suffix}", f"{c}{suffix}") for g, c in clips for suffix in (".au", ".wav")])
     single = get_protocol(name).splits(gtzan_rows(), seed=2)
     for split, other in zip(get_protocol(name).splits(rows, seed=2), single, strict=True):
-        for side, indices in split.sides().items():
-            np.testing.assert_array_equal(indices[::2] // 2, other.sides()[side])
-            assert len(indices) == 2 * len(other.sides()[side])
+        for side, indices in split.subsets().items():
+            np.testing.assert_array_equal(indices[::2] // 2, other.subsets()[side])
+            assert len(indices) == 2 * len(other.subsets()[side])
 
 
 def with_row(rows: Any, label: str, group: str) -> Any:
@@ -468,7 +468,7 @@ def test_applicable_tells_why_not() -> None:
 def test_the_public_table_under_every_protocol(name: str, shared_data: Path) -> None:
     table = load_table(shared_data / "gtzan" / "features_30_sec.csv")
     assert applicable(table) == dict.fromkeys(PROTOCOLS)
-    sizes = [[len(rows) for rows in split.sides().values()] for split in get_protocol(name).splits(table)]
+    sizes = [[len(rows) for rows in split.subsets().values()] for split in get_protocol(name).splits(table)]
     if name == "artist":
         assert [(sum(size), size[2]) for size in sizes] == [(948, 315), (948, 316), (948, 317)]
     else:
@@ -480,7 +480,7 @@ def test_no_two_rows_that_are_dealt_have_equal_features(name: str, shared_data: 
     table = load_table(shared_data / "gtzan" / "features_30_sec.csv")
     assert len(np.unique(table.X, axis=0)) < len(table)
     for split in get_protocol(name).splits(table):
-        dealt = np.concatenate(list(split.sides().values()))
+        dealt = np.concatenate(list(split.subsets().values()))
         assert len(np.unique(table.X[dealt], axis=0)) == len(dealt)
 
 
@@ -488,5 +488,5 @@ def test_no_two_rows_that_are_dealt_have_equal_features(name: str, shared_data: 
 def test_one_seed_gives_the_same_tracks_for_clips_and_for_segments(name: str, shared_data: Path) -> None:
     clips, segments = (load_table(shared_data / "gtzan" / f"features_{seconds}_sec.csv") for seconds in (30, 10))
     for a, b in zip(*(get_protocol(name).splits(table, seed=3) for table in (clips, segments)), strict=True):
-        for side, rows in a.sides().items():
-            assert set(clips.groups[rows]) == set(segments.groups[b.sides()[side]])
+        for side, rows in a.subsets().items():
+            assert set(clips.groups[rows]) == set(segments.groups[b.subsets()[side]])

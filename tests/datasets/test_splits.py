@@ -57,7 +57,7 @@ def test_names_are_known_in_whatever_way_they_are_written(tmp_path: Path, spelli
     protocol = read_splits(folder)
     assert protocol.name == "splits:mine"
     (split,) = protocol.splits(SIX)
-    assert [rows.tolist() for rows in split.sides().values()] == [[0, 3], [1, 4], [2, 5]]
+    assert [rows.tolist() for rows in split.subsets().values()] == [[0, 3], [1, 4], [2, 5]]
     assert protocol.notes(SIX) == ()
 
 
@@ -89,7 +89,7 @@ def test_a_list_of_tracks_deals_all_segments_and_order_does_not_matter(order: li
     rows = make_rows([names[row] for row in order], [names[row][1][:-6] for row in order])
     protocol = ListedProtocol("splits:x", {"train": ["a.wav"], "validation": ["b"], "test": ["rock/c.wav"]})
     (split,) = protocol.splits(rows)
-    found = {side: sorted(rows.items[found].tolist()) for side, found in split.sides().items()}
+    found = {side: sorted(rows.items[found].tolist()) for side, found in split.subsets().items()}
     assert found == {
         side: sorted(spelling.format(t=t, k=k) for k in range(3))
         for side, t in (("train", "a"), ("validation", "b"), ("test", "c"))
@@ -178,6 +178,6 @@ def test_the_published_lists_give_the_published_split(shared_data: Path, seconds
     protocol = read_splits(shared_data / "gtzan" / "splits")
     (ours,), (theirs,) = protocol.splits(table), get_protocol("fault-filtered").splits(table)
     assert ours.left_out.tolist() == theirs.left_out.tolist()
-    for side, rows in ours.sides().items():
-        assert rows.tolist() == theirs.sides()[side].tolist()
+    for side, rows in ours.subsets().items():
+        assert rows.tolist() == theirs.subsets()[side].tolist()
     assert protocol.facts(table)["unmatched"] == 0

@@ -20,7 +20,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 from typer.testing import CliRunner, Result
 
-from audio_genre.bundles.calibration import calibration_error, temper
+from audio_genre.bundles.calibration import apply_temperature, calibration_error
 from audio_genre.cli.compare import compare as compare_command
 from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.compare import Comparison, compare, paired_test
@@ -714,7 +714,7 @@ def test_a_temperature_changes_confidences_and_no_answer(parts: list[list[int]],
     # The results are in the order of the tracks, which are spelled with their label.
     votes = np.stack([p[np.array(tracks) == track].mean(axis=0) for track in sorted(set(tracks))])
     assert raw.confidence == pytest.approx(votes.max(axis=1))
-    assert tempered.confidence == pytest.approx(temper(votes, temperature).max(axis=1))
+    assert tempered.confidence == pytest.approx(apply_temperature(votes, temperature).max(axis=1))
     assert one.confidence.tolist() == raw.confidence.tolist()
     assert one.reliability == raw.reliability
     assert tempered.answers.tolist() == raw.answers.tolist()
@@ -742,7 +742,7 @@ def test_each_fold_has_its_own_temperature(models: Path) -> None:
     pooled = found.sections[0].models[0]
     assert pooled.temperatures == (0.5, None, 2.0)
     assert not pooled.is_calibrated
-    expected = [temper(np.array([[0.55, 0.225, 0.225]]), T).max() for T in (0.5, 1.0, 2.0)]
+    expected = [apply_temperature(np.array([[0.55, 0.225, 0.225]]), T).max() for T in (0.5, 1.0, 2.0)]
     got = {track[-2]: confidence for track, confidence in zip(pooled.tracks, pooled.confidence, strict=True)}
     assert [got[number] for number in "123"] == pytest.approx(expected)
     # Each fold has a bin of its own, and is right five times in six.
@@ -761,7 +761,7 @@ def test_a_track_in_several_folds_has_a_vote_of_each(models: Path) -> None:
         table = pd.read_csv(folder / "predictions.csv")
         table.assign(item=table["item"] + fold).to_csv(folder / "predictions.csv", index=False)
     pooled = next(model for section in compared(models).sections for model in section.models if model.pooled)
-    expected = np.mean([temper(np.array([[0.8, 0.1, 0.1]]), T).max() for T in (0.5, 2.0)])
+    expected = np.mean([apply_temperature(np.array([[0.8, 0.1, 0.1]]), T).max() for T in (0.5, 2.0)])
     assert pooled.confidence == pytest.approx([expected, expected])
 
 

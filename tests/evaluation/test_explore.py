@@ -67,7 +67,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(exploration_figures, "_DPI", 30)
     if not {"shared_data", "toy"} & set(request.fixturenames):
         monkeypatch.setattr(module, "_TREES", 30)
-        monkeypatch.setattr(module, "_MOST_REPEATS", 2)
+        monkeypatch.setattr(module, "_MAX_REPEATS", 2)
 
 
 @pytest.fixture(scope="module")

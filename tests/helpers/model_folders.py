@@ -78,7 +78,7 @@ def write_model(
     if temperature is not None:
         contents["calibration"] = {
             "temperature": temperature, "window_temperature": 1.0,
-            "least_confidence": 0.3, "most_distance": 1.2, "accepted": 0.92, "tracks": 200,
+            "min_confidence": 0.3, "max_distance": 1.2, "accepted": 0.92, "tracks": 200,
         }  # fmt: skip
         contents["familiarity_sha256"] = "0"
     (folder / "card.json").write_text(json.dumps({**contents, **(card or {})}), encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from audio_genre.bundles.arrays import write_arrays
-from audio_genre.bundles.calibration import UNKNOWN, Familiarity, temper
+from audio_genre.bundles.calibration import UNKNOWN, NoveltyDetector, apply_temperature
 from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import AudioError, BundleError, ParameterError
@@ -114,10 +114,12 @@ def test_the_answer_is_the_mean_over_the_segments(bundles, write, monkeypatch: p
     model = Classifier(bundles["segment"])
     X = np.concatenate([feature_matrix(make(style, 1, 3)[np.newaxis, :-1]) for style in STYLES])
     monkeypatch.setattr(classifier, "feature_matrix", lambda signals, recipe: X)
-    expected = temper(model.probabilities(X).mean(axis=0, keepdims=True), model.bundle.calibration.temperature)[0]
+    expected = apply_temperature(
+        model.probabilities(X).mean(axis=0, keepdims=True), model.bundle.calibration.temperature
+    )[0]
     answer = model.classify(write(make("hum", 1, 6)))
-    assert model.bundle.familiarity is not None
-    assert answer.distance == pytest.approx(model.bundle.familiarity.distances(X).mean())
+    assert model.bundle.novelty is not None
+    assert answer.distance == pytest.approx(model.bundle.novelty.distances(X).mean())
     assert list(answer.probabilities.values()) == pytest.approx(expected.tolist())
 
 
@@ -187,7 +189,7 @@ def test_what_is_like_nothing_known_is_unknown(bundles, write, tmp_path: Path, k
     path = write(0.5 * np.sin(2 * np.pi * 3000 * t))
     # These bundles have too few tracks for a limit of their own.
     limit = 0.9
-    bundle = calibrated(bundles[kind], tmp_path / "copy", most_distance=limit)
+    bundle = calibrated(bundles[kind], tmp_path / "copy", max_distance=limit)
     answer = Classifier(bundle).classify(path)
     forced = Classifier(bundle, unknown=False).classify(path)
     assert answer.genre == UNKNOWN
@@ -208,9 +210,9 @@ def calibrated(bundle: Path, folder: Path, **fields: object) -> Path:
 
 def test_doubt_between_genres_is_unknown(bundles, write, tmp_path: Path) -> None:
     path = write(make("hiss", 99, 4))
-    known = Classifier(calibrated(bundles["clip"], tmp_path / "a", most_distance=1e6)).classify(path)
+    known = Classifier(calibrated(bundles["clip"], tmp_path / "a", max_distance=1e6)).classify(path)
     assert (known.genre, known.reason) == ("hiss", None)
-    unsure = Classifier(calibrated(bundles["clip"], tmp_path / "b", most_distance=1e6, least_confidence=1))
+    unsure = Classifier(calibrated(bundles["clip"], tmp_path / "b", max_distance=1e6, min_confidence=1))
     answer = unsure.classify(path)
     assert answer.genre == UNKNOWN
     assert answer.reason.startswith("no genre is probable enough (at most ")
@@ -222,25 +224,25 @@ def test_the_temperature_of_the_bundle_is_applied_to_the_vote(bundles, write, tm
         Classifier(calibrated(bundles["segment"], tmp_path / str(temperature), temperature=temperature)).classify(path)
         for temperature in (1, 5)
     )
-    expected = temper(np.array([list(plain.probabilities.values())]), 5)[0]
+    expected = apply_temperature(np.array([list(plain.probabilities.values())]), 5)[0]
     assert list(soft.probabilities.values()) == pytest.approx(expected.tolist())
     assert soft.confidence < plain.confidence
 
 
 def test_points_have_the_temperature_of_windows(bundles, write, tmp_path: Path) -> None:
     path = write(make("hiss", 99, 7))
-    bundle = calibrated(bundles["segment"], tmp_path / "copy", temperature=1, window_temperature=5, most_distance=1e6)
+    bundle = calibrated(bundles["segment"], tmp_path / "copy", temperature=1, window_temperature=5, max_distance=1e6)
     timeline = Classifier(bundle, unknown=False).timeline(path)
     plain = Classifier(calibrated(bundle, tmp_path / "plain", window_temperature=1), unknown=False).timeline(path)
     assert timeline.answer.probabilities == plain.answer.probabilities
     for point, raw in zip(timeline.points, plain.points, strict=True):
-        expected = temper(np.array([list(raw.probabilities.values())]), 5)[0]
+        expected = apply_temperature(np.array([list(raw.probabilities.values())]), 5)[0]
         assert list(point.probabilities.values()) == pytest.approx(expected.tolist())
 
 
 def test_what_is_familiar_must_fit_the_model(bundles, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(bundles["clip"], tmp_path / "copy"))
-    content = write_arrays(Familiarity(np.zeros(5), np.ones(5), np.zeros((2, 5))).arrays())
+    content = write_arrays(NoveltyDetector(np.zeros(5), np.ones(5), np.zeros((2, 5))).arrays())
     (copy / "familiarity.npz").write_bytes(content)
     card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
     card["familiarity_sha256"] = hashlib.sha256(content).hexdigest()

@@ -65,9 +65,9 @@ def test_the_card_agrees_with_the_public_table(shipped: Classifier, shared_data:
     y = np.searchsorted(table.classes, table.labels)[split.test]
     p = bundle.predict(table.X[split.test])
     assert np.mean(p.argmax(axis=1) == y) == bundle.card["metrics"]["test"]["tracks"]["accuracy"]["value"]
-    assert bundle.familiarity is not None
+    assert bundle.novelty is not None
     # Prototypes are means of groups of rows, no rows.
-    assert bundle.familiarity.prototypes.shape == (50, 57)
+    assert bundle.novelty.prototypes.shape == (50, 57)
 
 
 def test_the_command_in_the_card_makes_it_again(shipped: Classifier, shared_data: Path, tmp_path: Path) -> None:

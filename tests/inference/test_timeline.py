@@ -14,7 +14,7 @@ from PIL import Image
 
 from audio_genre import audio
 from audio_genre.bundles.bundle import Bundle
-from audio_genre.bundles.calibration import temper
+from audio_genre.bundles.calibration import apply_temperature
 from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp import GTZAN57
 from audio_genre.dsp.matrix import feature_matrix
@@ -122,8 +122,8 @@ def test_points_of_a_segment_model_are_the_votes_of_classify(bundles, write) -> 
     timeline = model.timeline(path)
     temperature = model.bundle.calibration.temperature
     points = np.array([list(point.probabilities.values()) for point in timeline.points])
-    np.testing.assert_allclose(points, temper(votes, temperature), rtol=0, atol=1e-12)
-    mean = temper(votes.mean(axis=0, keepdims=True), temperature)[0]
+    np.testing.assert_allclose(points, apply_temperature(votes, temperature), rtol=0, atol=1e-12)
+    mean = apply_temperature(votes.mean(axis=0, keepdims=True), temperature)[0]
     assert list(timeline.answer.probabilities.values()) == pytest.approx(mean.tolist())
     distances = [point.distance for point in timeline.points]
     assert timeline.answer.distance == pytest.approx(np.mean(distances))
@@ -164,7 +164,7 @@ def test_unlike_anything_is_told_for_each_point(bundles, write, tmp_path: Path) 
     model = Classifier(bundles["clip"], unknown=False)
     path = write(make("hum", 40), make("hiss", 40))
     far = sorted(point.distance for point in model.timeline(path).points)
-    card["calibration"] |= {"most_distance": far[2], "least_confidence": 0.0}
+    card["calibration"] |= {"max_distance": far[2], "min_confidence": 0.0}
     (strict / "card.json").write_text(json.dumps(card), encoding="utf-8")
     points = Classifier(strict).timeline(path).points
     assert sum(point.genre == "unknown" for point in points) == len(far) - 3

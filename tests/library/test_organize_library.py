@@ -118,7 +118,7 @@ def test_limits_of_the_model_count_unless_told_otherwise(organize, bundle: Path,
     limited = tmp_path / "limited"
     shutil.copytree(bundle, limited)
     card = json.loads((limited / "card.json").read_text(encoding="utf-8"))
-    card["calibration"]["most_distance"] = 0.6
+    card["calibration"]["max_distance"] = 0.6
     (limited / "card.json").write_text(json.dumps(card), encoding="utf-8")
     report = organize(model=limited, csv=tmp_path / "table.csv")
     assert {line.genre: line.tracks for line in report.genres} == {"hiss": 1, UNKNOWN: 2}

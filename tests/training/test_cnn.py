@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_genre.bundles.calibration import temper
+from audio_genre.bundles.calibration import apply_temperature
 from audio_genre.datasets import Pictures, get_protocol, load_pictures
 from audio_genre.dsp import GTZAN57
 from audio_genre.dsp.matrix import mel_spectrogram
@@ -156,9 +156,11 @@ def test_audio_is_classified_as_its_picture_is(
             crops, _ = next(crops_of(loaded, np.array([0]), 130, 999))
             described = CnnLearner(loaded, SMALL).describe(np.array([0]))
         bundle = load_bundle(trained.path)
-        expected = temper(bundle.predict(crops).mean(axis=0, keepdims=True), bundle.calibration.temperature)[0]
+        expected = apply_temperature(bundle.predict(crops).mean(axis=0, keepdims=True), bundle.calibration.temperature)[
+            0
+        ]
         np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-5)
-        assert answer.distance == pytest.approx(bundle.familiarity.distances(described)[0], rel=1e-9)
+        assert answer.distance == pytest.approx(bundle.novelty.distances(described)[0], rel=1e-9)
 
 
 def test_the_same_seed_gives_the_same_model(pictures: Pictures, tmp_path: Path) -> None:
