@@ -1,4 +1,4 @@
-"""Accuracy and macro-F1 with bootstrap intervals, by row and by track."""
+"""The arithmetic of answers and scores: squash, softmax, vote, accuracy and macro-F1 with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,27 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_RESAMPLES = 1000
-_LEVEL = 0.95
+RESAMPLES = 1000
+"""Resamples of a bootstrap interval."""
+
+LEVEL = 0.95
+"""Level of every interval."""
+
+ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+"""The quantiles of a resampled figure that are the ends of its interval."""
+
+
+def squash(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``sign(z) log(1 + |z|)``, which keeps what is usual and draws in what is far out."""
+    squashed: NDArray[np.float64] = np.sign(z) * np.log1p(np.abs(z))
+    return squashed
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probabilities of logits, shape (n, classes)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 @dataclass(frozen=True)
@@ -111,7 +130,7 @@ def score(probabilities: NDArray[Any], y: NDArray[np.intp], groups: NDArray[np.s
     (0.667, 1.0)
     """
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    voted = _vote(probabilities, group, len(first))
+    voted = mean_by_track(probabilities, groups).argmax(axis=1)
     return Scores(
         rows=_score(probabilities.argmax(axis=1), y, group, probabilities.shape[1], seed),
         tracks=_score(voted, y[first], np.arange(len(first)), probabilities.shape[1], seed),
@@ -139,8 +158,8 @@ def votes(
     right : np.ndarray of bool, shape (n_tracks,)
         Whether the class with the highest mean probability is the true one.
     """
-    tracks, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    return tracks, _vote(probabilities, group, len(first)) == y[first]
+    tracks, first = np.unique(groups, return_index=True)
+    return tracks, mean_by_track(probabilities, groups).argmax(axis=1) == y[first]
 
 
 def mean_by_track(values: NDArray[Any], groups: NDArray[np.str_]) -> NDArray[np.float64]:
@@ -217,20 +236,12 @@ def repeated(tracks: Sequence[NDArray[np.str_]], right: Sequence[NDArray[np.bool
     # A track that was tested several times is drawn with all its answers.
     per_track = np.stack([np.bincount(track, weights=hits), np.bincount(track)], axis=1)
     rng = np.random.default_rng(seed)
-    drawn = (per_track[rng.integers(0, len(per_track), len(per_track))].sum(axis=0) for _ in range(_RESAMPLES))
+    drawn = (per_track[rng.integers(0, len(per_track), len(per_track))].sum(axis=0) for _ in range(RESAMPLES))
     shares = [got / asked for got, asked in drawn]
-    low, high = np.quantile(shares, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    low, high = np.quantile(shares, ENDS)
     of_run = [float(np.mean(hit)) for hit in right]
     spread = float(np.std(of_run, ddof=1)) if len(of_run) > 1 else 0.0
     return Repeated(len(of_run), Interval(float(hits.mean()), float(low), float(high)), spread)
-
-
-def _vote(probabilities: NDArray[Any], group: NDArray[np.intp], tracks: int) -> NDArray[np.intp]:
-    """Return the class number of each track."""
-    voted = np.zeros((tracks, probabilities.shape[1]))
-    np.add.at(voted, group, probabilities)
-    numbers: NDArray[np.intp] = voted.argmax(axis=1)
-    return numbers
 
 
 def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.intp], classes: int, seed: int) -> Score:
@@ -239,15 +250,15 @@ def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.i
     rng = np.random.default_rng(seed)
     cells = y * classes + predicted
     tracks = int(group.max()) + 1
-    resampled = np.empty((_RESAMPLES, 2))
+    resampled = np.empty((RESAMPLES, 2))
     for row in resampled:
         # How often each track was drawn weighs its rows in the confusion matrix.
         drawn = np.bincount(rng.integers(0, tracks, tracks), minlength=tracks).astype(np.float64)
         confusion = np.bincount(cells, weights=drawn[group], minlength=classes**2)
         row[:] = _accuracy_and_macro_f1(confusion.reshape(classes, classes))
-    low, high = np.quantile(resampled, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
+    low, high = np.quantile(resampled, ENDS, axis=0)
     # Resampling tracks that are all right, or all wrong, shows no spread at all; the exact binomial interval does.
-    margin = 1 - ((1 - _LEVEL) / 2) ** (1 / tracks)
+    margin = 1 - ((1 - LEVEL) / 2) ** (1 / tracks)
     if np.array_equal(predicted, y):
         low = low - margin
     elif not np.any(predicted == y):

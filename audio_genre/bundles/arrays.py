@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from audio_genre.metrics import softmax, squash
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -169,7 +171,7 @@ class LinearModel(ArrayModel):
             Probabilities.
         """
         z = (X.astype(np.float64) - self._mean) / self._scale
-        return _softmax(np.sign(z) * np.log1p(np.abs(z)) @ self._weights + self._bias)
+        return softmax(squash(z) @ self._weights + self._bias).astype(np.float32)
 
     def structure(self) -> dict[str, Any]:
         """Return the kind of model.
@@ -431,8 +433,9 @@ class TreeModel(ArrayModel):
         for start in range(0, len(X), step):
             sums[start : start + step] = self._sums(X[start : start + step])
         if self.link == "softmax":
-            return _softmax(sums)
-        return _as_shares(sums)
+            return softmax(sums).astype(np.float32)
+        shares: NDArray[np.float32] = (sums / sums.sum(axis=1, keepdims=True)).astype(np.float32)
+        return shares
 
     def _sums(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         rows, cells = len(X), len(X) * self.outputs
@@ -618,12 +621,3 @@ def _round_down(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
         rounded = threshold.astype(np.float32)
     lower: NDArray[np.float32] = np.nextafter(rounded, np.float32(-np.inf))
     return np.where(rounded > threshold, lower, rounded)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float32]:
-    return _as_shares(np.exp(logits - logits.max(axis=1, keepdims=True)))
-
-
-def _as_shares(sums: NDArray[np.float64]) -> NDArray[np.float32]:
-    shares: NDArray[np.float32] = (sums / sums.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.errors import apart
+from audio_genre.metrics import softmax, squash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +98,7 @@ class NoveltyDetector:
         mean, scale = X.mean(axis=0), X.std(axis=0)
         # Rounding makes columns of equal numbers vary in their last digits.
         scale = np.where(scale > _SMALLEST * np.maximum(np.abs(mean), _SMALLEST), scale, np.inf)
-        Z = _squashed(X, mean, scale)
+        Z = squash((X - mean) / scale)
         centres = []
         for number in np.unique(y):
             rows = Z[y == number]
@@ -163,7 +164,7 @@ class NoveltyDetector:
         np.ndarray, shape (n,), float64
             Distances.
         """
-        Z = _squashed(X.astype(np.float64), self.mean, self.scale)
+        Z = squash((X.astype(np.float64) - self.mean) / self.scale)
         nearest = np.full(len(Z), np.inf)
         for prototype in self.prototypes:
             np.minimum(nearest, ((Z - prototype) ** 2).mean(axis=1), out=nearest)
@@ -412,9 +413,7 @@ def apply_temperature(probabilities: NDArray[Any], temperature: float) -> NDArra
     [[0.941, 0.059]]
     """
     logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scaled: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return scaled
+    return softmax(logits)
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
@@ -466,9 +465,3 @@ def _upper_limit(values: NDArray[np.float64], beyond: float) -> float | None:
     """Return what a new value is above with at most this probability; None where all values are too few to tell."""
     place = int(np.ceil((len(values) + 1) * (1 - beyond) - _SMALLEST))
     return float(np.sort(values)[place - 1]) if place <= len(values) else None
-
-
-def _squashed(X: NDArray[np.float64], mean: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
-    z = (X - mean) / scale
-    squashed: NDArray[np.float64] = np.sign(z) * np.log1p(np.abs(z))
-    return squashed

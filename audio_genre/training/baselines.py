@@ -17,6 +17,7 @@ import numpy as np
 from audio_genre.bundles.arrays import ArrayModel, LinearModel, Tree, TreeModel
 from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol, Table, load_table
 from audio_genre.errors import ParameterError
+from audio_genre.metrics import squash
 from audio_genre.training.fit import FitResult
 from audio_genre.training.run import FitOptions, TrainedModel, TrainingPlan, Trials, plan
 from audio_genre.training.table_learner import TableLearner
@@ -103,7 +104,7 @@ def _fit_logistic_regression(
 
     model = make_pipeline(
         StandardScaler(),
-        FunctionTransformer(_squash),
+        FunctionTransformer(squash),
         LogisticRegression(random_state=seed, **parameters),
     )
     with warnings.catch_warnings():
@@ -193,11 +194,6 @@ def _fit_xgboost(
             trees(), inputs=X.shape[1], outputs=classes, link="softmax", base=np.broadcast_to(base, classes).copy()
         ),
     )
-
-
-def _squash(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    squashed: NDArray[np.float64] = np.sign(z) * np.log1p(np.abs(z))
-    return squashed
 
 
 def _in_column(values: NDArray[Any], column: int, columns: int) -> NDArray[np.float64]:
