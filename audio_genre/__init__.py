@@ -12,22 +12,51 @@ from audio_genre._version import __version__ as __version__
 from audio_genre.errors import AudioGenreError
 
 if TYPE_CHECKING:
-    from audio_genre.datasets.tables import load_table
+    from audio_genre.audit import audit
+    from audio_genre.datasets import load_pictures, load_table
     from audio_genre.dsp.matrix import features
-    from audio_genre.extraction.run import extract
-    from audio_genre.inference.classifier import Classifier
-    from audio_genre.training.cnn import train_cnn
-    from audio_genre.training.tabular import train_tabular
+    from audio_genre.evaluation.compare import compare
+    from audio_genre.evaluation.explore import explore
+    from audio_genre.extraction import extract
+    from audio_genre.inference import Classifier
+    from audio_genre.inputs import load_bundle
+    from audio_genre.library import organize
+    from audio_genre.training import train, train_baseline, train_cnn, train_tabular
 
-__all__ = ["AudioGenreError", "Classifier", "extract", "features", "load_table", "train_cnn", "train_tabular"]
+__all__ = [
+    "AudioGenreError",
+    "Classifier",
+    "audit",
+    "compare",
+    "explore",
+    "extract",
+    "features",
+    "load_bundle",
+    "load_pictures",
+    "load_table",
+    "organize",
+    "train",
+    "train_baseline",
+    "train_cnn",
+    "train_tabular",
+]
 
+# `audio_genre.audit` is a package too; as a module it can be called like the function.
 _LOCATIONS = {
     "Classifier": "audio_genre.inference.classifier",
+    "audit": "audio_genre.audit",
+    "compare": "audio_genre.evaluation.compare",
+    "explore": "audio_genre.evaluation.explore",
     "extract": "audio_genre.extraction.run",
     "features": "audio_genre.dsp.matrix",
-    "load_table": "audio_genre.datasets.tables",
-    "train_cnn": "audio_genre.training.cnn",
-    "train_tabular": "audio_genre.training.tabular",
+    "load_bundle": "audio_genre.inputs",
+    "load_pictures": "audio_genre.datasets",
+    "load_table": "audio_genre.datasets",
+    "organize": "audio_genre.library",
+    "train": "audio_genre.training",
+    "train_baseline": "audio_genre.training",
+    "train_cnn": "audio_genre.training",
+    "train_tabular": "audio_genre.training",
 }
 
 
@@ -40,4 +69,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, "__version__"]

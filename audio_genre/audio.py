@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from audio_genre.decoding import EXTRA_SUFFIXES, SNDFILE_SUFFIXES, Part, cut_short, open_parts, refuse_unreadable
-from audio_genre.errors import AudioError, SilentError, UnreadableError, apart
+from audio_genre.errors import AudioError, ParameterError, SilentError, UnreadableError, apart
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 AUDIO_SUFFIXES = SNDFILE_SUFFIXES
 """Lower-case suffixes of the files that are taken for audio in a folder, and decoded by libsndfile."""
@@ -105,10 +105,39 @@ def iter_windows(
         If the file cannot be decoded, is cut short, silent, too short, or holds NaN or infinite samples.
         It may be raised after windows were yielded: what is wrong can stand at the end of a file.
     """
-    full = sr * seconds
+    blocks = _checked_blocks(path, sr, one_block_seconds=2 * seconds)
+    return _cut_windows(blocks, os.fspath(path), sr * seconds, sr, min_samples)
+
+
+def windows_of(y: NDArray[np.float32], *, sr: int, seconds: int, min_samples: int) -> Iterator[NDArray[np.float32]]:
+    """Cut a signal in memory into the windows that `iter_windows` makes of a file."""
+    if not y.any():
+        raise SilentError("the signal", "is silent")
+    return _cut_windows(iter([y]), "the signal", sr * seconds, sr, min_samples)
+
+
+def as_signal(y: ArrayLike, sr: float) -> NDArray[np.float32]:
+    """Check a mono signal that a user gave, and its sampling rate."""
+    given = np.asarray(y)
+    if given.dtype.kind not in "iuf":
+        raise ParameterError(f"y must hold real numbers, got {given.dtype}; decode the audio to float samples.")
+    with np.errstate(over="ignore"):
+        signal = given.astype(np.float32)
+    if signal.ndim != 1:
+        raise ParameterError(
+            f"y must be one mono signal of shape (n,), got shape {signal.shape}; average the channels."
+        )
+    if not (isinstance(sr, (int, float, np.integer, np.floating)) and sr > 0 and float(sr).is_integer()):
+        raise ParameterError(f"sr must be a sampling rate in whole Hz above 0, got {sr!r}.")
+    return signal
+
+
+def _cut_windows(
+    blocks: Iterator[NDArray[np.float32]], name: str, full: int, sr: int, min_samples: int
+) -> Iterator[NDArray[np.float32]]:
     held: NDArray[np.float32] = np.empty(0, dtype=np.float32)
     split = False
-    for block in _checked_blocks(path, sr, one_block_seconds=2 * seconds):
+    for block in blocks:
         held = np.concatenate((held, block)) if len(held) else block
         while len(held) > 2 * full:
             split = True
@@ -119,7 +148,7 @@ def iter_windows(
         held = held[full:]
     if not split and len(held) < min_samples:
         found, needed = apart(len(held) / sr, min_samples / sr, 2)
-        raise AudioError(os.fspath(path), f"is {found} s long, and features need at least {needed} s")
+        raise AudioError(name, f"is {found} s long, and features need at least {needed} s")
     yield held
 
 

@@ -67,10 +67,10 @@ def measure(classifier: Classifier, table: Table, arguments: argparse.Namespace)
 def measure_test_side(classifier: Classifier, table: Table) -> tuple[dict[str, float], np.ndarray]:
     """Print what becomes of the test tracks; return figures, and how near to its limits each track is."""
     bundle = classifier.bundle
-    if bundle.novelty is None or table.sha256 != bundle.card["training_data"]["sha256"]:
+    if bundle.novelty is None or table.sha256 != bundle.card.to_dict()["training_data"]["sha256"]:
         sys.exit(f"rejection.py: {bundle.path} was not calibrated, or trained on another table than {table.path}.")
-    protocol, seed = bundle.card["protocol"], bundle.card["seed"]
-    folds = FOLDS.search(bundle.card["command"] or "")
+    protocol, seed = bundle.card.to_dict()["protocol"], bundle.card.to_dict()["seed"]
+    folds = FOLDS.search(bundle.card.to_dict()["command"] or "")
     splits = get_protocol(protocol["name"]).splits(table, seed=seed, folds=int(folds[1]) if folds else None)
     rows = next(split.test for split in splits if split.fold == protocol["fold"])
     groups, y = table.groups[rows], np.searchsorted(table.classes, table.labels[rows])

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from audio_genre.datasets import load_pictures
 from audio_genre.metrics import repeated
-from audio_genre.training import TrainedModel, plan_baseline, plan_cnn, plan_tabular
+from audio_genre.training import TrainedModel
+from audio_genre.training import plan as plan_training
 from audio_genre.training.run import TrainingPlan
 
 
@@ -33,24 +34,39 @@ def main() -> None:
     trained: list[TrainedModel] = []
     # Not segment: with one row a track it is the same as track.
     for protocol in ("track", "artist", "fault-filtered"):
-        trained += _train(plan_baseline(arguments.table, models / "clips", protocol=protocol, seeds=seeds))
-        trained += _train(plan_tabular(arguments.table, models / "clips", protocol=protocol, seeds=seeds))
+        trained += _train(
+            plan_training(arguments.table, models / "clips", protocol=protocol, seeds=seeds, kind="baseline")
+        )
+        trained += _train(
+            plan_training(arguments.table, models / "clips", protocol=protocol, seeds=seeds, kind="tabular")
+        )
     if arguments.images is not None:
         with load_pictures(arguments.images) as pictures:
             for protocol in ("track", "fault-filtered"):
-                trained += _train(plan_cnn(pictures, models / "clips", protocol=protocol, seeds=seeds))
+                trained += _train(plan_training(pictures, models / "clips", protocol=protocol, seeds=seeds, kind="cnn"))
     _print_table("accuracy by track", trained, by_row=False)
     if arguments.segments is not None:
         folder = models / "segments"
         trained = _train(
-            plan_baseline(arguments.segments, folder, variant="gradient-boosting", protocol="track", seeds=seeds)
+            plan_training(
+                arguments.segments, folder, variant="gradient-boosting", protocol="track", seeds=seeds, kind="baseline"
+            )
         )
         trained += _train(
-            plan_baseline(arguments.segments, folder, variant="gradient-boosting", protocol="segment", seeds=seeds)
+            plan_training(
+                arguments.segments,
+                folder,
+                variant="gradient-boosting",
+                protocol="segment",
+                seeds=seeds,
+                kind="baseline",
+            )
         )
         for protocol in ("track", "segment"):
             trained += _train(
-                plan_tabular(arguments.segments, folder, variant="adam-5", protocol=protocol, seeds=seeds)
+                plan_training(
+                    arguments.segments, folder, variant="adam-5", protocol=protocol, seeds=seeds, kind="tabular"
+                )
             )
         _print_table("accuracy by segment", trained, by_row=True)
         _print_table("accuracy by vote of the segments of a track", trained, by_row=False)

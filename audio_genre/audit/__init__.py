@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from types import ModuleType
+from typing import Any, Literal
 
 from audio_genre.audit.findings import KINDS, SEVERITIES, Audit, Finding, Severity
 from audio_genre.datasets.schema import TableSchema
 from audio_genre.errors import ParameterError
+from audio_genre.progress import shows_progress
 
 __all__ = ["KINDS", "SEVERITIES", "Audit", "Finding", "Severity", "audit"]
 
 
+@shows_progress("auditing")
 def audit(
     path: str | os.PathLike[str],
     *,
@@ -22,7 +26,7 @@ def audit(
     group_column: str | None = None,
     rows: Literal["clips", "segments"] | None = None,
     jobs: int | None = None,
-    progress: Callable[[int, int | None, str], None] | None = None,
+    progress: bool | Callable[[int, int | None, str], None] | None = None,
 ) -> Audit:
     r"""Examine a feature table or a folder of audio for what spoils results.
 
@@ -36,8 +40,9 @@ def audit(
         Columns of a table and what its rows are, see `audio_genre.datasets.load_table`.
     jobs : int, optional
         Worker processes for a folder; by default the cores there are. 1 does all in this process.
-    progress : callable, optional
-        Called with how much is done, how much there is in all (None while that is unknown), and what is done now.
+    progress : bool or callable
+        True shows a progress bar; a function is called with how much is done, how much there is in all (None while that
+        is unknown), and what is done now.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def audit(
     ['missing_values']
     """
     path = Path(path)
-    tell = progress or (lambda done, total, what: None)  # noqa: ARG005
+    tell = progress if callable(progress) else (lambda done, total, what: None)  # noqa: ARG005
     columns = {"label_column": label_column, "group_column": group_column, "rows": rows}
     if _is_folder(path):
         given = [name for name, value in columns.items() if value is not None]
@@ -85,3 +90,13 @@ def _is_folder(path: Path) -> bool:
     except OSError:
         # Whoever opens it will tell why it cannot be examined.
         return False
+
+
+class _Callable(ModuleType):
+    """Lets ``audio_genre.audit(...)`` work after this package, which has the name of its function, was imported."""
+
+    def __call__(self, path: str | os.PathLike[str], **options: Any) -> Audit:
+        return audit(path, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Severity = Literal["serious", "warning", "note"]
 
@@ -150,6 +153,19 @@ class Audit:
             In the order of `findings`.
         """
         return tuple(finding for finding in self.findings if finding.severity == severity)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the findings as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per finding: kind, severity, message, and the number of rows or files that it is about.
+        """
+        import pandas as pd
+
+        columns = ["kind", "severity", "message", "count"]
+        return pd.DataFrame([(f.kind, f.severity, f.message, len(f.items)) for f in self.findings], columns=columns)
 
     def as_json(self) -> dict[str, Any]:
         """Return the audit as plain data, complete.

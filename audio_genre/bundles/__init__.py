@@ -1,5 +1,6 @@
 """The model folder: bundle, card, calibration, array models, LiteRT."""
 
-from audio_genre.bundles.bundle import Bundle, load_bundle
+from audio_genre.bundles.bundle import Bundle
+from audio_genre.bundles.card import Card
 
-__all__ = ["Bundle", "load_bundle"]
+__all__ = ["Bundle", "Card"]

@@ -6,13 +6,13 @@
       model.keras       to train on
       model.tflite      to predict with LiteRT, without TensorFlow
       card.json         classes, recipe, window, training data and hash, protocol, metrics, calibration, versions, seed
-      familiarity.npz   what tells how far an input is from the training data
+      novelty.npz       what tells how far an input is from the training data
       history.csv       one line a pass over the training rows
       predictions.csv   probabilities of every test row
 
     random-forest/                a baseline
       model.npz         to predict with NumPy alone
-      card.json, familiarity.npz, history.csv (a header only: there are no passes), predictions.csv
+      card.json, novelty.npz, history.csv (a header only: there are no passes), predictions.csv
 
 Nothing in it is a pickle: reading a bundle runs no code from it. `model.keras` is only read to train on.
 """
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import hashlib
 import importlib.metadata
 import io
@@ -45,11 +46,11 @@ import numpy as np
 from audio_genre._version import __version__
 from audio_genre.bundles.arrays import ArrayModel, read_arrays, read_model, write_arrays
 from audio_genre.bundles.calibration import Calibration, NoveltyDetector
-from audio_genre.bundles.card import CARD, FORMAT_VERSION, LITERT, NUMPY, read_bounded, read_card
+from audio_genre.bundles.card import CARD, LITERT, NUMPY, Card, read_bounded, read_card
 from audio_genre.bundles.history import EpochReport
 from audio_genre.bundles.litert import LiteRTRunner
 from audio_genre.datasets import Window
-from audio_genre.dsp import Recipe, get_recipe
+from audio_genre.dsp import Recipe
 from audio_genre.errors import BundleError, ParameterError
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ if TYPE_CHECKING:
 _Part = TypeVar("_Part")
 
 KERAS_MODEL = "model.keras"
-FAMILIARITY = "familiarity.npz"
+NOVELTY = "novelty.npz"
+_NOVELTY_OF_FORMAT_1 = "familiarity.npz"
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"
 
 _AGREEMENT = 1e-5
@@ -87,13 +89,13 @@ class Runner(Protocol):
 class Bundle:
     """A trained model that predicts with LiteRT or NumPy, without what it was trained with.
 
-    Get one from `load_bundle`, which checks what it reads.
+    Get one from `audio_genre.load_bundle`, which checks what it reads.
 
     Parameters
     ----------
     path : Path
         Its folder.
-    card : dict
+    card : Card
         What ``card.json`` holds.
     runner : Runner
         The compact model.
@@ -104,15 +106,13 @@ class Bundle:
     ----------
     path : Path
         Its folder.
-    card : dict
+    card : Card
         What ``card.json`` holds.
     novelty : NoveltyDetector or None
         What tells how far an input is from the training data; None for a model that was not calibrated.
     """
 
-    def __init__(
-        self, path: Path, card: dict[str, Any], runner: Runner, novelty: NoveltyDetector | None = None
-    ) -> None:
+    def __init__(self, path: Path, card: Card, runner: Runner, novelty: NoveltyDetector | None = None) -> None:
         self.path = path
         self.card = card
         self.novelty = novelty
@@ -124,43 +124,42 @@ class Bundle:
     @property
     def name(self) -> str:
         """Name of the model."""
-        return str(self.card["name"])
+        return self.card.name
 
     @property
     def kind(self) -> str:
         """What the model takes: ``"tabular"`` and ``"baseline"`` take rows of features, ``"cnn"`` crops of pictures."""
-        return str(self.card["kind"])
+        return self.card.kind
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes, in the order of the probabilities."""
-        return tuple(self.card["classes"])
+        return self.card.classes
 
     @property
     def recipe(self) -> Recipe | None:
         """Recipe of the features; None where they come from elsewhere."""
-        return None if self.card["recipe"] is None else get_recipe(self.card["recipe"]["name"])
+        return self.card.recipe
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features, in the order in which the model takes them; none if it takes pictures."""
-        return tuple(self.card.get("features", ()))
+        return tuple(self.card.facts.get("features", ()))
 
     @property
     def window(self) -> Window | None:
         """The stretch of signal behind one row; None where there is no recipe."""
-        return None if self.card["window"] is None else Window(**self.card["window"])
+        return self.card.window
 
     @property
     def calibration(self) -> Calibration:
         """Temperature and limits; those that change nothing for a model that was not calibrated."""
-        found = self.card.get("calibration")
-        return Calibration() if found is None else Calibration(**found)
+        return self.card.calibration or Calibration()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
-        return tuple(self.card["input_shape"])
+        return self.card.input_shape
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Predict the probabilities of all classes.
@@ -204,8 +203,8 @@ class Bundle:
         return probabilities
 
 
-def load_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Open a trained model.
+def read_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Open a trained model, without what its kind of input checks; see `audio_genre.inputs.load_bundle`.
 
     Parameters
     ----------
@@ -229,10 +228,9 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
             raise BundleError(killed_words(path))
         raise BundleError(f"{path} is no model bundle: there is no such folder; train one with `audio-genre train`.")
     card = read_card(path)
-    # Cards had no such field before there was a choice.
-    compact = _FORMATS[card.get("format", LITERT)]
-    runner = _read_part(path / compact.file, card["compact_sha256"], compact.read)
-    expected = {"input": list(card["input_shape"]), "output": [len(card["classes"])]}
+    exported = _FORMATS[card.format]
+    runner = _read_part(path / exported.file, card.exported_sha256, exported.read)
+    expected = {"input": list(card.input_shape), "output": [len(card.classes)]}
     found = {"input": runner.input_shape, "output": runner.output_shape}
     for side, shape in expected.items():
         if found[side] != shape:
@@ -241,10 +239,10 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
                 f"in fact it has {_shape(found[side])}; train it again."
             )
     novelty = None
-    if card.get("calibration") is not None:
+    if card.calibration is not None:
         novelty = _read_part(
-            path / FAMILIARITY,
-            card["familiarity_sha256"],
+            path / (NOVELTY if card.format_version > 1 else _NOVELTY_OF_FORMAT_1),
+            card.novelty_sha256,
             lambda content: NoveltyDetector.from_arrays(read_arrays(content)),
         )
     return Bundle(path, card, runner, novelty)
@@ -253,7 +251,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
 def write_bundle(
     folder: Path,
     model: Any,
-    card: dict[str, Any],
+    card: Card,
     *,
     check: tuple[NDArray[Any], NDArray[Any]],
     novelty: NoveltyDetector,
@@ -268,8 +266,8 @@ def write_bundle(
         Folder of the bundle; its parent must exist.
     model : keras.Model or ArrayModel
         The trained model.
-    card : dict
-        Fields of ``card.json``; format, format version and library versions are added.
+    card : Card
+        The card; format, hashes and library versions are added.
     check : tuple of np.ndarray, shapes (n, ...) and (n, n_classes)
         Inputs of every class, and the probabilities that the library gives in which the model was trained; what is
         written must agree.
@@ -288,21 +286,25 @@ def write_bundle(
     is_arrays = isinstance(model, ArrayModel)
     name = NUMPY if is_arrays else LITERT
     form = _FORMATS[name]
-    card = {"format_version": FORMAT_VERSION, **card, "format": name, "versions": _versions()}
-    compact = model.to_bytes() if is_arrays else _export(model, folder)
-    familiar = write_arrays(novelty.arrays())
-    card["compact_sha256"] = hashlib.sha256(compact).hexdigest()
-    card["familiarity_sha256"] = hashlib.sha256(familiar).hexdigest()
+    exported = model.to_bytes() if is_arrays else _export(model, folder)
+    arrays = write_arrays(novelty.arrays())
+    card = dataclasses.replace(
+        card,
+        format=name,
+        versions=_versions(),
+        exported_sha256=hashlib.sha256(exported).hexdigest(),
+        novelty_sha256=hashlib.sha256(arrays).hexdigest(),
+    )
     X, expected = check
     try:
-        difference = float(np.abs(form.read(compact)(X) - expected).max())
+        difference = float(np.abs(form.read(exported)(X) - expected).max())
     except ValueError as error:
         raise BundleError(
-            f"The exported model of {card['name']} cannot be run: {error}; train a smaller network."
+            f"The exported model of {card.name} cannot be run: {error}; train a smaller network."
         ) from None
     if not difference <= _AGREEMENT:
         raise BundleError(
-            f"The compact export of {card['name']} differs from {form.trained_with} by {difference:.2g} where "
+            f"The exported model of {card.name} differs from {form.trained_with} by {difference:.2g} where "
             f"{_AGREEMENT:g} is allowed; please report this with the versions of {form.packages}."
         )
     with _Replacement(folder) as place:
@@ -312,12 +314,12 @@ def write_bundle(
                 # Keras reads its own variables in a way that NumPy 2 deprecates.
                 warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
                 model.save(place.unfinished / KERAS_MODEL)
-        (place.unfinished / form.file).write_bytes(compact)
-        (place.unfinished / FAMILIARITY).write_bytes(familiar)
+        (place.unfinished / form.file).write_bytes(exported)
+        (place.unfinished / NOVELTY).write_bytes(arrays)
         header = [column.name for column in fields(EpochReport)]
         _write_csv(place.unfinished / HISTORY, [header, *(asdict(report).values() for report in history)])
         _write_csv(place.unfinished / PREDICTIONS, predictions)
-        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(card.to_dict(), indent=2, ensure_ascii=False) + "\n"
         # The card comes last: where it is whole, all is.
         (place.unfinished / CARD).write_text(text, encoding="utf-8")
         place.put()
@@ -497,7 +499,7 @@ def killed_words(folder: Path) -> str:
 def _is_whole(folder: Path) -> bool:
     """Tell whether a bundle was written to its end."""
     try:
-        load_bundle(folder)
+        read_bundle(folder)
     except BundleError:
         return False
     return True

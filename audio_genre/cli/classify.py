@@ -26,7 +26,8 @@ from audio_genre.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from audio_genre.inference.classifier import Classification, Classifier
+    from audio_genre.inference.answer import Classification
+    from audio_genre.inference.classifier import Classifier
     from audio_genre.inference.timeline import Timeline
 
 # What takes less needs no progress.
@@ -161,7 +162,7 @@ def answer_words(answer: Classification, top: int) -> str:
 
     Examples
     --------
-    >>> from audio_genre.inference.classifier import Classification
+    >>> from audio_genre.inference.answer import Classification
     >>> probabilities = {"blues": 0.3, "jazz": 0.7}
     >>> answer_words(Classification("x.wav", "jazz", 0.7, probabilities, "adam-5"), 2)
     'jazz 70 % (blues 30 %)'

@@ -34,9 +34,8 @@ def demo(
     """Make synthetic music in ten styles, extract features, train, classify an unseen clip: three minutes."""
     from audio_genre.datasets import load_table
     from audio_genre.synthetic import music as synthesis
+    from audio_genre.training import plan as plan_training
     from audio_genre.training.backend import require_keras
-    from audio_genre.training.cnn import plan_cnn
-    from audio_genre.training.tabular import plan_tabular
 
     require_keras()
     audio, features, models, unseen = (folder / name for name in ("audio", "features", "models", "unseen"))
@@ -61,12 +60,12 @@ def demo(
     _step(3, "Train four dense networks, no track on two sides")
     table = features / "features_3_sec.csv"
     _command("train", "tabular", table, models)
-    dense = _train(plan_tabular(load_table(table), models, epochs=_EPOCHS, seed=seed))
+    dense = _train(plan_training(load_table(table), models, epochs=_EPOCHS, seed=seed, kind="tabular"))
 
     _step(4, "Train a convolutional network on the pictures")
     _command("train", "cnn", report.pictures, models)
     with load_with_progress(report.pictures) as pictures:
-        (convolutional,) = _train(plan_cnn(pictures, models, epochs=_CNN_EPOCHS, seed=seed))
+        (convolutional,) = _train(plan_training(pictures, models, epochs=_CNN_EPOCHS, seed=seed, kind="cnn"))
 
     _step(5, "Classify a clip that no model has heard")
     from audio_genre.inference.classifier import Classifier

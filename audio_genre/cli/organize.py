@@ -311,7 +311,7 @@ def _split(genres: str, model: Path | None) -> list[str]:
     from audio_genre.bundles.card import read_card
     from audio_genre.inference.default import default_model
 
-    if genres in read_card(default_model() if model is None else model)["classes"]:
+    if genres in read_card(default_model() if model is None else model).classes:
         return [genres]
     return [genre for genre in (part.strip() for part in genres.split(",")) if genre]
 

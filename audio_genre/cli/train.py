@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from audio_genre.cli.console import (
     ProgressLine,
     complain,
     counted,
+    duration,
     guarded,
     print_json,
     printable,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _CURVES = {"tabular": "learning_curves.html", "cnn": "learning_curves_cnn.html"}
 _MAX_SENTENCES = 10
+# What takes longer is announced.
+_LONG_SECONDS = 60
 
 train = typer.Typer(name="train", help="Train genre models.", no_args_is_help=True)
 
@@ -68,6 +71,11 @@ _Leaky = Annotated[
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a model, each on its own line.")]
 
 
+_Dropout = Annotated[
+    float | None, typer.Option(help="Share of outputs that is dropped in training.", show_default="by variant")
+]
+_LearningRate = Annotated[float | None, typer.Option(help="Learning rate at the start.", show_default="by variant")]
+_BatchSize = Annotated[int | None, typer.Option(help="Rows in a mini-batch.", show_default="by variant")]
 _Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training of the same settings.")]
 
 
@@ -81,6 +89,13 @@ def tabular(
     variant: Annotated[
         str, typer.Option(help="adam-4, adam-5, sgd-5, rmsprop-6, or all of these dense networks.")
     ] = "all",
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="WIDTHS", help="Widths of the hidden layers, such as 256,128.", show_default="by variant"),
+    ] = None,
+    dropout: _Dropout = None,
+    learning_rate: _LearningRate = None,
+    batch_size: _BatchSize = None,
     protocol: _Protocol = "track",
     epochs: Annotated[int | None, typer.Option(help="Maximum number of epochs.", show_default="by variant")] = None,
     seed: _Seed = 0,
@@ -96,14 +111,32 @@ def tabular(
     as_json: _Json = False,
 ) -> None:
     """Train dense networks on a table of features; each becomes a folder with its model, card and history."""
+    from audio_genre.training import plan as plan_training
     from audio_genre.training.backend import require_keras
-    from audio_genre.training.tabular import plan_tabular
+    from audio_genre.training.own import DENSE_OPTIONS, numbers, own_settings
+    from audio_genre.training.variants import get_variants
 
     require_keras()
+    given: dict[str, Any] = {"dropout": dropout, "learning-rate": learning_rate, "batch-size": batch_size}
+    given["layers"] = None if layers is None else numbers(layers, "--layers")
+    settings = None
+    if any(value is not None for value in given.values()):
+        # Without a variant that was asked for, a network of your own starts from the smallest.
+        base = get_variants("adam-4" if variant == "all" else variant)[0]
+        settings = own_settings(base, DENSE_OPTIONS, given)
     used = _protocol(protocol, splits, leaky=leaky)
     loaded = load_and_tell(table, label_column, group_column, rows, conflicts)
-    plan = plan_tabular(
-        loaded, models_dir, variant=variant, protocol=used, epochs=epochs, seed=seed, seeds=seeds, folds=folds
+    plan = plan_training(
+        loaded,
+        models_dir,
+        settings=settings,
+        variant=variant,
+        protocol=used,
+        epochs=epochs,
+        seed=seed,
+        seeds=seeds,
+        folds=folds,
+        kind="tabular",
     )
     _report(fit_with_progress(plan, resume=resume), plan, as_json=as_json)
 
@@ -117,6 +150,14 @@ def cnn(
     ],
     models_dir: _Models,
     protocol: _Protocol = "track",
+    filters: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBERS", help="Filters of each block of convolutions.", show_default="16,32,64,128"),
+    ] = None,
+    crop_seconds: Annotated[float | None, typer.Option(help="Width of a crop in seconds.", show_default="6")] = None,
+    dropout: _Dropout = None,
+    learning_rate: _LearningRate = None,
+    batch_size: _BatchSize = None,
     epochs: Annotated[int | None, typer.Option(help="Maximum number of epochs.", show_default="60")] = None,
     seed: _Seed = 0,
     seeds: _Seeds = 1,
@@ -129,13 +170,28 @@ def cnn(
     as_json: _Json = False,
 ) -> None:
     """Train a convolutional network on pictures; it becomes a folder with its model, card and history."""
+    from audio_genre.training import CnnSettings
+    from audio_genre.training import plan as plan_training
     from audio_genre.training.backend import require_keras
-    from audio_genre.training.cnn import plan_cnn
+    from audio_genre.training.own import CNN_OPTIONS, numbers, own_settings
 
     require_keras()
+    given: dict[str, Any] = {"dropout": dropout, "learning-rate": learning_rate, "batch-size": batch_size}
+    given |= {"crop-seconds": crop_seconds, "filters": None if filters is None else numbers(filters, "--filters")}
+    settings = own_settings(CnnSettings(), CNN_OPTIONS, given)
     used = _protocol(protocol, splits, leaky=leaky)
     with load_with_progress(pictures, None if rows is None else rows.value) as loaded:
-        plan = plan_cnn(loaded, models_dir, protocol=used, epochs=epochs, seed=seed, seeds=seeds, folds=folds)
+        plan = plan_training(
+            loaded,
+            models_dir,
+            settings=settings,
+            protocol=used,
+            epochs=epochs,
+            seed=seed,
+            seeds=seeds,
+            folds=folds,
+            kind="cnn",
+        )
         _report(fit_with_progress(plan, resume=resume, tensorboard=tensorboard), plan, as_json=as_json)
 
 
@@ -165,11 +221,20 @@ def baseline(
     as_json: _Json = False,
 ) -> None:
     """Fit models that are no networks on a table of features, to tell whether a network is worth it."""
-    from audio_genre.training.baselines import plan_baseline
+    from audio_genre.training import plan as plan_training
 
     used = _protocol(protocol, splits, leaky=leaky)
     loaded = load_and_tell(table, label_column, group_column, rows, conflicts)
-    plan = plan_baseline(loaded, models_dir, variant=variant, protocol=used, seed=seed, seeds=seeds, folds=folds)
+    plan = plan_training(
+        loaded,
+        models_dir,
+        variant=variant,
+        protocol=used,
+        seed=seed,
+        seeds=seeds,
+        folds=folds,
+        kind="baseline",
+    )
     _tell_left_out(plan)
     with ProgressLine("fitting", "models") as line:
         done: list[TrainedModel] = []
@@ -256,12 +321,28 @@ def fit_with_progress(
     tell("Loading TensorFlow ...")
     import_keras()
     with ProgressLine("training", "epochs") as line:
+        estimated = False
+        done = most_epochs = 0
 
         def show(name: str, most: int, report: EpochReport) -> None:
+            nonlocal estimated, done, most_epochs
+            done, most_epochs = report.epoch, most
+            # The first epoch of all also compiles the network.
+            if not estimated and report.epoch > 1:
+                estimated = True
+                left = report.seconds * (most * len(plan) - report.epoch)
+                if left > _LONG_SECONDS:
+                    line.note(
+                        f"An epoch takes {report.seconds:.1f} s, so {counted(len(plan), 'model')} of up to {most} "
+                        f"epochs may take up to {duration(left)}; networks mostly stop earlier."
+                    )
             remark = f"{name} loss {report.loss:.2f}/{report.val_loss:.2f} acc {report.val_accuracy:.2f}"
             line.update(report.epoch, most, remark)
 
-        models = plan.train(show, resume=resume, tensorboard=tensorboard)
+        def stage(name: str, what: str) -> None:
+            line.update(done, most_epochs or None, f"{name}: {what}")
+
+        models = plan.train(show, resume=resume, tensorboard=tensorboard, stage=stage)
     try:
         write_learning_curves([model.path for model in models], plan.models_dir / _CURVES[plan.kind])
     except AudioGenreError as error:

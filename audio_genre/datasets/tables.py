@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -115,6 +115,7 @@ class Table:
     grouping: Grouping = _BY_NAMES
     notes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    input: ClassVar[str] = "features"
 
     def __len__(self) -> int:
         return len(self.items)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from audio_genre.audio import cut_segments, resample
+from audio_genre.audio import as_signal, cut_segments, resample
 from audio_genre.dsp.filterbanks import (
     bin_frequencies,
     chroma_filterbank,
@@ -93,17 +93,7 @@ def features(y: ArrayLike, sr: int, recipe: Recipe = GTZAN57) -> dict[str, float
     >>> round(row["spectral_centroid_mean"])
     445
     """
-    given = np.asarray(y)
-    if given.dtype.kind not in "iuf":
-        raise ParameterError(f"y must hold real numbers, got {given.dtype}; decode the audio to float samples.")
-    with np.errstate(over="ignore"):
-        signal = given.astype(np.float32)
-    if signal.ndim != 1:
-        raise ParameterError(
-            f"y must be one mono signal of shape (n,), got shape {signal.shape}; average the channels."
-        )
-    if not (isinstance(sr, (int, float, np.integer, np.floating)) and sr > 0 and float(sr).is_integer()):
-        raise ParameterError(f"sr must be a sampling rate in whole Hz above 0, got {sr!r}.")
+    signal = as_signal(y, sr)
     row = feature_matrix(resample(signal, int(sr), recipe.sr)[None], recipe)[0]
     if not np.isfinite(row).all():
         raise ParameterError(

@@ -66,7 +66,7 @@ def learning_curves(bundles: Sequence[Path]) -> PlotlyFigure:
     """
     curves = []
     for bundle in bundles:
-        best_epoch = read_card(bundle).get("training", {}).get("best_epoch", 0)
+        best_epoch = read_card(bundle).best_epoch
         history = read_history(bundle)
         if history is not None:
             curves.append((bundle.name, history, best_epoch))

@@ -13,7 +13,7 @@ import numpy as np
 
 from audio_genre.bundles.bundle import HISTORY, PREDICTIONS
 from audio_genre.bundles.calibration import BINS, apply_temperature, bins_of, calibration_error
-from audio_genre.bundles.card import CARD, read_bounded, read_measured_card
+from audio_genre.bundles.card import CARD, Card, read_bounded, read_card
 from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
 from audio_genre.metrics import Interval, Scores, score
@@ -236,31 +236,29 @@ def read_result(folder: Path) -> ModelResult:
     BundleError
         If card, history or predictions are missing or malformed, or contradict each other.
     """
-    card = read_measured_card(folder)
-    protocol = card["protocol"]
-    data = card["training_data"]
-    calibration = card.get("calibration")
-    temperature = None if calibration is None else float(calibration["temperature"])
+    card = read_card(folder, measured=True)
+    protocol, data = card.protocol, card.training_data
+    temperature = None if card.calibration is None else float(card.calibration.temperature)
     result = measured(
-        [(_read_predictions(folder, card["classes"]), temperature)],
+        [(_read_predictions(folder, card.classes), temperature)],
         name=folder.name,
-        kind=card["kind"],
-        variant=card["variant"].get("name") or card["kind"],
-        settings=json.dumps(card["variant"], sort_keys=True),
+        kind=card.kind,
+        variant=card.variant.get("name") or card.kind,
+        settings=json.dumps(dict(card.variant), sort_keys=True),
         data=data.get("file") or "",
         data_sha256=_data_identity(card),
         protocol=protocol["name"],
         description=protocol.get("description") or "",
         leaky=protocol["leaky"],
         fold=protocol.get("fold") or "",
-        seed=card["seed"],
-        interrupted=card["training"].get("interrupted") is True,
-        best_epoch=card["training"].get("best_epoch") or 0,
-        classes=tuple(card["classes"]),
-        validation=_accuracy_on_card(card, "validation"),
+        seed=card.seed or 0,
+        interrupted=card.interrupted,
+        best_epoch=card.best_epoch,
+        classes=card.classes,
+        validation=card.accuracy("validation"),
         history=read_history(folder),
     )
-    on_card, found = _accuracy_on_card(card, "test"), result.scores.tracks
+    on_card, found = card.accuracy("test"), result.scores.tracks
     # Probabilities are rounded in the file, which may turn the votes that were as good as tied, and no other.
     if on_card is not None and abs(on_card - found.accuracy.value) * found.count > _tied_votes(result) + 0.5:
         raise BundleError(
@@ -480,20 +478,12 @@ def _tied_votes(result: ModelResult) -> int:
     return int(np.sum(first - second < _ROUNDING))
 
 
-def _data_identity(card: dict[str, Any]) -> str:
+def _data_identity(card: Card) -> str:
     """Return what tells the rows of a model from those of another: the same file can be read in another way."""
-    identity = card.get("identity")
+    identity = card.facts.get("identity")
     reading = identity.get("reading") if isinstance(identity, dict) else None
-    parts = [card["training_data"].get("sha256", ""), *(reading if isinstance(reading, list) else ())]
+    parts = [card.training_data.get("sha256", ""), *(reading if isinstance(reading, list) else ())]
     return " ".join(str(part) for part in parts if part)
-
-
-def _accuracy_on_card(card: dict[str, Any], side: str) -> float | None:
-    """Return the accuracy by track that a card gives for one side; None if it gives none."""
-    value = card["metrics"].get(side)
-    for name in ("tracks", "accuracy", "value"):
-        value = None if value is None else value.get(name)
-    return None if value is None else float(value)
 
 
 def _shared_names(tracks: Sequence[str], labels: Sequence[str]) -> NDArray[np.str_]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from audio_genre.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FAILURES_NAME = "failures.csv"
 """Name of the list of failures in the output folder."""
@@ -129,6 +134,34 @@ class ExtractionReport:
     def tables(self) -> tuple[Path, ...]:
         """Paths of the tables."""
         return tuple(self.out_dir / name for name in self.rows)
+
+    def to_frame(self, table: str | None = None) -> pd.DataFrame:
+        """Read one of the tables that were written.
+
+        Parameters
+        ----------
+        table : str, optional
+            Name of its file; by default the first, which has a row per clip.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The table.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such table: none was written in a dry run.
+        """
+        import pandas as pd
+
+        name = next(iter(self.rows), None) if table is None else table
+        if name is None or name not in self.rows:
+            raise ParameterError(
+                f"No table {name or ''!r} was written; choose one of {', '.join(self.rows) or 'none, after a dry run'}."
+            )
+        path = self.out_dir / name
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
     @property
     def failures(self) -> Path:

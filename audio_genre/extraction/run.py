@@ -49,6 +49,7 @@ from audio_genre.files.walk import Clip, find_clips, picture_files
 from audio_genre.jobs.cluster import DaskCluster, refuse_bad_address
 from audio_genre.jobs.engines import Engine, InProcess, Lost
 from audio_genre.jobs.processes import WorkerProcesses
+from audio_genre.progress import shows_progress
 
 _STATE_NAME = ".audio-genre"
 _OUTPUTS_NOTE = "outputs"
@@ -56,6 +57,7 @@ _TELL_PLAN_EVERY = 1000
 _LARGEST_PICTURE = 16384
 
 
+@shows_progress("extracting")
 def extract(
     audio_dir: str | os.PathLike[str],
     out_dir: str | os.PathLike[str],
@@ -73,7 +75,7 @@ def extract(
     excel_safe: bool = False,
     labels: str | os.PathLike[str] | None = None,
     label_column: str | None = None,
-    progress: ExtractionProgress | None = None,
+    progress: bool | ExtractionProgress | None = None,
 ) -> ExtractionReport:
     """Extract feature tables and mel-spectrogram pictures from a folder of audio.
 
@@ -129,7 +131,7 @@ def extract(
         labels; clips are not computed again where they change.
     label_column : str, optional
         The column of `labels` that they stand in, where its name does not tell.
-    progress : ExtractionProgress, optional
+    progress : bool or ExtractionProgress, optional
         Is told how the run goes.
 
     Returns
@@ -166,7 +168,7 @@ def extract(
         pictures=_pictures(picture_size) if images else None,
         picture_size=picture_size,
         table_format=table_format,
-        progress=progress or NoProgress(),
+        progress=NoProgress() if progress is None or isinstance(progress, bool) else progress,
         dry_run=dry_run,
         retry_failed=retry_failed,
         excel_safe=excel_safe,

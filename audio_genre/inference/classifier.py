@@ -3,89 +3,27 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from audio_genre.audio import MIN_SECONDS, continue_short, cut_segments, cut_stretches, iter_windows, read_header
-from audio_genre.bundles.bundle import Bundle, load_bundle
+from audio_genre.audio import as_signal, cut_stretches, read_header, resample
 from audio_genre.bundles.calibration import UNKNOWN, apply_temperature
-from audio_genre.datasets.pictures import canonical
-from audio_genre.dsp.matrix import feature_matrix, mel_spectrogram
-from audio_genre.dsp.picture import quantise
-from audio_genre.errors import AudioError, AudioGenreError, BundleError, ParameterError, SilentError, UnreadableError
+from audio_genre.errors import AudioError, AudioGenreError, ParameterError, SilentError, UnreadableError
+from audio_genre.inference.answer import Classification, Classifications
 from audio_genre.inference.default import default_model
-from audio_genre.inference.timeline import SILENT, Timeline, TimelinePoint, most_probable
-from audio_genre.training.crops import DESCRIBED, cut_crops, describe_picture
+from audio_genre.inference.timeline import SILENT, Timeline, TimelinePoint
+from audio_genre.inputs import load_bundle, open_reader
+from audio_genre.progress import shows_progress
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from audio_genre.dsp.recipe import Recipe
+    from numpy.typing import ArrayLike, NDArray
 
 # Shorter than any window; no genre changes faster.
 _MIN_HOP_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class Classification:
-    """The answer for one clip.
-
-    Attributes
-    ----------
-    path : str
-        The clip, as the caller named it.
-    genre : str
-        The most probable genre, or ``"unknown"`` where there is a reason to give none.
-    confidence : float
-        Probability of the most probable genre, also where the answer is ``"unknown"``.
-    probabilities : dict of str to float
-        Probability of every genre the model knows, in the model's order; they sum to 1. Where nothing is to be heard,
-        all are equal.
-    model : str
-        Name of the model.
-    reason : str or None
-        Why the genre is unknown; None where it is known.
-    distance : float or None
-        How far the clip is from the training data, the mean over its windows; None where that is not known.
-    """
-
-    path: str
-    genre: str
-    confidence: float
-    probabilities: dict[str, float]
-    model: str
-    reason: str | None = None
-    distance: float | None = None
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing was heard, so that no genre is more probable than another."""
-        return self.reason is not None and self.distance is None
-
-    def top(self, count: int) -> list[tuple[str, float]]:
-        """Return the most probable genres with their probabilities, the best first.
-
-        Parameters
-        ----------
-        count : int
-            How many; fewer if the model knows fewer.
-
-        Returns
-        -------
-        list of tuple of str and float
-            Genre and probability.
-
-        Examples
-        --------
-        >>> Classification("x.wav", "jazz", 0.7, {"blues": 0.3, "jazz": 0.7}, "adam-4").top(1)
-        [('jazz', 0.7)]
-        """
-        return most_probable(self.probabilities, count)
 
 
 class Classifier:
@@ -114,20 +52,15 @@ class Classifier:
     def __init__(self, bundle: str | os.PathLike[str] | None = None, *, unknown: bool = True) -> None:
         self.bundle = load_bundle(default_model() if bundle is None else bundle)
         self._unknown = unknown
-        self._reader: _Reader = _READERS.get(self.bundle.kind, _FeatureReader)(self.bundle)
+        self._reader = open_reader(self.bundle)
         self._calibration, self._novelty = self.bundle.calibration, self.bundle.novelty
-        if self._novelty is not None and self._novelty.size != self._reader.described:
-            raise BundleError(
-                f"{self.bundle.path} contradicts itself: what is familiar has {self._novelty.size} quantities, and "
-                f"an input of its model {self._reader.described}; train it again."
-            )
 
     @property
     def genres(self) -> tuple[str, ...]:
         """Genres that the model knows, in the order of its probabilities."""
         return self.bundle.classes
 
-    def classify(self, path: str | os.PathLike[str]) -> Classification:
+    def classify(self, clip: str | os.PathLike[str] | ArrayLike, *, sr: int | None = None) -> Classification:
         """Tell the genre of a clip.
 
         What the model takes is computed as for the data that it was trained on: features of each clip-long window or of
@@ -136,8 +69,10 @@ class Classifier:
 
         Parameters
         ----------
-        path : str or os.PathLike
-            An audio file of any sampling rate and channel count.
+        clip : str, os.PathLike or array_like, shape (n,)
+            An audio file of any sampling rate and channel count, or a mono signal whose full scale is 1.
+        sr : int, optional
+            Sampling rate of a signal in Hz; a file tells its own.
 
         Returns
         -------
@@ -147,13 +82,65 @@ class Classifier:
         Raises
         ------
         AudioError
-            If the file cannot be decoded, or is shorter than 2 s or than a longer segment that the model takes.
+            If the file cannot be decoded, or the clip is shorter than 2 s or than a longer segment that the model
+            takes.
+        ParameterError
+            If a signal is not one-dimensional and real, or `sr` is missing or given for a file.
         """
-        name = os.fspath(path)
+        if isinstance(clip, str | os.PathLike):
+            if sr is not None:
+                raise ParameterError(f"sr is for signals, and {os.fspath(clip)!r} is a file; leave it out.")
+            name = os.fspath(clip)
+            return self._classify(name, self._reader.windows(name))
+        if sr is None:
+            raise ParameterError("A signal needs its sampling rate; give it as sr.")
+        y = as_signal(clip, sr)
+        if not np.isfinite(y).all():
+            raise ParameterError("y must be finite, and it holds NaN or infinite samples.")
+        try:
+            windows = self._reader.windows_of(resample(y, int(sr), self._reader.sr))
+        except SilentError as error:
+            return self._equal("signal", error.reason)
+        return self._classify("signal", windows)
+
+    @shows_progress("classifying")
+    def classify_many(
+        self, paths: Iterable[str | os.PathLike[str]], *, progress: bool | Callable[[int, int], None] = False
+    ) -> Classifications:
+        """Tell the genre of many files; one that cannot be read does not end it.
+
+        Parameters
+        ----------
+        paths : iterable of str or os.PathLike
+            Audio files.
+        progress : bool or callable
+            True shows a progress bar; a function is called with the number of files that are done and of all.
+
+        Returns
+        -------
+        Classifications
+            The answers, and why files could not be classified.
+        """
+        files = [os.fspath(path) for path in paths]
+        answers: list[Classification] = []
+        failed: dict[str, str] = {}
+        for done, file in enumerate(files, start=1):
+            try:
+                answers.append(self.classify(file))
+            except AudioError as error:
+                failed[file] = str(error)
+            if callable(progress):
+                progress(done, len(files))
+        return Classifications(tuple(answers), failed)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(Classifier, unknown=self._unknown), (os.fspath(self.bundle.path),)
+
+    def _classify(self, name: str, windows: Iterator[NDArray[np.float32]]) -> Classification:
         votes: dict[_Place, _Vote] = {}
         try:
             with _faults_of(name):
-                for _ in self._listen(name, votes):
+                for _ in self._listen(name, windows, votes):
                     pass
                 return self._verdict(name, votes.values())
         except SilentError as error:
@@ -210,9 +197,8 @@ class Classifier:
         points = []
         total = None
         try:
-            stretches = cut_stretches(
-                self._listen(name, votes), length=reader.stretch_samples, hop=round(hop * reader.sr)
-            )
+            heard = self._listen(name, reader.windows(name), votes)
+            stretches = cut_stretches(heard, length=reader.stretch_samples, hop=round(hop * reader.sr))
             for start, y in stretches:
                 points.append(self._point(name, start, y, votes))
                 if progress is not None:
@@ -224,10 +210,12 @@ class Classifier:
             return Timeline(silence, tuple(points), reader.window_seconds, hop)
         return Timeline(self._verdict(name, votes.values()), tuple(points), reader.window_seconds, hop)
 
-    def _listen(self, name: str, votes: dict[_Place, _Vote]) -> Iterator[NDArray[np.float32]]:
-        """Pass a file on in windows, and put into `votes` how each of those votes for which it is classified."""
+    def _listen(
+        self, name: str, windows: Iterator[NDArray[np.float32]], votes: dict[_Place, _Vote]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Pass windows of a clip on, and put into `votes` how each of those votes for which it is classified."""
         begin = 0
-        for window in self._reader.windows(name):
+        for window in windows:
             signals = self._reader.signals(window)
             # A pause inside a track has no genre, and its features say nothing.
             heard = np.flatnonzero(signals.any(axis=1))
@@ -334,131 +322,6 @@ class _Vote(NamedTuple):
     distance: float | None
 
 
-class _Reader(ABC):
-    """From an audio file to what a kind of model takes.
-
-    Attributes
-    ----------
-    unit : str
-        What of a file votes, for messages.
-    described : int
-        Number of quantities that tell how familiar a vote is.
-    sr : int
-        Sampling rate in Hz.
-    window_seconds, hop_seconds : float
-        Length of what is behind a point of a timeline, and seconds from one to the next where nobody asks for others.
-    stretch_samples : int
-        Samples behind such a point.
-    stride : int
-        Samples from one vote of a clip-long window to the next.
-    """
-
-    unit: str
-    described: int
-
-    def __init__(self, recipe: Recipe, needed: int, window_seconds: float, *, whole: bool) -> None:
-        self.sr, self._seconds, self._needed = recipe.sr, recipe.clip_seconds, needed
-        # As in an extraction: what lacks little of a segment is continued.
-        self._shortest = min(needed, MIN_SECONDS * recipe.sr) if needed <= recipe.segment_samples else needed
-        self.window_seconds = window_seconds
-        self.hop_seconds = window_seconds / _HOPS if whole else window_seconds
-        self.stride = round(window_seconds * recipe.sr)
-        self.stretch_samples = self.stride if whole else self.stride - 1
-
-    def windows(self, name: str) -> Iterator[NDArray[np.float32]]:
-        """Decode a file in clip-long windows."""
-        return iter_windows(name, sr=self.sr, seconds=self._seconds, min_samples=self._shortest)
-
-    def signals(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what votes of a window, shape (n, samples)."""
-        return continue_short(window, self._needed)[np.newaxis]
-
-    def stretch(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what of a stretch the model takes."""
-        return continue_short(y, self._needed)
-
-    @abstractmethod
-    def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return inputs of the model for signals that vote, and what tells how familiar each of those is."""
-
-    @abstractmethod
-    def votes(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the votes that the probabilities of inputs amount to, all of equal weight."""
-
-
-class _FeatureReader(_Reader):
-    """Features of each clip-long window, or of each segment; each is a vote."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        recipe, window = bundle.recipe, bundle.window
-        if recipe is None or window is None or bundle.features != recipe.feature_names:
-            raise BundleError(
-                f"{bundle.path} holds a {bundle.kind} model that does not take the features of a recipe, so it cannot "
-                "classify audio; choose a model trained on a table of audio features."
-            )
-        if not recipe.n_fft < round(window.seconds * recipe.sr):
-            raise BundleError(
-                f"{bundle.path} takes windows of {window.label}, which are shorter than a frame of the recipe "
-                f"{recipe.name}, so it cannot classify audio; train it on another table."
-            )
-        self._whole = window.kind == "clip"
-        self.unit, self.described, self._recipe = window.label, len(bundle.features), recipe
-        shortest = recipe.segment_seconds if self._whole else window.seconds
-        super().__init__(
-            recipe,
-            round(shortest * recipe.sr) - 1,
-            recipe.clip_seconds if self._whole else window.seconds,
-            whole=self._whole,
-        )
-
-    def signals(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._whole:
-            return super().signals(window)
-        return cut_segments(continue_short(window, self._needed), stride=self.stride)
-
-    def stretch(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
-        y = super().stretch(y)
-        return y if self._whole else y[: self.stretch_samples]
-
-    def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
-        X = feature_matrix(signals, self._recipe)
-        return X, X
-
-    def votes(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        return probabilities
-
-
-class _PictureReader(_Reader):
-    """The mel spectrogram of each clip-long window, as a picture file would hold it; the crops of one are one vote."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        recipe, frames = bundle.recipe, bundle.card["pictures"].get("frames_per_column")
-        if recipe is None or frames is None:
-            raise BundleError(
-                f"{bundle.path} was trained on pictures that audio-genre did not make at one pixel a frame, and how to "
-                "make such from audio is not known, so it cannot classify audio; train a network on the pictures of "
-                "`audio-genre extract`."
-            )
-        if len(bundle.input_shape) != _PICTURE_AXES or bundle.input_shape[0] != recipe.n_mels:
-            raise BundleError(
-                f"{bundle.path} contradicts itself: pictures of the recipe {recipe.name} have {recipe.n_mels} bands, "
-                f"and the model takes inputs of shape {bundle.input_shape}; train it again."
-            )
-        self.unit, self.described = f"{recipe.segment_seconds:g}s", DESCRIBED
-        self._recipe, self._frames_per_column, self._columns = recipe, frames, bundle.input_shape[1]
-        super().__init__(recipe, round(recipe.segment_seconds * recipe.sr) - 1, recipe.clip_seconds, whole=True)
-
-    def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
-        (signal,) = signals
-        levels = quantise(mel_spectrogram(signal, self._recipe), self._recipe)
-        pixels = canonical(levels, self._frames_per_column)
-        return cut_crops(pixels, self._columns), describe_picture(pixels)[np.newaxis]
-
-    def votes(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = probabilities.mean(axis=0, keepdims=True)
-        return mean
-
-
 @contextmanager
 def _faults_of(name: str) -> Iterator[None]:
     """Turn whatever goes wrong with a file into an `AudioError`, so that the next file is answered."""
@@ -470,9 +333,3 @@ def _faults_of(name: str) -> Iterator[None]:
         raise UnreadableError(name, "cannot be classified: there is not enough memory at the moment") from None
     except Exception as error:
         raise AudioError(name, f"cannot be classified ({type(error).__name__})") from error
-
-
-_PICTURE_AXES = 2
-# Clip-long windows of a timeline begin so often in the time that one takes.
-_HOPS = 3
-_READERS: dict[str, type[_FeatureReader] | type[_PictureReader]] = {"tabular": _FeatureReader, "cnn": _PictureReader}

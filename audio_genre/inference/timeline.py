@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from audio_genre.inference.answer import Classification, most_probable
+
 if TYPE_CHECKING:
-    from audio_genre.inference.classifier import Classification
+    import pandas as pd
 
 SILENT = "is silent"
 """Why the genre of a stretch is unknown in which nothing is to be heard."""
@@ -88,28 +89,23 @@ class Timeline:
     window_seconds: float
     hop_seconds: float
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the points as a data frame.
 
-def most_probable(probabilities: Mapping[str, float], count: int) -> list[tuple[str, float]]:
-    """Return the most probable genres, the best first.
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each point: start and end in seconds, genre, confidence, reason, distance, and ``p(<genre>)``
+            for every genre.
+        """
+        import pandas as pd
 
-    Parameters
-    ----------
-    probabilities : mapping of str to float
-        Probability of every genre.
-    count : int
-        How many; fewer if there are fewer.
-
-    Returns
-    -------
-    list of tuple of str and float
-        Genre and probability.
-
-    Examples
-    --------
-    >>> most_probable({"blues": 0.3, "jazz": 0.7}, 1)
-    [('jazz', 0.7)]
-    """
-    return sorted(probabilities.items(), key=lambda pair: -pair[1])[:count]
+        facts = ("start", "end", "genre", "confidence", "reason", "distance")
+        return pd.DataFrame(
+            {name: getattr(point, name) for name in facts}
+            | {f"p({genre})": value for genre, value in point.probabilities.items()}
+            for point in self.points
+        )
 
 
 def clock(seconds: float, *, tenths: bool = False) -> str:

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from audio_genre.audio import read_header
 from audio_genre.decoding import needs_extra
@@ -18,7 +18,9 @@ from audio_genre.files.walk import is_unread
 from audio_genre.library.records import Answer, Failure
 
 if TYPE_CHECKING:
-    from audio_genre.inference.classifier import Classification, Classifier
+    from audio_genre.bundles.card import Card
+    from audio_genre.inference.answer import Classification
+from audio_genre.inference.classifier import Classifier
 
 _LONGEST_TITLE = 500
 # Counts up when the same model comes to other answers or keeps them in another way.
@@ -44,12 +46,12 @@ class ClassifySettings:
     model: str
 
 
-def model_identity(card: dict[str, Any]) -> str:
+def model_identity(card: Card) -> str:
     """Return what tells whether an answer is one of this model.
 
     Parameters
     ----------
-    card : dict
+    card : Card
         The model's card; the hash of its network stands in it, and so does all else that answers depend on.
 
     Returns
@@ -62,8 +64,8 @@ def model_identity(card: dict[str, Any]) -> str:
     >>> model_identity({"name": "adam-4", "compact_sha256": "0"})[:12]
     'adam-4 2039d'
     """
-    answered = json.dumps([_ANSWERS, card], sort_keys=True)
-    return f"{card['name']} {hashlib.sha256(answered.encode()).hexdigest()[:32]}"
+    answered = json.dumps([_ANSWERS, card.to_dict()], sort_keys=True)
+    return f"{card.name} {hashlib.sha256(answered.encode()).hexdigest()[:32]}"
 
 
 def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:

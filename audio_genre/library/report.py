@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from audio_genre.extraction import report as extraction_report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class LibraryProgress(Protocol):
@@ -215,6 +218,19 @@ class OrganizeReport:
     seconds: float
     trust: str = ""
     files: tuple[FileGenre, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the answers as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per file: path below the library's folder, genre, confidence, reason.
+        """
+        import pandas as pd
+
+        columns = ["path", "genre", "confidence", "reason"]
+        return pd.DataFrame([[getattr(file, name) for name in columns] for file in self.files], columns=columns)
 
     @property
     def answered(self) -> int:

@@ -8,14 +8,14 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from audio_genre.bundles.calibration import UNKNOWN
+from audio_genre.bundles.card import Card
 from audio_genre.errors import LibraryError, ParameterError
 from audio_genre.extraction.clip import decoder_versions
 from audio_genre.files.storage import is_there, storage_error
@@ -41,6 +41,7 @@ from audio_genre.library.report import (
 from audio_genre.library.table import refuse_foreign_table, write_table
 from audio_genre.library.tagging import Tagger
 from audio_genre.library.tags import TagError, require_mutagen
+from audio_genre.progress import shows_progress
 
 PLAYLISTS = "playlists"
 """Name of the folder of playlists in the library, unless another one is given."""
@@ -70,6 +71,7 @@ def default_database(music_dir: str | os.PathLike[str]) -> Path:
     return platformdirs.user_data_path("audio-genre", appauthor=False) / "libraries" / f"{name}-{digest}.sqlite"
 
 
+@shows_progress("classifying")
 def organize(
     music_dir: str | os.PathLike[str],
     *,
@@ -88,7 +90,7 @@ def organize(
     excel_safe: bool = False,
     retry_failed: bool = False,
     apply: bool = False,
-    progress: LibraryProgress | None = None,
+    progress: bool | LibraryProgress | None = None,
 ) -> OrganizeReport:
     """Tell the genre of every audio file of a library, and make playlists, a table and tags of the answers.
 
@@ -161,12 +163,12 @@ def organize(
     from audio_genre.bundles.card import read_card
 
     started = time.perf_counter()
-    progress = progress or NoProgress()
+    progress = NoProgress() if progress is None or isinstance(progress, bool) else progress
     _refuse_bad_parameters(jobs, min_confidence, overwrite_confidence, write_tags=write_tags, overwrite=overwrite)
     music = _real_music_dir(music_dir)
     bundle = (default_model() if model is None else Path(model)).absolute()
     card = read_card(bundle)
-    chosen = _chosen(genres, card["classes"])
+    chosen = _chosen(genres, card.classes)
     folder = None if playlists is False else real_folder(music / PLAYLISTS if playlists is True else Path(playlists))
     file = _usual_database(music, progress) if database is None else Path(os.path.realpath(database))
     table = None if csv is None else Path(os.path.realpath(csv))
@@ -188,11 +190,11 @@ def organize(
         csv_written = table is not None and (apply or not table.is_relative_to(music))
         if table is not None and csv_written:
             rows = chain(run.closed, kept.entries(settings.model, accepted))
-            write_table(table, card["classes"], rows, excel_safe=excel_safe)
+            write_table(table, card.classes, rows, excel_safe=excel_safe)
         lists: list[PlaylistReport] = []
         left_out = 0
         if folder is not None:
-            lists, left_out = run.write_playlists(Writer(folder, music, kept, apply), card["classes"], chosen)
+            lists, left_out = run.write_playlists(Writer(folder, music, kept, apply), card.classes, chosen)
         tags = None
         if write_tags:
             wanted = [line for line in summary if line.genre in chosen and line.genre != UNKNOWN]
@@ -203,7 +205,7 @@ def organize(
     return OrganizeReport(
         music_dir=music,
         database=file,
-        model=card["name"],
+        model=card.name,
         found=run.found,
         classified=run.classified,
         kept=run.found - run.todo,
@@ -473,34 +475,29 @@ def _real_music_dir(music_dir: str | os.PathLike[str]) -> Path:
     return Path(os.path.realpath(folder))
 
 
-def trust_sentence(card: Mapping[str, Any]) -> str:
+def trust_sentence(card: Card) -> str:
     """Say how far a model's answers can be trusted, as far as its card tells.
 
     Parameters
     ----------
-    card : mapping
+    card : Card
         The card.
 
     Returns
     -------
     str
         One sentence.
-
-    Examples
-    --------
-    >>> trust_sentence({"name": "x", "metrics": {}, "protocol": {}, "training_data": {}})
-    'The card of x does not say how accurate it is; check some of its answers by ear.'
     """
     try:
-        score = card["metrics"]["test"]["tracks"]
+        score = card.metrics["test"]["tracks"]
         accuracy = score["accuracy"]
         figures = f"{accuracy['value']:.3f} (95 % interval {accuracy['low']:.3f} to {accuracy['high']:.3f})"
-        protocol = card["protocol"]
+        protocol = card.protocol
         leaky = ", which is leaky, so the figure is too high" if protocol["leaky"] else ""
-        measured = f"{score['count']:d} test tracks of {card['training_data']['file']}, protocol {protocol['name']}"
+        measured = f"{score['count']:d} test tracks of {card.training_data['file']}, protocol {protocol['name']}"
     except (LookupError, TypeError, ValueError):
-        return f"The card of {card['name']} does not say how accurate it is; check some of its answers by ear."
-    return f"Accuracy of {card['name']}: {figures} on {measured}{leaky}; expect less on other music."
+        return f"The card of {card.name} does not say how accurate it is; check some of its answers by ear."
+    return f"Accuracy of {card.name}: {figures} on {measured}{leaky}; expect less on other music."
 
 
 def _file_genre(entry: Entry) -> FileGenre:

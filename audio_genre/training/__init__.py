@@ -1,22 +1,21 @@
-"""Arrays to model bundles: the dense variants, the network on pictures, the baselines, one fit loop, the bundle."""
+"""Rows to model bundles: dense variants, the network on pictures, baselines, one fit loop, one way to train."""
 
-from audio_genre.bundles.bundle import Bundle, load_bundle
 from audio_genre.bundles.history import EpochReport
 from audio_genre.metrics import Interval, Score, Scores
-from audio_genre.training.baselines import BASELINES, BaselineVariant, plan_baseline, train_baseline
-from audio_genre.training.cnn import CnnSettings, plan_cnn, train_cnn
+from audio_genre.training.baselines import BASELINES, BaselineVariant
+from audio_genre.training.cnn import CnnSettings
 from audio_genre.training.crops import Augmentation
 from audio_genre.training.fit import FitSettings, Progress
-from audio_genre.training.run import TrainedModel, TrainingPlan
-from audio_genre.training.tabular import plan_tabular, train_tabular
+from audio_genre.training.run import TrainedModel, TrainedModels, TrainingPlan
+from audio_genre.training.train import MODEL_KINDS, plan, train, train_baseline, train_cnn, train_tabular
 from audio_genre.training.variants import VARIANTS, DenseVariant
 
 __all__ = [
     "BASELINES",
+    "MODEL_KINDS",
     "VARIANTS",
     "Augmentation",
     "BaselineVariant",
-    "Bundle",
     "CnnSettings",
     "DenseVariant",
     "EpochReport",
@@ -26,11 +25,10 @@ __all__ = [
     "Score",
     "Scores",
     "TrainedModel",
+    "TrainedModels",
     "TrainingPlan",
-    "load_bundle",
-    "plan_baseline",
-    "plan_cnn",
-    "plan_tabular",
+    "plan",
+    "train",
     "train_baseline",
     "train_cnn",
     "train_tabular",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.bundles.arrays import ArrayModel, LinearModel, Tree, TreeModel
-from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol, Table, load_table
+from audio_genre.datasets import Split
 from audio_genre.errors import ParameterError
+from audio_genre.inputs import Vectors
 from audio_genre.metrics import squash
 from audio_genre.training.fit import FitResult
-from audio_genre.training.run import FitOptions, TrainedModel, TrainingPlan, Trials, plan
-from audio_genre.training.table_learner import TableLearner
+from audio_genre.training.run import FitOptions
 from audio_genre.training.variants import NORMALISATION
+from audio_genre.training.vector_learner import VectorLearner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -314,7 +314,7 @@ class Baseline:
     fitted: Fitted
 
 
-class BaselineLearner(TableLearner):
+class BaselineLearner(VectorLearner):
     """A baseline on a feature table.
 
     Parameters
@@ -327,8 +327,8 @@ class BaselineLearner(TableLearner):
 
     kind = "baseline"
 
-    def __init__(self, table: Table, variant: BaselineVariant) -> None:
-        super().__init__(table, variant.name, variant.normalisation)
+    def __init__(self, dataset: Vectors, variant: BaselineVariant) -> None:
+        super().__init__(dataset, variant.name, variant.normalisation)
         self.variant = variant
 
     @property
@@ -448,132 +448,6 @@ class BaselineLearner(TableLearner):
         """
         return model.fitted.exported
 
-    def card(self) -> dict[str, Any]:
-        """Describe features, normalisation and what the fit has seen.
-
-        Returns
-        -------
-        dict
-            Fields of the card.
-        """
-        return {**super().card(), "description": self.variant.description, "fitted_on": _FITTED_ON}
-
-
-def plan_baseline(
-    table: str | os.PathLike[str] | Table,
-    models_dir: str | os.PathLike[str],
-    *,
-    variant: str = _ALL,
-    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
-    seed: int = 0,
-    seeds: int = 1,
-    folds: int | None = None,
-) -> TrainingPlan:
-    """Check everything that fitting baselines needs, within a second.
-
-    Parameters
-    ----------
-    table : str, os.PathLike or Table
-        A feature table, such as the public ``features_30_sec.csv``, or its path.
-    models_dir : str or os.PathLike
-        Folder that receives the bundles; it is made if need be.
-    variant : str
-        Name of a baseline, or ``"all"`` for every one whose package is installed.
-    protocol : str or SplitProtocol
-        The evaluation protocol that splits the rows, or its name, or ``"all"`` for every one that applies;
-        `audio_genre.datasets.read_splits` makes one of your own lists.
-    seed : int
-        Seed of the split and of the fit, 0 or more.
-    seeds : int
-        Number of seeds; each repeats everything with the next one.
-    folds : int, optional
-        Number of folds of a cross-validation; by default what the protocol does by itself.
-
-    Returns
-    -------
-    TrainingPlan
-        What is to be fitted; its method `train` does it.
-
-    Raises
-    ------
-    ParameterError
-        If variant, protocol, a seed or the number of folds is out of range, or the variant's package is missing.
-    TableError
-        If the table cannot be read, has rows without a label or only one class.
-    ProtocolError
-        If the table cannot be split under the protocol.
-    BundleError
-        If the folder cannot be made or written to.
-    """
-    variants = get_baselines(variant)
-    trials = Trials(protocol, seed, seeds, folds)
-    if not isinstance(table, Table):
-        table = load_table(table)
-    table.require_labels()
-    return plan([BaselineLearner(table, each) for each in variants], models_dir, trials)
-
-
-def train_baseline(
-    table: str | os.PathLike[str] | Table,
-    models_dir: str | os.PathLike[str],
-    *,
-    variant: str = _ALL,
-    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
-    seed: int = 0,
-    seeds: int = 1,
-    folds: int | None = None,
-    finished: Callable[[TrainedModel], None] | None = None,
-) -> list[TrainedModel]:
-    """Fit baselines on a feature table and write a bundle for each.
-
-    The same as ``plan_baseline(...).train(finished=finished)``. TensorFlow is not loaded.
-
-    Parameters
-    ----------
-    table : str, os.PathLike or Table
-        A feature table, such as the public ``features_30_sec.csv``, or its path.
-    models_dir : str or os.PathLike
-        Folder that receives the bundles; it is made if need be.
-    variant : str
-        Name of a baseline, or ``"all"`` for every one whose package is installed.
-    protocol : str or SplitProtocol
-        The evaluation protocol that splits the rows, or its name, or ``"all"`` for every one that applies;
-        `audio_genre.datasets.read_splits` makes one of your own lists.
-    seed : int
-        Seed of the split and of the fit, 0 or more.
-    seeds : int
-        Number of seeds; each repeats everything with the next one.
-    folds : int, optional
-        Number of folds of a cross-validation; by default what the protocol does by itself.
-    finished : callable, optional
-        Called after each bundle with its model.
-
-    Returns
-    -------
-    list of TrainedModel
-        One for each bundle written: for each protocol, seed and fold every variant.
-
-    Raises
-    ------
-    ParameterError
-        If variant, protocol, a seed or the number of folds is out of range, or the variant's package is missing.
-    TableError
-        If the table cannot be read, has rows without a label or only one class.
-    ProtocolError
-        If the table cannot be split under the protocol.
-    BundleError
-        If a bundle cannot be written; the bundles before it stay.
-    KeyboardInterrupt
-        If it comes before any model is complete.
-
-    Notes
-    -----
-    Baselines are fitted on the training rows alone, as the networks are, so that figures under one protocol and seed
-    compare models on equal data; networks use the validation rows to stop early, and baselines do not use them.
-
-    A keyboard interrupt leaves the model at hand out, and those before it are returned. Bundles are named and replaced
-    as in `train_tabular`.
-    """
-    return plan_baseline(
-        table, models_dir, variant=variant, protocol=protocol, seed=seed, seeds=seeds, folds=folds
-    ).train(finished=finished)
+    def facts(self) -> dict[str, Any]:
+        """Return what it is and what the fit has seen."""
+        return {**super().facts(), "description": self.variant.description, "fitted_on": _FITTED_ON}

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.datasets import DEFAULT_PROTOCOL, Split, SplitProtocol
-from audio_genre.datasets.pictures import BANDS, Pictures, load_pictures
-from audio_genre.dsp import get_recipe
+from audio_genre.datasets import Split
+from audio_genre.datasets.pictures import BANDS, Pictures
 from audio_genre.errors import ParameterError
-from audio_genre.training.backend import require_keras
-from audio_genre.training.crops import Augmentation, CropExamples, crops_of, describe_picture
-from audio_genre.training.fit import FitResult, FitSettings, Progress, epochs_option, fit
-from audio_genre.training.run import FitOptions, Learner, TrainedModel, TrainingPlan, Trials, plan
+from audio_genre.inputs.pictures import crops_of
+from audio_genre.training.crops import Augmentation, CropExamples
+from audio_genre.training.fit import FitResult, FitSettings, fit, require_network
+from audio_genre.training.own import CNN_OPTIONS, options_between
+from audio_genre.training.run import FitOptions, Learner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +27,9 @@ _BLOCK = 512
 # About the standard deviation of the levels of a picture.
 _LEVELS_OF_A_DEVIATION = 60.0
 _TEXTURE_DROPOUT = 0.3
+# Each block but the last halves bands and columns.
+_MAX_BLOCKS = 7
+_MAX_CROP_SECONDS = 30
 # Layer that holds the probabilities of every member.
 _MEMBERS = "members"
 _AUGMENTATION = Augmentation(band_shift=4, level=6.0)
@@ -75,6 +76,8 @@ class CnnSettings:
         How crops are varied in training.
     fit : FitSettings
         Optimiser, batches and stopping rule.
+    name : str
+        Name in model cards and in the names of bundles.
     """
 
     convolutional: int = 2
@@ -89,6 +92,17 @@ class CnnSettings:
     crops_per_pass: int = 1
     augmentation: Augmentation = _AUGMENTATION
     fit: FitSettings = _FIT
+
+    name: str = "cnn"
+
+    def __post_init__(self) -> None:
+        require_network(self.filters, self.dropout)
+        if len(self.filters) > _MAX_BLOCKS:
+            raise ParameterError(f"A network on pictures has at most {_MAX_BLOCKS} blocks; got {len(self.filters)}.")
+        if not 0 < self.crop_seconds <= _MAX_CROP_SECONDS:
+            raise ParameterError(
+                f"A crop must be above 0 and at most {_MAX_CROP_SECONDS} s long; got {self.crop_seconds:g} s."
+            )
 
     @property
     def members(self) -> int:
@@ -124,7 +138,7 @@ class CnnSettings:
         together = layers.Concatenate(axis=1, name="logits")(members)
         # One softmax at the end: from it Keras takes the loss of the logits, which has a slope however wrong they are.
         probabilities = layers.Activation("softmax", name=_MEMBERS)(together)
-        return keras.Model(inputs, keras.ops.mean(probabilities, axis=1), name=CnnLearner.name)
+        return keras.Model(inputs, keras.ops.mean(probabilities, axis=1), name=self.name)
 
     def _convolutional(self, keras: Any, x: Any, member: str, classes: int) -> Any:
         """Add a convolutional member; its logits have the shape (n, 1, classes)."""
@@ -201,14 +215,11 @@ class CnnLearner(Learner):
     """
 
     kind = "cnn"
-    name = "cnn"
     dataset: Pictures
 
     def __init__(self, pictures: Pictures, cnn: CnnSettings) -> None:
-        self.dataset = pictures
-        self.reading = pictures.options
-        self.doubts = (pictures.grouping.note,) if pictures.grouping.note else ()
-        self.cnn = cnn
+        super().__init__(pictures)
+        self.cnn, self.name = cnn, cnn.name
         seconds = pictures.representation.seconds_per_column
         # Whole after every pooling, so that no column is padded.
         multiple = 2 ** (len(cnn.filters) - 1)
@@ -219,12 +230,17 @@ class CnnLearner(Learner):
     @property
     def options(self) -> tuple[str, ...] | None:
         """Options of ``audio-genre train cnn`` that give these settings."""
-        return epochs_option(self.cnn, CnnSettings())
+        return options_between(CnnSettings(), self.cnn, CNN_OPTIONS)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Bands and columns of a crop."""
+        return BANDS, self._columns
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides how the network learns."""
-        return {"name": self.name, **asdict(self.cnn)}
+        return asdict(self.cnn)
 
     def build(self, split: Split) -> Any:
         """Build the network; its normalisation is that of the training pictures.
@@ -318,21 +334,6 @@ class CnnLearner(Learner):
         probabilities: NDArray[np.float32] = (voted / voted.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities
 
-    def describe(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the levels and movement of the bands of pictures, which tell how familiar they are.
-
-        Parameters
-        ----------
-        rows : np.ndarray of int, shape (n,)
-            Row numbers.
-
-        Returns
-        -------
-        np.ndarray, shape (n, d), float64
-            What `describe_picture` says of each.
-        """
-        return np.stack([describe_picture(self.dataset.pixels(row)) for row in rows])
-
     def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the first crop of pictures.
 
@@ -353,167 +354,6 @@ class CnnLearner(Learner):
         inputs: NDArray[np.float32] = np.stack(first)
         return inputs
 
-    def card(self) -> dict[str, Any]:
-        """Describe the pictures and how a clip is voted on.
-
-        Returns
-        -------
-        dict
-            Fields of the card.
-        """
-        representation = self.dataset.representation
-        recipe = None
-        if representation.recipe is not None and representation.frames_per_column is not None:
-            recipe = get_recipe(representation.recipe)
-        return {
-            "recipe": None if recipe is None else {"name": recipe.name, "parameters": recipe.parameters()},
-            "window": None if recipe is None else {"kind": "clip", "seconds": float(recipe.clip_seconds)},
-            "pictures": representation.as_json(),
-            "input_shape": [BANDS, self._columns],
-            "normalisation": NORMALISATION,
-            "vote": (
-                "mean of the probabilities of evenly spaced crops, each overlapping the next by half or more, then of "
-                "the clip-long windows of a file, without silent ones; then the temperature"
-            ),
-            "training_data": {"left_out": list(self.dataset.left_out)},
-        }
-
-
-def plan_cnn(
-    pictures: str | os.PathLike[str] | Pictures,
-    models_dir: str | os.PathLike[str],
-    *,
-    settings: CnnSettings | None = None,
-    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
-    epochs: int | None = None,
-    seed: int = 0,
-    seeds: int = 1,
-    folds: int | None = None,
-) -> TrainingPlan:
-    """Check everything that a training needs, without TensorFlow.
-
-    Parameters
-    ----------
-    pictures : str, os.PathLike or Pictures
-        A folder of pictures, one sub-folder a genre, or what `load_pictures` gave.
-    models_dir : str or os.PathLike
-        Folder that receives the bundles; it is made if need be.
-    settings : CnnSettings, optional
-        The network and how it is trained.
-    protocol : str or SplitProtocol
-        The evaluation protocol that splits the pictures, or its name, or ``"all"`` for every one that applies;
-        `audio_genre.datasets.read_splits` makes one of your own lists.
-    epochs : int, optional
-        Most passes over the training pictures. Early stopping may end sooner.
-    seed : int
-        Seed of the split and of the training, 0 or more.
-    seeds : int
-        Number of seeds; each repeats everything with the next one.
-    folds : int, optional
-        Number of folds of a cross-validation; by default what the protocol does by itself.
-
-    Returns
-    -------
-    TrainingPlan
-        What is to be trained; its method `train` does it.
-
-    Raises
-    ------
-    ParameterError
-        If protocol, epochs, a seed or the number of folds is out of range.
-    PictureError
-        If the pictures cannot be read or used together.
-    ProtocolError
-        If the pictures cannot be split under the protocol.
-    BundleError
-        If the folder cannot be made or written to.
-    """
-    require_keras()
-    cnn = CnnSettings() if settings is None else settings
-    if epochs is not None:
-        if epochs < 1:
-            raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
-        cnn = dataclasses.replace(cnn, fit=dataclasses.replace(cnn.fit, epochs=epochs))
-    trials = Trials(protocol, seed, seeds, folds)
-    if not isinstance(pictures, Pictures):
-        pictures = load_pictures(pictures)
-    pictures.require_labels()
-    return plan([CnnLearner(pictures, cnn)], models_dir, trials)
-
-
-def train_cnn(
-    pictures: str | os.PathLike[str] | Pictures,
-    models_dir: str | os.PathLike[str],
-    *,
-    settings: CnnSettings | None = None,
-    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
-    epochs: int | None = None,
-    seed: int = 0,
-    seeds: int = 1,
-    folds: int | None = None,
-    progress: Progress | None = None,
-    resume: bool = False,
-) -> list[TrainedModel]:
-    """Train the convolutional network on a folder of pictures and write a bundle for each split.
-
-    The same as ``plan_cnn(...).train(progress, resume=resume)``: whatever can be checked is, before TensorFlow is
-    loaded.
-
-    Parameters
-    ----------
-    pictures : str, os.PathLike or Pictures
-        A folder of pictures, one sub-folder a genre, or what `load_pictures` gave. Those that `extract` writes are read
-        exactly; others by inverting their colormap.
-    models_dir : str or os.PathLike
-        Folder that receives the bundles; it is made if need be.
-    settings : CnnSettings, optional
-        The network and how it is trained.
-    protocol : str or SplitProtocol
-        The evaluation protocol that splits the pictures, or its name, or ``"all"`` for every one that applies;
-        `audio_genre.datasets.read_splits` makes one of your own lists.
-    epochs : int, optional
-        Most passes over the training pictures. Early stopping may end sooner.
-    seed : int
-        Seed of the split and of the training, 0 or more.
-    seeds : int
-        Number of seeds; each repeats everything with the next one.
-    folds : int, optional
-        Number of folds of a cross-validation; by default what the protocol does by itself.
-    progress : callable, optional
-        Called after each pass with the model's name, the most passes, and an `EpochReport`.
-    resume : bool
-        Whether to go on with what an interrupted training of the same settings has left.
-
-    Returns
-    -------
-    list of TrainedModel
-        One for each bundle written: for each protocol, seed and fold.
-
-    Raises
-    ------
-    ParameterError
-        If protocol, epochs, a seed or the number of folds is out of range.
-    PictureError
-        If the pictures cannot be read or used together.
-    ProtocolError
-        If the pictures cannot be split under the protocol.
-    BundleError
-        If a bundle cannot be written; the bundles before it stay.
-    KeyboardInterrupt
-        If it comes before any model is complete.
-
-    Notes
-    -----
-    A keyboard interrupt ends the training early, as in `train_tabular`. The state after each complete pass stands in
-    ``.<model>.checkpoint.npz`` in `models_dir` until the training is complete.
-    """
-    return plan_cnn(
-        pictures,
-        models_dir,
-        settings=settings,
-        protocol=protocol,
-        epochs=epochs,
-        seed=seed,
-        seeds=seeds,
-        folds=folds,
-    ).train(progress, resume=resume)
+    def facts(self) -> dict[str, Any]:
+        """Return what is done to a picture first."""
+        return {"normalisation": NORMALISATION}

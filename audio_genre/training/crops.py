@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audio_genre.inputs.pictures import crops_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from audio_genre.datasets import Pictures
-
-_RANGES = 32
-DESCRIBED = 3 * _RANGES
-"""Number of quantities that `describe_picture` gives."""
 
 
 @dataclass(frozen=True)
@@ -114,61 +112,6 @@ class Augmentation:
         )
 
 
-def cut_crops(pixels: NDArray[np.uint8], columns: int, *, overlap: bool = True) -> NDArray[np.uint8]:
-    """Cut a picture into crops that are evenly spaced and cover all of it: those that vote on it.
-
-    Parameters
-    ----------
-    pixels : np.ndarray, shape (bands, n), uint8
-        A picture; one narrower than a crop is repeated until it is wide enough.
-    columns : int
-        Width of a crop.
-    overlap : bool
-        Whether each crop overlaps the next by half or more, instead of as little as possible.
-
-    Returns
-    -------
-    np.ndarray, shape (n_crops, bands, columns), uint8
-        Crops, from the first column to the last.
-
-    Examples
-    --------
-    >>> cut_crops(np.arange(8, dtype=np.uint8)[np.newaxis], 4)[:, 0].tolist()
-    [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
-    """
-    width = pixels.shape[1]
-    if width < columns:
-        return pixels[np.newaxis, :, np.arange(columns) % width]
-    hop = max(columns // 2, 1) if overlap else columns
-    crops = 1 + -(-(width - columns) // hop)
-    starts = np.rint(np.linspace(0, width - columns, crops)).astype(np.intp)
-    return np.stack([pixels[:, start : start + columns] for start in starts])
-
-
-def describe_picture(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return what tells how familiar a picture is: level and movement in each of 32 ranges of bands.
-
-    Parameters
-    ----------
-    pixels : np.ndarray, shape (bands, columns), uint8
-        A picture, its bands a multiple of 32.
-
-    Returns
-    -------
-    np.ndarray, shape (96,), float64
-        Mean level of each range, its standard deviation over time, and the mean size of its steps from column to
-        column.
-
-    Examples
-    --------
-    >>> describe_picture(np.full((128, 10), 7, dtype=np.uint8))[[0, 32, 64]].tolist()
-    [7.0, 0.0, 0.0]
-    """
-    ranges = pixels.reshape(_RANGES, -1, pixels.shape[1]).mean(axis=1)
-    steps = np.abs(np.diff(ranges, axis=1)).mean(axis=1) if pixels.shape[1] > 1 else np.zeros(_RANGES)
-    return np.concatenate([ranges.mean(axis=1), ranges.std(axis=1), steps])
-
-
 @dataclass(frozen=True, eq=False)
 class CropExamples:
     """Crops of pictures as examples for `fit`; pictures are read as they are needed.
@@ -235,39 +178,3 @@ class CropExamples:
 
     def _for_members(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.repeat(targets[:, np.newaxis], self.members, axis=1)
-
-
-def crops_of(
-    pictures: Pictures, rows: NDArray[np.intp], columns: int, size: int, *, overlap: bool = True
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.intp]]]:
-    """Yield the crops of pictures, see `cut_crops`, a bounded number at a time.
-
-    Parameters
-    ----------
-    pictures : Pictures
-        The pictures.
-    rows : np.ndarray of int, shape (n,)
-        Which of them.
-    columns : int
-        Width of a crop.
-    size : int
-        Crops in a block, except that no picture is divided.
-    overlap : bool
-        Whether each crop overlaps the next by half or more.
-
-    Yields
-    ------
-    crops : np.ndarray, shape (n_crops, bands, columns), float32
-        Crops.
-    owners : np.ndarray of int, shape (n_crops,)
-        For each crop the place of its picture in `rows`.
-    """
-    crops: list[NDArray[np.uint8]] = []
-    owners: list[int] = []
-    for place, row in enumerate(rows):
-        cut = cut_crops(pictures.pixels(row), columns, overlap=overlap)
-        crops.append(cut)
-        owners += [place] * len(cut)
-        if len(owners) >= size or place == len(rows) - 1:
-            yield np.concatenate(crops).astype(np.float32), np.array(owners, dtype=np.intp)
-            crops, owners = [], []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,8 @@ from audio_genre.training.checkpoint import Checkpoint
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MAX_LEARNING_RATE = 10.0
+_MAX_WIDTH = 16384
 _OPTIMIZERS = ("adam", "sgd", "rmsprop")
 
 
@@ -58,28 +60,23 @@ class FitSettings:
     def __post_init__(self) -> None:
         if self.optimizer not in _OPTIMIZERS:
             raise ParameterError(f"The optimizer must be one of {', '.join(_OPTIMIZERS)}; got {self.optimizer!r}.")
-        for name in ("epochs", "batch_size", "patience"):
+        for name, words in (("epochs", "number of epochs"), ("batch_size", "batch size"), ("patience", "patience")):
             if getattr(self, name) < 1:
-                raise ParameterError(f"The number of {name} must be 1 or more; got {getattr(self, name)}.")
+                raise ParameterError(f"The {words} must be 1 or more; got {getattr(self, name)}.")
+        if not 0 < self.learning_rate <= _MAX_LEARNING_RATE:
+            raise ParameterError(
+                f"The learning rate must be above 0 and at most {_MAX_LEARNING_RATE:g}; got {self.learning_rate}."
+            )
 
 
-def epochs_option(settings: Any, default: Any) -> tuple[str, ...] | None:
-    """Return the command-line option that turns default settings into others.
-
-    Parameters
-    ----------
-    settings, default : DenseVariant or CnnSettings
-        Settings of a model, with its `FitSettings` as the attribute ``fit``.
-
-    Returns
-    -------
-    tuple of str or None
-        Nothing or ``--epochs`` and a number; None if they differ in anything else.
-    """
-    with_epochs = replace(default, fit=replace(default.fit, epochs=settings.fit.epochs))
-    if settings != with_epochs:
-        return None
-    return () if settings == default else ("--epochs", str(settings.fit.epochs))
+def require_network(units: Sequence[int], dropout: float) -> None:
+    """Refuse widths and a dropout that no network can have."""
+    if not units or not all(1 <= width <= _MAX_WIDTH for width in units):
+        raise ParameterError(
+            f"A network needs one or more layers, each of a width from 1 to {_MAX_WIDTH}; got {list(units)}."
+        )
+    if not 0 <= dropout < 1:
+        raise ParameterError(f"The dropout must be 0 or more and below 1; got {dropout}.")
 
 
 Progress = Callable[[str, int, EpochReport], None]

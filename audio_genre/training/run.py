@@ -10,63 +10,32 @@ import shlex
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audio_genre.bundles.bundle import recover_bundles, write_bundle
 from audio_genre.bundles.calibration import MIN_TRACKS, UNKNOWN, Calibration, NoveltyDetector
-from audio_genre.bundles.card import CARD, SEEDS
+from audio_genre.bundles.card import CARD, SEEDS, Card
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
 from audio_genre.datasets.class_names import doubts
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
+from audio_genre.inputs import INPUT_KINDS, Dataset, InputKind
 from audio_genre.metrics import Scores, mean_by_track, score, votes
 from audio_genre.training.checkpoint import Checkpoint
 from audio_genre.training.fit import FitResult, Progress, set_seed
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 _ALL = "all"
 # Rows of each class on which the compact export is compared with the library that trained the model.
 _CHECKED_ROWS = 20
-
-
-class Dataset(Protocol):
-    """Rows that a model learns from: `Table` and `Pictures` are such."""
-
-    @property
-    def path(self) -> Path:
-        """Where they were read from."""
-
-    @property
-    def labels(self) -> NDArray[np.str_]:
-        """Class of each row."""
-
-    @property
-    def items(self) -> NDArray[np.str_]:
-        """Name of each row."""
-
-    @property
-    def groups(self) -> NDArray[np.str_]:
-        """Track of each row."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Every class, sorted."""
-
-    @property
-    def sha256(self) -> str:
-        """Hash of everything that was read."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-
-    def require_labels(self) -> None:
-        """Refuse rows that nothing can be learned from."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +50,14 @@ class FitOptions:
         Where the state is kept after each pass.
     tensorboard : Path, optional
         Folder that receives a log for TensorBoard.
+    stage : callable
+        Called with the model's name and what is done now, before and after the epochs.
     """
 
     progress: Progress | None = None
     checkpoint: Checkpoint | None = None
     tensorboard: Path | None = None
+    stage: Callable[[str, str], None] = lambda name, what: None  # noqa: ARG005
 
 
 class Learner(ABC):
@@ -97,22 +69,20 @@ class Learner(ABC):
         Kind of model, for cards.
     name : str
         Name of the variant.
-    name_suffixes : tuple of str
-        What else of the settings belongs into the name of a bundle.
     dataset : Dataset
         The rows.
-    reading : tuple of str
-        Options of the command line that tell how the dataset was read, where it is not the default.
-    doubts : tuple of str
-        Sentences about what is a guess in how rows were put together to tracks.
     """
 
     kind: str
     name: str
-    name_suffixes: tuple[str, ...] = ()
-    dataset: Dataset
-    reading: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    @property
+    def input(self) -> InputKind:
+        """Kind of input of the rows."""
+        return INPUT_KINDS[self.dataset.input]
 
     @property
     @abstractmethod
@@ -123,6 +93,11 @@ class Learner(ABC):
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides how the model learns, as plain data."""
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input of the model."""
 
     @abstractmethod
     def build(self, split: Split) -> Any:
@@ -137,12 +112,16 @@ class Learner(ABC):
         """Return probabilities of all classes for rows, shape (n, classes)."""
 
     @abstractmethod
-    def describe(self, rows: NDArray[np.intp]) -> NDArray[Any]:
-        """Return what tells how familiar rows are, shape (n, d): the classifier computes the same of a clip."""
+    def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return inputs of the model, one or more a row, on which the exported model is checked."""
 
     @abstractmethod
-    def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return inputs of the model, one or more a row, on which its compact export is checked."""
+    def facts(self) -> dict[str, Any]:
+        """Return what the card of this kind of model says besides what every card does."""
+
+    def describe(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Return what tells how novel rows are, shape (n, d): the classifier computes the same of a clip."""
+        return self.input.describe(self.dataset, rows)
 
     def set_seed(self, seed: int) -> None:
         """Seed the global generators that `build` and `fit` draw from: those of Keras, unless a learner has others."""
@@ -156,10 +135,6 @@ class Learner(ABC):
     def exported(self, model: Any) -> Any:
         """Return what is written: a Keras model as it is, any other as an `ArrayModel`."""
         return model
-
-    @abstractmethod
-    def card(self) -> dict[str, Any]:
-        """Return what the card of this kind of model holds besides what every card does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,9 +194,39 @@ class TrainedModel:
     remark: str = ""
 
 
+class TrainedModels(list[TrainedModel]):
+    """The models that a training gave, in the order of its plan."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return their figures as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per model: name, variant, protocol, leaky, fold, seed, epochs, seconds, interrupted, n_test, and by
+            track the accuracy of each subset, with the 95 % interval of the test accuracy, and macro-F1.
+        """
+        import pandas as pd
+
+        facts = ("name", "variant", "protocol", "leaky", "fold", "seed", "epochs", "seconds", "interrupted")
+        return pd.DataFrame(
+            {
+                **{name: getattr(model, name) for name in facts},
+                "n_test": model.test.tracks.count,
+                "train_accuracy": model.train.tracks.accuracy.value,
+                "validation_accuracy": model.validation.tracks.accuracy.value,
+                "accuracy": model.test.tracks.accuracy.value,
+                "accuracy_low": model.test.tracks.accuracy.low,
+                "accuracy_high": model.test.tracks.accuracy.high,
+                "macro_f1": model.test.tracks.macro_f1.value,
+            }
+            for model in self
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingPlan:
-    """Trainings that were checked and have not begun; get one from `plan_tabular`, `plan_cnn` or `plan_baseline`.
+    """Trainings that were checked and have not begun; get one from `audio_genre.training.plan`.
 
     Attributes
     ----------
@@ -313,7 +318,8 @@ class TrainingPlan:
         resume: bool = False,
         tensorboard: Path | None = None,
         finished: Callable[[TrainedModel], None] | None = None,
-    ) -> list[TrainedModel]:
+        stage: Callable[[str, str], None] | None = None,
+    ) -> TrainedModels:
         """Load what the models need, train them and write their bundles.
 
         Parameters
@@ -326,10 +332,12 @@ class TrainingPlan:
             Folder that receives a log for TensorBoard, in a sub-folder a model.
         finished : callable, optional
             Called after each bundle with its model.
+        stage : callable, optional
+            Called with the model's name and what is done now, before and after its epochs.
 
         Returns
         -------
-        list of TrainedModel
+        TrainedModels
             One for each bundle written, in the order of the plan. After a keyboard interrupt it is shorter than the
             plan, or its last model is marked as interrupted, or both.
 
@@ -340,13 +348,14 @@ class TrainingPlan:
         KeyboardInterrupt
             If it comes before any model is complete.
         """
-        trained: list[TrainedModel] = []
+        trained = TrainedModels()
         try:
             for run in self.runs:
                 options = FitOptions(
                     progress,
                     run.checkpoint(self.models_dir, resume=resume),
                     None if tensorboard is None else tensorboard / run.name,
+                    stage or (lambda name, what: None),  # noqa: ARG005
                 )
                 trained.append(run.train(self.models_dir, options))
                 if finished is not None:
@@ -433,7 +442,7 @@ class Trials:
         return trials
 
 
-def plan(learners: Sequence[Learner], models_dir: str | os.PathLike[str], trials: Trials) -> TrainingPlan:
+def plan_runs(learners: Sequence[Learner], models_dir: str | os.PathLike[str], trials: Trials) -> TrainingPlan:
     """Split the rows for every training and make the folder of the models.
 
     Parameters
@@ -508,7 +517,7 @@ class Run:
     @property
     def name(self) -> str:
         """Name of the model: its variant and whatever is not the default."""
-        parts = [self.learner.name, *self.learner.name_suffixes]
+        parts = [self.learner.name, *self.learner.input.name_suffixes(self.learner.dataset)]
         if self.protocol.name != DEFAULT_PROTOCOL:
             # A folder of lists can be called anything, and a folder of models not.
             parts.append(re.sub(r"[^\w.-]+", "-", self.protocol.name))
@@ -554,21 +563,30 @@ class Run:
         y = np.searchsorted(dataset.classes, dataset.labels)
 
         learner.set_seed(self.seed)
+        stage = partial(options.stage, self.name)
+        stage("building the model")
         model = learner.build(split)
         model.name = self._folder(models, interrupted=False).name
         result = learner.fit(model, split, y, self.seed, options)
         # What was ended early never takes the place of what was trained to the end.
         folder = self._folder(models, interrupted=result.interrupted)
         model.name = folder.name
-        sides = split.subsets()
-        predicted = {side: learner.predict(model, rows) for side, rows in sides.items()}
+        subsets = split.subsets()
+        predicted = {}
+        for subset, rows in subsets.items():
+            stage(f"predicting {len(rows)} {subset} rows")
+            predicted[subset] = learner.predict(model, rows)
+        stage("computing scores and their intervals")
         scores = {
-            side: score(predicted[side], y[rows], dataset.groups[rows], seed=self.seed) for side, rows in sides.items()
+            subset: score(predicted[subset], y[rows], dataset.groups[rows], seed=self.seed)
+            for subset, rows in subsets.items()
         }
+        stage("fitting the novelty detector")
         novelty = NoveltyDetector.fit(learner.describe(split.train), y[split.train], self.seed)
         calibration = self._calibrate(novelty, predicted["validation"], y)
-        used = np.concatenate(list(sides.values()))
+        used = np.concatenate(list(subsets.values()))
         checked = np.concatenate([used[y[used] == number][:_CHECKED_ROWS] for number in range(len(dataset.classes))])
+        stage("exporting the model")
         X = learner.inputs(checked)
         write_bundle(
             folder,
@@ -630,7 +648,7 @@ class Run:
             "sha256": self.learner.dataset.sha256,
         }
         # The same file read in another way is other data.
-        return identity | ({"reading": list(self.learner.reading)} if self.learner.reading else {})
+        return identity | ({"reading": list(self.learner.dataset.options)} if self.learner.dataset.options else {})
 
     def _folder(self, models: Path, *, interrupted: bool) -> Path:
         """Return the first folder of the model's name that is free, or holds the same run and is to be replaced."""
@@ -647,24 +665,21 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def _card(
-        self, name: str, result: FitResult, scores: dict[str, Scores], calibration: Calibration
-    ) -> dict[str, Any]:
-        dataset, card = self.learner.dataset, self.learner.card()
-        training_data = {
-            "file": dataset.path.name,
-            "sha256": dataset.sha256,
-            "rows": len(dataset),
-            "tracks": len(np.unique(dataset.groups)),
-            **card.pop("training_data", {}),
-        }
-        return {
-            "name": name,
-            "kind": self.learner.kind,
-            "classes": list(dataset.classes),
-            **card,
-            "training_data": training_data,
-            "protocol": {
+    def _card(self, name: str, result: FitResult, scores: dict[str, Scores], calibration: Calibration) -> Card:
+        learner, dataset = self.learner, self.learner.dataset
+        part = learner.input.card(dataset)
+        return Card(
+            name=name,
+            kind=learner.kind,
+            input=dataset.input,
+            classes=dataset.classes,
+            recipe=part.recipe,
+            window=part.window,
+            input_shape=learner.input_shape,
+            calibration=calibration,
+            seed=self.seed,
+            variant=learner.settings,
+            protocol={
                 "name": self.protocol.name,
                 "leaky": self.protocol.leaky,
                 "description": self.protocol.describe(self.folds),
@@ -673,25 +688,33 @@ class Run:
                 "left_out": len(self.split.left_out),
                 **self.protocol.facts(dataset),
                 "sizes": {
-                    side: {"rows": len(rows), "tracks": len(np.unique(dataset.groups[rows]))}
-                    for side, rows in self.split.subsets().items()
+                    subset: {"rows": len(rows), "tracks": len(np.unique(dataset.groups[rows]))}
+                    for subset, rows in self.split.subsets().items()
                 },
             },
-            "metrics": {side: measured.as_json() for side, measured in scores.items()},
-            "calibration": asdict(calibration),
-            "limits": self._limits(calibration),
-            "command": self._command(),
-            "variant": dict(self.learner.settings),
-            "seed": self.seed,
-            "training": {
+            training_data={
+                "file": dataset.path.name,
+                "sha256": dataset.sha256,
+                "rows": len(dataset),
+                "tracks": len(np.unique(dataset.groups)),
+                **part.training_data,
+            },
+            metrics={subset: measured.as_json() for subset, measured in scores.items()},
+            training={
                 "epochs": len(result.history),
                 "best_epoch": result.best_epoch,
                 "seconds": round(result.seconds, 2),
                 "interrupted": result.interrupted,
             },
-            "identity": self._identity(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+            facts={
+                **part.facts,
+                **learner.facts(),
+                "limits": self._limits(calibration),
+                "command": self._command(),
+                "identity": self._identity(),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
 
     def _limits(self, calibration: Calibration) -> list[str]:
         """Return what a user of the model should know, in sentences."""
@@ -709,7 +732,9 @@ class Run:
             limits.append("Segments of the tracks that it was tested on were learned from, so its scores say too much.")
         elif not self.protocol.published:
             limits.append("Artists are not kept apart in its scores; expect less for artists that it never heard.")
-        return [*limits, *(f"It is a guess which rows are of one track. {doubt}" for doubt in self.learner.doubts)]
+        if dataset.grouping.note:
+            limits.append(f"It is a guess which rows are of one track. {dataset.grouping.note}")
+        return limits
 
     def _command(self) -> str | None:
         """Return the command that makes this model again; None where its settings come from Python."""
@@ -717,7 +742,7 @@ class Run:
         if options is None:
             return None
         words = ["audio-genre", "train", self.learner.kind, self.learner.dataset.path.name, "models", *options]
-        words += [*self.learner.reading, *self.protocol.options, "--seed", str(self.seed)]
+        words += [*self.learner.dataset.options, *self.protocol.options, "--seed", str(self.seed)]
         if self.folds is not None:
             words += ["--folds", str(self.folds)]
         return shlex.join(words)
@@ -728,5 +753,5 @@ def _predictions(dataset: Dataset, rows: NDArray[np.intp], probabilities: NDArra
     for row, p in zip(rows, probabilities, strict=True):
         predicted = dataset.classes[int(p.argmax())]
         names = [str(dataset.items[row]), str(dataset.groups[row]), str(dataset.labels[row]), predicted]
-        lines.append(names + [f"{value:.6g}" for value in p])
+        lines.append(names + [f"{value:.9g}" for value in p])
     return lines

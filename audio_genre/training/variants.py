@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from audio_genre.errors import ParameterError
-from audio_genre.training.fit import FitSettings
+from audio_genre.training.fit import FitSettings, require_network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +40,9 @@ class DenseVariant:
     dropout: float
     noise: float
     fit: FitSettings = field(default_factory=FitSettings)
+
+    def __post_init__(self) -> None:
+        require_network(self.units, self.dropout)
 
     def build(self, X: NDArray[np.float32], classes: int) -> Any:
         """Build the network, with the normalisation fitted.

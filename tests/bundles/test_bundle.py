@@ -23,9 +23,10 @@ from audio_genre.datasets import Table, Window, get_protocol
 from audio_genre.dsp import GTZAN57
 from audio_genre.errors import BundleError, ParameterError
 from audio_genre.inference import Classifier
-from audio_genre.training import load_bundle, train_tabular
+from audio_genre.inputs import load_bundle
+from audio_genre.training import train_tabular
 
-FILES = {"model.keras", "model.tflite", "familiarity.npz", "card.json", "history.csv", "predictions.csv"}
+FILES = {"model.keras", "model.tflite", "novelty.npz", "card.json", "history.csv", "predictions.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +112,9 @@ def test_limits_and_familiarity_are_those_of_validation_and_training_rows(traine
 
 def test_cards_from_before_models_were_calibrated(copy: Path) -> None:
     card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
-    del card["calibration"], card["familiarity_sha256"]
+    del card["calibration"], card["novelty_sha256"]
     (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
-    (copy / "familiarity.npz").unlink()
+    (copy / "novelty.npz").unlink()
     loaded = load_bundle(copy)
     assert loaded.novelty is None
     assert loaded.calibration == Calibration()
@@ -294,9 +295,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "one feature twice": (change(features=["a", "a"]), "the field 'features' must be a list of one or more texts"),
     "half a character": (change(name="\ud800"), "the field 'name' must be a text"),
     "a shape of fractions": (change(input_shape=[57.0]), "the field 'input_shape' must be a list of whole"),
-    "no novelty": (put("familiarity.npz", None), "familiarity.npz cannot be read"),
-    "another novelty": (put("familiarity.npz", b"PK"), "is not the file that its card was written for"),
-    "no hash of it": (change(familiarity_sha256=None), "the field 'familiarity_sha256' must be a text"),
+    "no novelty": (put("novelty.npz", None), "novelty.npz cannot be read"),
+    "another novelty": (put("novelty.npz", b"PK"), "is not the file that its card was written for"),
+    "no hash of it": (change(novelty_sha256=None), "the field 'novelty_sha256' must be a text"),
     "a calibration of text": (change(calibration="good"), "the field 'calibration' must be an object"),
     **{
         f"{field} {value!r}": (
@@ -369,7 +370,7 @@ CARD_FIELDS = (
     "input_shape",
     "protocol",
     "calibration",
-    "familiarity_sha256",
+    "novelty_sha256",
 )
 
 
@@ -401,8 +402,10 @@ from audio_genre.errors import BundleError
 from audio_genre.training import VARIANTS, EpochReport
 from audio_genre.bundles import bundle
 from audio_genre.bundles.calibration import NoveltyDetector
+from audio_genre.bundles.card import Card
 
 folder = Path(sys.argv[1])
+CARD = Card("a", "tabular", "features", ("a", "b", "c"), None, None, (57,), None, 0, {}, {}, {}, {}, {}, {})
 X = np.random.default_rng(0).normal(size=(9, 57)).astype("float32")
 model = VARIANTS["adam-4"].build(X, 3)
 report = EpochReport(1, 1, 1, 1, 1, 1)
@@ -413,7 +416,7 @@ def write(most_bytes_in_a_file):
     check = X, model.predict(X, verbose=0)
     try:
         bundle.write_bundle(
-            folder, model, {"name": "a"}, check=check, novelty=familiar, history=[report], predictions=[["item"]]
+            folder, model, CARD, check=check, novelty=familiar, history=[report], predictions=[["item"]]
         )
     except BundleError as error:
         print(error)
@@ -506,14 +509,14 @@ def test_a_model_of_other_numbers_is_refused(copy: Path, takes: str, gives: str)
     module = Other()
     content = tf.lite.TFLiteConverter.from_concrete_functions([module.serve.get_concrete_function()], module).convert()
     (copy / "model.tflite").write_bytes(content)
-    change(compact_sha256=hashlib.sha256(content).hexdigest())(copy)
+    change(exported_sha256=hashlib.sha256(content).hexdigest())(copy)
     with pytest.raises(BundleError, match="other than numbers of single precision"):
         load_bundle(copy)
 
 
 def test_an_export_that_disagrees_is_not_written(clips: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle_module, "_AGREEMENT", -1.0)
-    with pytest.raises(BundleError, match="The compact export of adam-4 differs from Keras"):
+    with pytest.raises(BundleError, match="The exported model of adam-4 differs from Keras"):
         train_tabular(clips, tmp_path, variant="adam-4", epochs=1)
     # What was trained is not lost: --resume goes on from it.
     assert [path.name for path in tmp_path.iterdir()] == [".adam-4.checkpoint.npz"]
@@ -545,6 +548,7 @@ def test_another_model_of_the_same_shape_is_not_taken_for_its_own(copy: Path) ->
 
 
 def test_cards_of_the_first_format_are_read(copy: Path) -> None:
+    (copy / "novelty.npz").rename(copy / "familiarity.npz")
     change(
         format_version=1,
         calibration={

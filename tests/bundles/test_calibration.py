@@ -24,7 +24,7 @@ from audio_genre.bundles.calibration import (
 )
 from audio_genre.cli import app
 from audio_genre.datasets import load_table
-from audio_genre.training import load_bundle
+from audio_genre.inputs import load_bundle
 
 
 def rows(n: int = 300, d: int = 6, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -297,7 +297,7 @@ def test_few_validation_tracks_are_told_at_training_on_the_card_and_by_no_answer
     remark = bundle.calibration.remark
     assert remark.startswith("3 validation tracks are too few to fit limits for unknown on (50 are enough)")
     assert result.stderr.count(remark) == 1
-    assert remark in bundle.card["limits"]
+    assert remark in bundle.card.to_dict()["limits"]
     # With limits of three tracks, half of the clips of so small a set were unknown to its own model.
     rows = load_table(table)
     assert bundle.novelty is not None

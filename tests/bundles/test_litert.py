@@ -261,7 +261,7 @@ import hashlib, json, random, sys
 from pathlib import Path
 import numpy as np
 from audio_genre.errors import BundleError
-from audio_genre.training import load_bundle
+from audio_genre.inputs import load_bundle
 
 folder, first, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 content = (folder / "model.tflite").read_bytes()
@@ -281,7 +281,7 @@ for number in range(first, last):
             value = rng.choice([0, 1, -1, 2, 57, 512, 65535, 2**31 - 1]) % 2**32
             changed[place : place + 4] = value.to_bytes(4, "little")
     (folder / "model.tflite").write_bytes(changed)
-    card["compact_sha256"] = hashlib.sha256(changed).hexdigest()
+    card["exported_sha256"] = hashlib.sha256(changed).hexdigest()
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     try:
         bundle = load_bundle(folder)

@@ -19,7 +19,7 @@ from audio_genre.cli.classify import answer_words, timeline_lines
 from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.inference import Classification, Classifier, Timeline, TimelinePoint
-from audio_genre.training.baselines import train_baseline
+from audio_genre.training import train_baseline
 
 SR = 22050
 STYLES = ("hiss", "hum")

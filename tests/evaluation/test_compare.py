@@ -705,8 +705,8 @@ def test_a_temperature_changes_confidences_and_no_answer(parts: list[list[int]],
     rows = pd.DataFrame({"item": range(len(p)), "track": tracks, "label": labels})
     rows = rows.assign(predicted="a", **{f"p({name})": p[:, k] for k, name in enumerate("abc")})
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("evaluation.results", "training.scores"):
-            patch.setattr(f"audio_genre.{module}._RESAMPLES", 10)
+        patch.setattr("audio_genre.evaluation.results._RESAMPLES", 10)
+        patch.setattr("audio_genre.metrics.RESAMPLES", 10)
         raw, one, tempered = (
             measured([(rows, value)], classes=("a", "b", "c"), seed=0, **dict.fromkeys(FACTS, ""))
             for value in (None, 1.0, temperature)

@@ -59,7 +59,7 @@ def write_model(
         "format_version": 1,
         "name": folder.name,
         "kind": kind,
-        "compact_sha256": "0",
+        "exported_sha256": "0",
         "classes": list(classes),
         "recipe": None,
         "features": ["a"],
@@ -80,7 +80,7 @@ def write_model(
             "temperature": temperature, "window_temperature": 1.0,
             "min_confidence": 0.3, "max_distance": 1.2, "accepted": 0.92, "tracks": 200,
         }  # fmt: skip
-        contents["familiarity_sha256"] = "0"
+        contents["novelty_sha256"] = "0"
     (folder / "card.json").write_text(json.dumps({**contents, **(card or {})}), encoding="utf-8")
     return folder
 

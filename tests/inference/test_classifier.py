@@ -16,7 +16,8 @@ from audio_genre.bundles.calibration import UNKNOWN, NoveltyDetector, apply_temp
 from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import AudioError, BundleError, ParameterError
-from audio_genre.inference import Classification, Classifier, classifier
+from audio_genre.inference import Classification, Classifier
+from audio_genre.inputs import features as feature_input
 from audio_genre.training import train_tabular
 
 SR = 22050
@@ -105,7 +106,7 @@ def test_features_come_from_the_windows_of_the_table(bundles, write, monkeypatch
         seen.append(signals.shape)
         return np.zeros((len(signals), 57))
 
-    monkeypatch.setattr(classifier, "feature_matrix", record)
+    monkeypatch.setattr(feature_input, "feature_matrix", record)
     Classifier(bundles[kind]).classify(write(make("hiss", 0, seconds)))
     assert seen == shapes
 
@@ -113,7 +114,7 @@ def test_features_come_from_the_windows_of_the_table(bundles, write, monkeypatch
 def test_the_answer_is_the_mean_over_the_segments(bundles, write, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Classifier(bundles["segment"])
     X = np.concatenate([feature_matrix(make(style, 1, 3)[np.newaxis, :-1]) for style in STYLES])
-    monkeypatch.setattr(classifier, "feature_matrix", lambda signals, recipe: X)
+    monkeypatch.setattr(feature_input, "feature_matrix", lambda signals, recipe: X)
     expected = apply_temperature(
         model.probabilities(X).mean(axis=0, keepdims=True), model.bundle.calibration.temperature
     )[0]
@@ -243,16 +244,16 @@ def test_points_have_the_temperature_of_windows(bundles, write, tmp_path: Path) 
 def test_what_is_familiar_must_fit_the_model(bundles, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(bundles["clip"], tmp_path / "copy"))
     content = write_arrays(NoveltyDetector(np.zeros(5), np.ones(5), np.zeros((2, 5))).arrays())
-    (copy / "familiarity.npz").write_bytes(content)
+    (copy / "novelty.npz").write_bytes(content)
     card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
-    card["familiarity_sha256"] = hashlib.sha256(content).hexdigest()
+    card["novelty_sha256"] = hashlib.sha256(content).hexdigest()
     (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
-    with pytest.raises(BundleError, match="what is familiar has 5 quantities, and an input of its model 57"):
+    with pytest.raises(BundleError, match="its novelty detector takes 5 quantities, and an input of its model has 57"):
         Classifier(copy)
 
 
 def test_features_that_are_no_numbers_are_told(bundles, write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "feature_matrix", lambda signals, recipe: np.full((1, 57), np.nan))
+    monkeypatch.setattr(feature_input, "feature_matrix", lambda signals, recipe: np.full((1, 57), np.nan))
     with pytest.raises(AudioError, match="gives features that are not finite numbers"):
         Classifier(bundles["clip"]).classify(write(make("hum", 0, 4)))
 

@@ -22,7 +22,8 @@ from audio_genre.errors import AudioError, ParameterError, ReportError
 from audio_genre.inference import Classification, Classifier, Timeline, TimelinePoint, classifier
 from audio_genre.inference.strip import draw_strip, refuse_strip, write_strip
 from audio_genre.inference.timeline import clock
-from audio_genre.training.baselines import train_baseline
+from audio_genre.inputs import features as feature_input
+from audio_genre.training import train_baseline
 
 SR = 22050
 STYLES = ("hiss", "hum")
@@ -90,7 +91,7 @@ def spans(timeline: Timeline) -> list[tuple[float, float]]:
     ],
 )
 def test_points_cover_the_file(bundles, write, monkeypatch, kind, hop, seconds, expected) -> None:
-    monkeypatch.setattr(classifier, "feature_matrix", lambda signals, recipe: np.ones((len(signals), 57)))
+    monkeypatch.setattr(feature_input, "feature_matrix", lambda signals, recipe: np.ones((len(signals), 57)))
     timeline = Classifier(bundles[kind]).timeline(write(make("hiss", seconds)), hop)
     np.testing.assert_allclose(spans(timeline), expected)
     assert timeline.window_seconds == {"clip": 30, "segment": 3}[kind]
@@ -197,7 +198,7 @@ def test_what_cannot_be_classified_has_no_timeline(bundles, write, tmp_path: Pat
 
 
 def test_features_that_are_no_numbers_are_told(bundles, write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "feature_matrix", lambda signals, recipe: np.full((1, 57), np.nan))
+    monkeypatch.setattr(feature_input, "feature_matrix", lambda signals, recipe: np.full((1, 57), np.nan))
     with pytest.raises(AudioError, match="gives features that are not finite numbers"):
         Classifier(bundles["clip"]).timeline(write(make("hum", 4)))
 
@@ -212,7 +213,7 @@ def test_nothing_is_decoded_or_computed_twice(bundles, write, monkeypatch, kind:
         signals_seen.extend(map(len, signals))
         return np.ones((len(signals), 57))
 
-    monkeypatch.setattr(classifier, "feature_matrix", count)
+    monkeypatch.setattr(feature_input, "feature_matrix", count)
     timeline = Classifier(bundles[kind]).timeline(write(make("hiss", 120)))
     assert len(timeline.points) == len(signals_seen) == computed
     assert len(decoded) == 1

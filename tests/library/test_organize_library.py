@@ -161,7 +161,7 @@ def test_another_model_listens_anew(organize, bundle: Path, small: Path, tmp_pat
     organize()
     other = Path(shutil.copytree(bundle, tmp_path / "other"))
     card = json.loads((other / "card.json").read_text(encoding="utf-8"))
-    (other / "card.json").write_text(json.dumps(card | {"compact_sha256": "0" * 64}), encoding="utf-8")
+    (other / "card.json").write_text(json.dumps(card | {"exported_sha256": "0" * 64}), encoding="utf-8")
     assert organize(model=other).classified == 12
     assert organize(model=other).classified == 0
 

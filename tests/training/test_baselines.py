@@ -23,7 +23,9 @@ from audio_genre.bundles.arrays import MOST_DEPTH, LinearModel, Tree, TreeModel,
 from audio_genre.datasets import PROTOCOLS, Table, TableSchema, get_protocol, load_table
 from audio_genre.errors import BundleError, ParameterError, ProtocolError, TableError
 from audio_genre.inference import Classifier
-from audio_genre.training import BASELINES, TrainedModel, load_bundle, plan_baseline, train_baseline
+from audio_genre.inputs import load_bundle
+from audio_genre.training import BASELINES, TrainedModel, train_baseline
+from audio_genre.training import plan as plan_training
 from audio_genre.training.baselines import Fitted
 from audio_genre.training.run import TrainingPlan
 
@@ -235,7 +237,7 @@ def test_every_baseline_under_every_protocol(
     assert model.name == model.path.name == f"{variant}-3s" + ("" if protocol == "track" else f"-{protocol}")
     assert {path.name for path in model.path.iterdir()} == {
         "model.npz",
-        "familiarity.npz",
+        "novelty.npz",
         "card.json",
         "history.csv",
         "predictions.csv",
@@ -243,7 +245,7 @@ def test_every_baseline_under_every_protocol(
     assert (model.epochs, model.best_epoch, model.interrupted) == (0, 0, False)
     loaded = load_bundle(model.path)
     assert (loaded.kind, loaded.classes, loaded.features) == ("baseline", segments.classes, segments.schema.features)
-    card = loaded.card
+    card = loaded.card.to_dict()
     assert card["format"] == "numpy"
     assert card["variant"] == {"name": variant, "parameters": dict(BASELINES[variant].parameters)}
     assert "training rows only" in card["fitted_on"]
@@ -283,8 +285,8 @@ def test_neither_fit_nor_prediction_loads_more_than_they_need(clips: Table, tmp_
 
     table, models = str(clips.path), str(tmp_path / "models")
     run(
-        "import sys; from audio_genre.training import plan_baseline;"
-        f"plan = plan_baseline({table!r}, {models!r});"
+        "import sys; from audio_genre.training import plan;"
+        f'plan = plan({table!r}, {models!r}, kind="baseline");'
         "assert not {'tensorflow', 'keras', 'sklearn', 'pandas', 'scipy', 'xgboost'} & set(sys.modules);"
         "plan.train();"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
@@ -292,7 +294,7 @@ def test_neither_fit_nor_prediction_loads_more_than_they_need(clips: Table, tmp_
     names = sorted(path.name for path in (tmp_path / "models").iterdir())
     assert names == sorted(INSTALLED)
     run(
-        "import sys; from pathlib import Path; import numpy as np; from audio_genre.training import load_bundle;"
+        "import sys; from pathlib import Path; import numpy as np; from audio_genre.inputs import load_bundle;"
         f"bundles = [load_bundle(path) for path in Path({models!r}).iterdir()];"
         "p = [bundle.predict(np.zeros((2, 57))) for bundle in bundles];"
         "assert all(np.allclose(each.sum(axis=1), 1) for each in p);"
@@ -333,7 +335,7 @@ def test_a_table_of_another_schema(tmp_path: Path) -> None:
 
 
 def test_a_plan_repeats_seeds_and_folds(clips: Table, tmp_path: Path) -> None:
-    plan = plan_baseline(clips, tmp_path, variant="majority", seeds=2, folds=3)
+    plan = plan_training(clips, tmp_path, variant="majority", seeds=2, folds=3, kind="baseline")
     assert plan.kind == "baseline"
     assert plan.names == tuple(f"majority-fold-{k}{end}" for end in ("", "-seed1") for k in (1, 2, 3))
     assert plan.resumable() == {}
@@ -376,7 +378,7 @@ def test_an_interrupt_keeps_the_models_before(
             if model.variant == "logistic-regression":
                 raise KeyboardInterrupt
 
-    plan = plan_baseline(clips, tmp_path)
+    plan = plan_training(clips, tmp_path, kind="baseline")
     # Without the majority, which is written as a tree as well.
     plan = TrainingPlan(plan.dataset, plan.models_dir, plan.runs[1:])
     models = plan.train(finished=finished)
@@ -427,17 +429,17 @@ def test_what_cannot_be_learned_from_is_refused_before_anything_is_written(clips
 
 def test_xgboost_is_left_out_where_it_is_missing(clips: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xgboost", None)
-    assert "xgboost" not in plan_baseline(clips, tmp_path / "models").names
+    assert "xgboost" not in plan_training(clips, tmp_path / "models", kind="baseline").names
     with pytest.raises(
         ParameterError, match=r"needs the package xgboost, which is not installed; run `pip install \"audio-genre\[xgb"
     ):
-        plan_baseline(clips, tmp_path / "other", variant="xgboost")
+        plan_training(clips, tmp_path / "other", variant="xgboost", kind="baseline")
     assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.usefixtures("fake_xgboost")
 def test_xgboost_takes_part_where_it_is_installed(clips: Table, tmp_path: Path) -> None:
-    assert plan_baseline(clips, tmp_path).names[-1] == "xgboost"
+    assert plan_training(clips, tmp_path, kind="baseline").names[-1] == "xgboost"
     (model,) = train_baseline(clips, tmp_path, variant="xgboost")
     assert load_bundle(model.path).predict(clips.X).shape == (30, 3)
 
@@ -648,7 +650,7 @@ def replace_model(bundle: Path, content: bytes) -> None:
     """Put a model into a bundle, and its hash into the card, as whoever means harm would."""
     (bundle / "model.npz").write_bytes(content)
     card = json.loads((bundle / "card.json").read_text(encoding="utf-8"))
-    card["compact_sha256"] = hashlib.sha256(content).hexdigest()
+    card["exported_sha256"] = hashlib.sha256(content).hexdigest()
     (bundle / "card.json").write_text(json.dumps(card), encoding="utf-8")
 
 

@@ -17,19 +17,11 @@ from audio_genre.dsp.matrix import mel_spectrogram
 from audio_genre.dsp.picture import encode_picture
 from audio_genre.errors import BundleError, ParameterError, PictureError, ProtocolError
 from audio_genre.inference import Classifier
-from audio_genre.training import (
-    Augmentation,
-    CnnSettings,
-    EpochReport,
-    FitSettings,
-    TrainedModel,
-    cnn,
-    load_bundle,
-    plan_cnn,
-    train_cnn,
-)
+from audio_genre.inputs import load_bundle
+from audio_genre.inputs.pictures import crops_of, cut_crops
+from audio_genre.training import Augmentation, CnnSettings, EpochReport, FitSettings, TrainedModel, cnn, train_cnn
+from audio_genre.training import plan as plan_training
 from audio_genre.training.cnn import CnnLearner
-from audio_genre.training.crops import crops_of, cut_crops
 
 SR = GTZAN57.sr
 STYLES = ("hiss", "hum")
@@ -102,7 +94,7 @@ def test_what_differs_plainly_is_learned(trained: TrainedModel) -> None:
 
 
 def test_the_card_tells_how_pictures_were_made_varied_and_voted_on(trained: TrainedModel, pictures: Pictures) -> None:
-    card = load_bundle(trained.path).card
+    card = load_bundle(trained.path).card.to_dict()
     assert card["kind"] == "cnn"
     assert card["classes"] == list(STYLES)
     assert card["recipe"]["name"] == "gtzan57-v1"
@@ -178,10 +170,10 @@ def stop_at(number: int) -> Any:
 
 def test_an_interrupted_training_is_resumed_to_the_same_end(pictures: Pictures, tmp_path: Path) -> None:
     (whole,) = train_cnn(pictures, tmp_path / "whole")
-    plan = plan_cnn(pictures, tmp_path)
+    plan = plan_training(pictures, tmp_path, kind="cnn")
     (broken,) = plan.train(stop_at(3))
     assert broken.interrupted
-    assert load_bundle(broken.path).card["training"]["epochs"] == 3
+    assert load_bundle(broken.path).card.to_dict()["training"]["epochs"] == 3
     assert plan.resumable() == {"cnn": 3}
     (resumed,) = plan.train(resume=True)
     assert resumed.path == broken.path
@@ -204,7 +196,7 @@ def test_folds_and_seeds_are_trained_one_by_one(pictures: Pictures, tmp_path: Pa
 def test_foreign_pictures_train_but_give_no_classifier_of_audio(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "foreign", foreign=True)
     (model,) = train_cnn(folder, tmp_path / "models")
-    card = load_bundle(model.path).card
+    card = load_bundle(model.path).card.to_dict()
     assert card["input_shape"] == [128, SMALL.crop_columns]
     assert card["recipe"] is None
     assert card["pictures"]["colormap"] == "viridis"
@@ -227,12 +219,12 @@ def test_wrong_options_are_refused_before_anything_is_trained(
     pictures: Pictures, tmp_path: Path, options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        plan_cnn(pictures, tmp_path, **options)
+        plan_training(pictures, tmp_path, **options, kind="cnn")
 
 
 def test_a_folder_without_pictures_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(PictureError):
-        plan_cnn(tmp_path, tmp_path / "models")
+        plan_training(tmp_path, tmp_path / "models", kind="cnn")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -242,7 +234,7 @@ def test_a_class_with_one_track_is_a_sentence(folder: Path, tmp_path: Path) -> N
         for path in sorted((folder / style).iterdir())[: 1 if style == "hum" else 5]:
             (tmp_path / "pictures" / style / path.name).write_bytes(path.read_bytes())
     with pytest.raises(ProtocolError, match="'hum' has 1 track"):
-        plan_cnn(tmp_path / "pictures", tmp_path / "models")
+        plan_training(tmp_path / "pictures", tmp_path / "models", kind="cnn")
 
 
 @pytest.mark.parametrize("field", ["pictures", "input_shape"])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_genre.training.crops import Augmentation, CropExamples, crops_of, cut_crops
+from audio_genre.inputs.pictures import crops_of, cut_crops
+from audio_genre.training.crops import Augmentation, CropExamples
 
 PLAIN = Augmentation()
 ALL = Augmentation(

@@ -14,7 +14,8 @@ import pytest
 from audio_genre.bundles.bundle import recover_bundles
 from audio_genre.errors import BundleError
 from audio_genre.evaluation.compare import compare
-from audio_genre.training import load_bundle, plan_baseline
+from audio_genre.inputs import load_bundle
+from audio_genre.training import plan as plan_training
 
 SHIPPED = Path(__file__).parents[2] / "models/shipped/adam-5"
 
@@ -88,7 +89,7 @@ def test_the_next_start_restores_and_sweeps(table: Path, tmp_path: Path, step: s
         found = compare(models, tmp_path / "report")
         assert [sentence.partition(" is not")[0] for sentence in found.broken] == [str(place)]
         assert [model.name for model in found.models] == ["other"]
-    plan = plan_baseline(table, models, variant="majority")
+    plan = plan_training(table, models, variant="majority", kind="baseline")
     told = ["A training was killed while it wrote a model: majority was trained, and is now in its place."]
     assert list(plan.recovered) == (told if step == "between" else [])
     assert load_bundle(place).name == "majority"

@@ -11,7 +11,7 @@ import pytest
 from feature_tables import write_table
 
 from audio_genre.datasets import Table, load_table, read_splits
-from audio_genre.training.baselines import train_baseline
+from audio_genre.training import train_baseline
 
 
 def card_of(table: Table, models: Path, **options: Any) -> dict[str, Any]:

@@ -13,15 +13,10 @@ import pytest
 from audio_genre.bundles import bundle as bundle_module
 from audio_genre.datasets import PROTOCOLS, Table, TableSchema, get_protocol, load_table
 from audio_genre.errors import BundleError, ParameterError, ProtocolError, TableError
-from audio_genre.training import (
-    VARIANTS,
-    EpochReport,
-    TrainedModel,
-    load_bundle,
-    plan_tabular,
-    train_tabular,
-)
+from audio_genre.inputs import load_bundle
+from audio_genre.training import VARIANTS, EpochReport, TrainedModel, train_tabular
 from audio_genre.training import fit as fit_module
+from audio_genre.training import plan as plan_training
 from audio_genre.training.fit import Progress
 from audio_genre.training.run import Run, TrainingPlan
 from audio_genre.training.tabular import DenseLearner
@@ -49,8 +44,8 @@ def test_every_variant_under_every_protocol(
     assert not model.interrupted
     loaded = load_bundle(model.path)
     assert loaded.classes == segments.classes
-    assert loaded.card["protocol"]["leaky"] == PROTOCOLS[protocol].leaky
-    assert loaded.card["window"] == {"kind": "segment", "seconds": 3}
+    assert loaded.card.to_dict()["protocol"]["leaky"] == PROTOCOLS[protocol].leaky
+    assert loaded.card.to_dict()["window"] == {"kind": "segment", "seconds": 3}
     # What the bundle predicts gives the accuracy on the card.
     (split,) = get_protocol(protocol).splits(segments, seed=0)
     predicted = np.array(loaded.classes)[loaded.predict(segments.X[split.test]).argmax(axis=1)]
@@ -142,7 +137,7 @@ def test_an_interrupt_finishes_the_model_at_hand_and_ends_there(clips: Table, tm
         ("adam-5", 2, True),
     ]
     assert seen == [("adam-4-seed4", 3, k) for k in (1, 2, 3)] + [("adam-5-seed4", 3, k) for k in (1, 2)]
-    assert load_bundle(tmp_path / "adam-5-seed4").card["training"]["interrupted"] is True
+    assert load_bundle(tmp_path / "adam-5-seed4").card.to_dict()["training"]["interrupted"] is True
     # What --resume goes on from.
     state = ".adam-5-seed4.checkpoint.npz"
     assert sorted(path.name for path in tmp_path.iterdir()) == [state, "adam-4-seed4", "adam-5-seed4"]
@@ -163,7 +158,7 @@ def test_an_interrupt_between_keeps_the_models_before(
         return original(model, *rest)
 
     monkeypatch.setattr(module, name, interrupt)
-    plan = plan_tabular(clips, tmp_path, epochs=1)
+    plan = plan_training(clips, tmp_path, epochs=1, kind="tabular")
     trained = plan.train()
     assert calls == ["adam-4", "adam-5"]
     assert [(model.variant, model.interrupted) for model in trained] == [("adam-4", False)]
@@ -185,20 +180,20 @@ def test_a_resumed_training_ends_as_one_without_a_break(clips: Table, tmp_path: 
 
     (broken,) = train_tabular(clips, tmp_path / "broken", progress=stop, **options)
     assert broken.interrupted
-    plan = plan_tabular(clips, tmp_path / "broken", **options)
+    plan = plan_training(clips, tmp_path / "broken", **options, kind="tabular")
     assert plan.resumable() == {"adam-4": 2}
     assert plan.not_resumable() == []
     (resumed,) = plan.train(resume=True)
     assert (resumed.path, resumed.epochs, resumed.interrupted) == (broken.path, 4, False)
     assert [path.name for path in (tmp_path / "broken").iterdir()] == ["adam-4"]
-    for name in ("model.tflite", "predictions.csv", "familiarity.npz"):
+    for name in ("model.tflite", "predictions.csv", "novelty.npz"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
 
 
 def test_a_plan_checks_without_tensorflow(clips: Table, tmp_path: Path) -> None:
     code = (
-        "import sys; from audio_genre.training import plan_tabular;"
-        f"plan = plan_tabular({str(clips.path)!r}, {str(tmp_path / 'models')!r}, epochs=3);"
+        "import sys; from audio_genre.training import plan;"
+        f"plan = plan({str(clips.path)!r}, {str(tmp_path / 'models')!r}, epochs=3);"
         "print(len(plan), *plan.names);"
         "assert not {'tensorflow', 'keras', 'sklearn', 'pandas', 'pyarrow'} & set(sys.modules)"
     )
@@ -210,7 +205,7 @@ def test_a_plan_checks_without_tensorflow(clips: Table, tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which even root can make no file")
 def test_a_folder_that_cannot_be_written_to_is_refused_before_training(clips: Table) -> None:
     with pytest.raises(BundleError, match=r"/proc/self cannot be made a folder for models: .*; choose another\."):
-        plan_tabular(clips, "/proc/self")
+        plan_training(clips, "/proc/self", kind="tabular")
 
 
 def test_a_table_of_another_schema(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -75,6 +75,7 @@ class Pictures:
     options: tuple[str, ...]
     _store: NDArray[np.uint8] | None = field(repr=False)
     _starts: NDArray[np.intp] = field(repr=False)
+    input: ClassVar[str] = "pictures"
 
     def __len__(self) -> int:
         return len(self.items)

@@ -1,0 +1,273 @@
+"""What a kind of input is, and the registry of all kinds.
+
+A kind is one object in one file: how a file becomes rows, how audio becomes the same rows, how rows vote, what the card
+of a model says and how that is checked. Training, classifier, reports and command line ask the registry.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from audio_genre.audio import MIN_SECONDS, continue_short, iter_windows, windows_of
+from audio_genre.bundles import Bundle
+from audio_genre.bundles.card import Card
+from audio_genre.errors import ParameterError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from audio_genre.datasets import Grouping, Window
+    from audio_genre.dsp import Recipe
+
+# Clip-long windows of a timeline begin so often in the time that one takes.
+_HOPS = 3
+
+
+class Dataset(Protocol):
+    """Rows that a model learns from, of one kind of input.
+
+    Rows that are vectors of numbers have them in an attribute ``X``, shape (n, d), float32; dense networks and
+    baselines learn from every kind whose rows are such.
+    """
+
+    @property
+    def path(self) -> Path:
+        """Where they were read from."""
+
+    @property
+    def input(self) -> str:
+        """Name of their kind of input."""
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """Class of each row."""
+
+    @property
+    def items(self) -> NDArray[np.str_]:
+        """Name of each row."""
+
+    @property
+    def groups(self) -> NDArray[np.str_]:
+        """Track of each row."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every class, sorted."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that was read."""
+
+    @property
+    def grouping(self) -> Grouping:
+        """How the tracks were found."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options of the command line that give this reading, where it is not the default."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def require_labels(self) -> None:
+        """Refuse rows that nothing can be learned from."""
+
+
+class Vectors(Dataset, Protocol):
+    """Rows that are vectors of numbers."""
+
+    @property
+    def X(self) -> NDArray[np.float32]:  # noqa: N802
+        """The vectors, shape (n, d)."""
+
+
+@dataclass(frozen=True)
+class CardPart:
+    """What a kind of input puts on the card of a model.
+
+    Attributes
+    ----------
+    recipe : Recipe or None
+        Recipe by which audio becomes inputs; None where they come from elsewhere.
+    window : Window or None
+        The stretch of signal behind one row; None where there is no recipe.
+    facts : mapping
+        Fields of its own, such as the names of features, and ``vote``: how rows become one answer.
+    training_data : mapping
+        What was noted when the rows were read.
+    """
+
+    recipe: Recipe | None
+    window: Window | None
+    facts: Mapping[str, Any]
+    training_data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class InputKind(ABC):
+    """A kind of input; see the module for what it says.
+
+    Attributes
+    ----------
+    name : str
+        Name on cards, and in the registry.
+    title : str
+        What its files are called in messages, such as ``"a feature table"``.
+    extras : tuple of str
+        Extras of the package that reading it needs.
+    """
+
+    name: str
+    title: str
+    extras: tuple[str, ...] = ()
+
+    @abstractmethod
+    def recognises(self, path: Path) -> bool:
+        """Tell whether a path looks like this kind of input; nothing large is read."""
+
+    @abstractmethod
+    def load(self, path: Path, **options: Any) -> Dataset:
+        """Read rows from a path."""
+
+    @abstractmethod
+    def describe(self, dataset: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Return what tells how novel rows are, shape (n, d); the reader of audio computes the same."""
+
+    @abstractmethod
+    def card(self, dataset: Any) -> CardPart:
+        """Return what the card of a model says about the rows that it learned from."""
+
+    @abstractmethod
+    def check(self, folder: Path, card: Card) -> None:
+        """Refuse a card whose part of this kind is malformed.
+
+        Raises
+        ------
+        BundleError
+            If a field is missing or malformed.
+        """
+
+    @abstractmethod
+    def reader(self, bundle: Bundle) -> AudioReader:
+        """Return what turns audio into inputs of a model.
+
+        Raises
+        ------
+        BundleError
+            If the model takes something that cannot be computed from audio.
+        """
+
+    def name_suffixes(self, dataset: Any) -> tuple[str, ...]:  # noqa: ARG002
+        """Return what of the rows belongs into the name of a model, because it is not the default."""
+        return ()
+
+
+class AudioReader(ABC):
+    """From an audio file to what a model takes.
+
+    Attributes
+    ----------
+    unit : str
+        What of a file votes, for messages.
+    described : int
+        Number of quantities that tell how novel a vote is.
+    sr : int
+        Sampling rate in Hz.
+    window_seconds, hop_seconds : float
+        Length of what is behind a point of a timeline, and seconds from one to the next by default.
+    stretch_samples : int
+        Samples behind such a point.
+    stride : int
+        Samples from one vote of a clip-long window to the next.
+    """
+
+    unit: str
+    described: int
+
+    def __init__(self, recipe: Recipe, needed: int, window_seconds: float, *, whole: bool) -> None:
+        self.sr, self._seconds, self._needed = recipe.sr, recipe.clip_seconds, needed
+        # As in an extraction: what lacks little of a segment is continued.
+        self._shortest = min(needed, MIN_SECONDS * recipe.sr) if needed <= recipe.segment_samples else needed
+        self.window_seconds = window_seconds
+        self.hop_seconds = window_seconds / _HOPS if whole else window_seconds
+        self.stride = round(window_seconds * recipe.sr)
+        self.stretch_samples = self.stride if whole else self.stride - 1
+
+    def windows(self, name: str) -> Iterator[NDArray[np.float32]]:
+        """Decode a file in clip-long windows."""
+        return iter_windows(name, sr=self.sr, seconds=self._seconds, min_samples=self._shortest)
+
+    def windows_of(self, y: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        """Cut a signal at the sampling rate `sr` into the same windows."""
+        return windows_of(y, sr=self.sr, seconds=self._seconds, min_samples=self._shortest)
+
+    def signals(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what votes of a window, shape (n, samples)."""
+        return continue_short(window, self._needed)[np.newaxis]
+
+    def stretch(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what of a stretch the model takes."""
+        return continue_short(y, self._needed)
+
+    @abstractmethod
+    def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return inputs of the model for signals that vote, and what tells how novel each of those is."""
+
+    def votes(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the votes that the probabilities of inputs amount to, all of equal weight."""
+        return probabilities
+
+
+INPUT_KINDS: dict[str, InputKind] = {}
+"""Every kind of input by its name."""
+
+
+def register(kind: InputKind) -> InputKind:
+    """Add a kind of input; from now on its models are trained, classified with and compared like any other.
+
+    Parameters
+    ----------
+    kind : InputKind
+        The kind; one of the same name is replaced.
+
+    Returns
+    -------
+    InputKind
+        The same.
+    """
+    INPUT_KINDS[kind.name] = kind
+    return kind
+
+
+def kind_of(path: Path) -> InputKind:
+    """Return the kind of input that a path looks like.
+
+    Parameters
+    ----------
+    path : Path
+        A file or a folder.
+
+    Returns
+    -------
+    InputKind
+        The first that recognises it, those that were registered last being asked first.
+
+    Raises
+    ------
+    ParameterError
+        If none does.
+    """
+    for kind in reversed(INPUT_KINDS.values()):
+        if kind.recognises(path):
+            return kind
+    titles = [kind.title for kind in INPUT_KINDS.values()]
+    raise ParameterError(f"{path} is no input that models learn from; give {_either(titles)}.")
+
+
+def _either(titles: Sequence[str]) -> str:
+    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} or {titles[-1]}"

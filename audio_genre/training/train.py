@@ -1,0 +1,245 @@
+"""The one way to train: check everything, then train, whatever the kind of model and of input."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from audio_genre.datasets import DEFAULT_PROTOCOL, Pictures, SplitProtocol
+from audio_genre.errors import ParameterError
+from audio_genre.inputs import Dataset, kind_of
+from audio_genre.progress import Bar
+from audio_genre.training.backend import require_keras
+from audio_genre.training.baselines import BaselineLearner, BaselineVariant, get_baselines
+from audio_genre.training.cnn import CnnLearner, CnnSettings
+from audio_genre.training.fit import Progress
+from audio_genre.training.run import Learner, TrainedModels, TrainingPlan, Trials, plan_runs
+from audio_genre.training.tabular import DenseLearner
+from audio_genre.training.variants import DenseVariant, get_variants
+from audio_genre.training.vector_learner import require_vectors
+
+Settings = DenseVariant | CnnSettings | BaselineVariant
+
+
+@dataclass(frozen=True)
+class _ModelKind:
+    """A kind of model: the settings that a variant's name stands for, and its learner."""
+
+    settings: Callable[[str], Sequence[Settings]]
+    type: type[Any]
+    learner: Callable[[Any, Any], Learner]
+    takes: Callable[[Dataset], Any]
+    keras: bool = True
+
+
+def _cnn_settings(variant: str) -> tuple[CnnSettings, ...]:
+    if variant not in ("all", "cnn"):
+        raise ParameterError(f"The variant {variant!r} is unknown; the kind cnn has one, cnn.")
+    return (CnnSettings(),)
+
+
+def _require_pictures(dataset: Dataset) -> Pictures:
+    if not hasattr(dataset, "pixels"):
+        raise ParameterError(f"The kind cnn learns from pictures, and {dataset.path} has none; give a folder of them.")
+    return dataset  # type: ignore[return-value]
+
+
+MODEL_KINDS = MappingProxyType(
+    {
+        "tabular": _ModelKind(
+            get_variants, DenseVariant, DenseLearner, lambda dataset: require_vectors(dataset, "Dense networks")
+        ),
+        "cnn": _ModelKind(_cnn_settings, CnnSettings, CnnLearner, _require_pictures),
+        "baseline": _ModelKind(
+            get_baselines,
+            BaselineVariant,
+            BaselineLearner,
+            lambda dataset: require_vectors(dataset, "Baselines"),
+            keras=False,
+        ),
+    }
+)
+"""Every kind of model by its name."""
+
+
+def plan(
+    data: str | os.PathLike[str] | Dataset,
+    models_dir: str | os.PathLike[str],
+    *,
+    kind: str = "tabular",
+    variant: str = "all",
+    settings: Settings | None = None,
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
+    epochs: int | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    folds: int | None = None,
+) -> TrainingPlan:
+    """Check everything that a training needs, within a second and without TensorFlow.
+
+    Parameters
+    ----------
+    data, models_dir, kind, variant, settings, protocol, epochs, seed, seeds, folds
+        See `train`.
+
+    Returns
+    -------
+    TrainingPlan
+        What is to be trained; its method `train` does it.
+
+    Raises
+    ------
+    AudioGenreError
+        See `train`.
+    """
+    if kind not in MODEL_KINDS:
+        raise ParameterError(f"The kind of model {kind!r} is unknown; choose one of {', '.join(MODEL_KINDS)}.")
+    model = MODEL_KINDS[kind]
+    if model.keras:
+        require_keras()
+    if settings is not None and not isinstance(settings, model.type):
+        raise ParameterError(
+            f"The settings of the kind {kind} must be a {model.type.__name__}; got a {type(settings).__name__}."
+        )
+    chosen: Sequence[Any] = model.settings(variant) if settings is None else (settings,)
+    if epochs is not None:
+        if not model.keras:
+            raise ParameterError("Baselines are not trained in epochs; leave epochs out.")
+        if epochs < 1:
+            raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
+        chosen = [dataclasses.replace(each, fit=dataclasses.replace(each.fit, epochs=epochs)) for each in chosen]
+    trials = Trials(protocol, seed, seeds, folds)
+    dataset = kind_of(Path(data)).load(Path(data)) if isinstance(data, str | os.PathLike) else data
+    dataset.require_labels()
+    rows = model.takes(dataset)
+    return plan_runs([model.learner(rows, each) for each in chosen], models_dir, trials)
+
+
+def train(
+    data: str | os.PathLike[str] | Dataset,
+    models_dir: str | os.PathLike[str],
+    *,
+    kind: str = "tabular",
+    variant: str = "all",
+    settings: Settings | None = None,
+    protocol: str | SplitProtocol = DEFAULT_PROTOCOL,
+    epochs: int | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    folds: int | None = None,
+    progress: bool | Progress = False,
+    resume: bool = False,
+) -> TrainedModels:
+    """Train models and write a bundle for each.
+
+    The same as ``plan(...).train(progress, resume=resume)``: whatever can be checked is, before TensorFlow is loaded.
+
+    Parameters
+    ----------
+    data : str, os.PathLike, Table or Pictures
+        A feature table, such as the public ``features_30_sec.csv``, or a folder of mel-spectrogram pictures with one
+        folder per genre, or what `load_table` or `load_pictures` returned.
+    models_dir : str or os.PathLike
+        Folder that receives one folder per model; it is made if need be.
+    kind : {"tabular", "cnn", "baseline"}
+        Dense networks on a table, a convolutional network on pictures, or baselines on a table, which need no
+        TensorFlow.
+    variant : str
+        Name of a variant of that kind, or ``"all"``.
+    settings : DenseVariant, CnnSettings or BaselineVariant, optional
+        A model of your own in place of `variant`.
+    protocol : str or SplitProtocol
+        The evaluation protocol that splits the rows, or its name, or ``"all"`` for every one that applies;
+        `audio_genre.datasets.read_splits` makes one of your own lists.
+    epochs : int, optional
+        Maximum number of epochs; by default that of the variant. Early stopping may end sooner.
+    seed : int
+        Seed of the split and of the training, 0 or more.
+    seeds : int
+        Number of seeds; each repeats everything with the next one.
+    folds : int, optional
+        Number of folds of a cross-validation; by default what the protocol does by itself.
+    progress : bool or callable
+        True shows a progress bar over the models; a function is called after each epoch with the model's name, the
+        maximum number of epochs, and an `EpochReport`.
+    resume : bool
+        Whether to go on with what an interrupted training of the same settings has left.
+
+    Returns
+    -------
+    TrainedModels
+        One `TrainedModel` for each bundle written: for each protocol, seed and fold every variant.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of range, or a package is missing.
+    TableError, PictureError
+        If the data cannot be read, have rows without a label or only one class.
+    ProtocolError
+        If the rows cannot be split under the protocol.
+    BundleError
+        If a bundle cannot be written; the bundles before it stay.
+    KeyboardInterrupt
+        If it comes before any model is complete.
+
+    Notes
+    -----
+    A keyboard interrupt ends the training early, and the models so far are returned. One that comes after a network's
+    first epoch makes that network the last: it is written with the best weights so far and marked as interrupted. One
+    that comes earlier, or while a bundle is written, leaves that model out.
+
+    The state after a complete epoch is in ``.<model>.checkpoint.npz`` in `models_dir` until the training is complete;
+    it is written every two seconds, and when the training is interrupted.
+
+    A bundle is named after its variant and whatever is not the default: ``adam-4`` for clips, ``adam-4-3s`` for 3-s
+    segments, ``adam-4-3s-segment-seed7`` under the leaky protocol and seed 7. Training the same with the same settings
+    on the same data again replaces it, unless it was interrupted this time; a name that anything else has taken gets a
+    number: ``adam-4-2``.
+
+    Baselines are fitted on the training rows alone, as the networks are, so that figures under one protocol and seed
+    compare models on equal data; networks use the validation rows to stop early, and baselines do not use them.
+    """
+    planned = plan(
+        data,
+        models_dir,
+        kind=kind,
+        variant=variant,
+        settings=settings,
+        protocol=protocol,
+        epochs=epochs,
+        seed=seed,
+        seeds=seeds,
+        folds=folds,
+    )
+    if progress is not True:
+        return planned.train(progress or None, resume=resume)
+    with Bar("training") as bar:
+        bar.planned(len(planned), len(planned))
+        return planned.train(resume=resume, finished=lambda model: bar.done(model.name))
+
+
+def train_tabular(
+    table: str | os.PathLike[str] | Dataset, models_dir: str | os.PathLike[str], **options: Any
+) -> TrainedModels:
+    """Train dense networks on a table: ``train(table, models_dir, kind="tabular", **options)``, see `train`."""
+    return train(table, models_dir, kind="tabular", **options)
+
+
+def train_cnn(
+    pictures: str | os.PathLike[str] | Dataset, models_dir: str | os.PathLike[str], **options: Any
+) -> TrainedModels:
+    """Train a network on pictures: ``train(pictures, models_dir, kind="cnn", **options)``, see `train`."""
+    return train(pictures, models_dir, kind="cnn", **options)
+
+
+def train_baseline(
+    table: str | os.PathLike[str] | Dataset, models_dir: str | os.PathLike[str], **options: Any
+) -> TrainedModels:
+    """Fit baselines on a table: ``train(table, models_dir, kind="baseline", **options)``, see `train`."""
+    return train(table, models_dir, kind="baseline", **options)
