@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,10 +18,12 @@ from audio_genre.audit.gtzan import audit_gtzan
 from audio_genre.audit.labels import audit_labels
 from audio_genre.audit.leaks import Telling, first_of_each, tell_label
 from audio_genre.audit.neighbours import close_rows, components, equal_by_chance, equal_rows
-from audio_genre.audit.sheet import Sheet, doubled_columns, read_sheet
+from audio_genre.datasets.delimited import DECIMAL_COMMAS, is_number, unchanged
 from audio_genre.datasets.groups import find_groups
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema
+from audio_genre.datasets.sheet import Sheet, read_sheet
 from audio_genre.datasets.tables import (
+    advise_on_folder,
     find_schema,
     read_table,
     refuse_unknown_columns,
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int | None, str], None]
 
+_MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nat", "-", "?"})
+_MIN_SHARE_OF_FEATURES = 0.5
+_START_BYTES = 1 << 16
 _LEAKS_FROM = 0.2
 _WORTH_TELLING = 0.03
 _SEPARATES_FROM = 0.95
@@ -47,42 +53,22 @@ _MAX_EQUAL_BY_CHANCE = 0.5
 
 
 def audit_table(path: Path, schema: TableSchema | None, progress: Progress, **columns: Any) -> Audit:
-    """Find what spoils results in a feature table.
-
-    Parameters
-    ----------
-    path : Path
-        A CSV or Parquet file.
-    schema : TableSchema or None
-        What its columns mean; None finds out.
-    progress : callable
-        Called with steps done, steps in all, and what is done now.
-    **columns : str or None
-        Columns of label and group, and what the rows are: see `audio_genre.datasets.load_table`.
-
-    Returns
-    -------
-    Audit
-        What was found.
-
-    Raises
-    ------
-    TableError
-        If the file cannot be read or has nothing to do with the schema.
-    """
+    """Find what spoils results in a feature table; `columns` are the options of `load_table`."""
     progress(0, 4, "reading")
     label_column, group_column = columns.get("label_column"), columns.get("group_column")
     original = schema
     with suppress(TableError):  # which `_rows` meets again and tells as a finding
         schema = find_schema(path, schema)
     schema = with_columns(schema or GTZAN57_TABLE, label_column, group_column)
-    sheet = read_sheet(path, schema)
+    sheet = _sheet(path, schema)
+    convert = sheet.number_reader(sheet.features)
     refuse_unknown_columns(path, sheet.header, schema, label_column, group_column)
     schema, remarks = with_names(path, sheet.header, schema, label_column)
     rows, refusal = _rows(path, sheet, original, schema, columns)
     progress(1, 4, "cells and names")
     findings = [*_columns(sheet, schema), *_cells(sheet), *_lengths(sheet, schema)]
-    findings += [Finding("reading", "note", sentence) for sentence in (*sheet.notes, *remarks)]
+    notes = [*sheet.notes, *([] if convert is unchanged else [DECIMAL_COMMAS])]
+    findings += [Finding("reading", "note", sentence) for sentence in (*notes, *remarks)]
     if rows.doubt:
         findings.append(Finding("grouping", "warning", rows.doubt))
     if refusal and not any(finding.severity == "serious" for finding in findings):
@@ -90,7 +76,7 @@ def audit_table(path: Path, schema: TableSchema | None, progress: Progress, **co
     tracks = Counter(label for _, label in set(zip(rows.groups.tolist(), rows.labels.tolist(), strict=True)))
     classes = dict(sorted(Counter(rows.labels.tolist()).items()))
     if schema.label in sheet.header:
-        findings += audit_labels(classes, tracks, sheet.texts[sheet.header.index(schema.label)])
+        findings += audit_labels(classes, tracks, sheet.cells(schema.label))
     findings += [*_constant(sheet), *_names(rows), *audit_gtzan(rows.items.tolist(), rows.labels.tolist())]
     progress(2, 4, "duplicates")
     findings += _duplicates(sheet, rows)
@@ -98,7 +84,49 @@ def audit_table(path: Path, schema: TableSchema | None, progress: Progress, **co
     chosen = first_of_each(rows.groups, rows.labels)
     findings += [*_beside(sheet, schema, rows, chosen), *_alone(sheet, rows, chosen)]
     progress(4, 4, "")
-    return Audit(path, "table", len(sheet.places), classes, ranked(findings))
+    return Audit(path, "table", len(sheet), classes, ranked(findings))
+
+
+def _sheet(path: Path, schema: TableSchema) -> Sheet:
+    """Read the cells of a file that is a table of the schema at least by half."""
+    what = "give a feature table (CSV or Parquet) or a folder of audio"
+    try:
+        if path.is_dir():
+            raise TableError(advise_on_folder(path))
+        # Reading a pipe could wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise TableError(f"{path} is not a regular file; {what}.")
+        file = path.open("rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TableError(f"{path} cannot be read: {reason}; {what}.") from None
+    with file:
+        if not file.read(_START_BYTES).strip():
+            raise TableError(f"{path} is empty; extract it again.")
+        file.seek(0)
+        sheet = read_sheet(path, file, schema)
+    if len(sheet.features) < _MIN_SHARE_OF_FEATURES * len(schema.features):
+        missing = next(name for name in schema.features if name not in sheet.features)
+        raise TableError(
+            f"{path} is not a {schema.name} table: it has {len(sheet.features) or 'none'} of the "
+            f"{len(schema.features)} features and lacks {missing!r}, among others; give a table that `audio-genre "
+            "extract` wrote, or a public GTZAN table."
+        )
+    if not len(sheet):
+        raise TableError(f"{path} has a header and no rows; extract it again from a folder with audio files.")
+    return sheet
+
+
+def _words(sheet: Sheet) -> dict[str, dict[int, str]]:
+    """Return row numbers and texts of those cells of each feature that are neither numbers nor empty."""
+    words = {
+        name: {row: cell.strip() for row, cell in cells.items() if not is_number(cell)}
+        for name, cells in sheet.odd.items()
+    }
+    return {
+        name: {row: word for row, word in cells.items() if word.lower() not in _MISSING}
+        for name, cells in words.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +147,11 @@ def _rows(
     path: Path, sheet: Sheet, original: TableSchema | None, schema: TableSchema, columns: dict[str, Any]
 ) -> tuple[_Rows, str]:
     """Return the names of the rows, and why `load_table` refuses the table, if it does."""
-    items = sheet.column(schema.item) if schema.item in sheet.header else sheet.places
+    items = sheet.column(schema.item) if schema.item in sheet.header else list(map(sheet.place, range(len(sheet))))
     labels = sheet.column(schema.label)
     doubt, proven, refusal = "", False, ""
     try:
-        table = read_table(path, original, **columns)
+        table = read_table(path, original, **columns, sheet=sheet)
         groups, doubt, proven = table.groups.tolist(), table.grouping.note, table.grouping.by == "extraction"
     except TableError as error:
         refusal = str(error)
@@ -158,50 +186,59 @@ def _columns(sheet: Sheet, schema: TableSchema) -> list[Finding]:
             f"schema {schema.name!r} {'is' if len(missing) == 1 else 'are'} missing; {remedy(missing, schema)}."
         )
         findings.append(Finding("columns", "serious", message, tuple(missing), {"fault": "missing"}))
-    twice = doubled_columns(sheet.header)
+    twice = [name for name, count in Counter(sheet.header).items() if count > 1 and name]
     if twice:
         message = f"The column {twice[0]!r} is there more than once; remove all but one."
         used = any(name in needed or name == schema.length for name in twice)
         severity: Severity = "serious" if used else "warning"
         findings.append(Finding("columns", severity, message, tuple(twice), {"fault": "doubled"}))
     if sheet.ragged:
+        ragged = [f"line {line}" for line, _ in sheet.ragged]
         message = (
-            f"{counted(len(sheet.ragged), 'line has', 'lines have')} another number of cells than the header, the "
-            f"first being {sheet.ragged[0]}; save or extract it again, because values may stand in wrong columns."
+            f"{counted(len(ragged), 'line has', 'lines have')} another number of cells than the header, the "
+            f"first being {ragged[0]}; save or extract it again, because values may stand in wrong columns."
         )
-        findings.append(Finding("ragged_rows", "serious", message, tuple(sheet.ragged)))
+        findings.append(Finding("ragged_rows", "serious", message, tuple(ragged)))
     return findings
 
 
 def _cells(sheet: Sheet) -> list[Finding]:
     """Report what is no finite number among the features."""
-    worded = np.zeros(sheet.X.shape, dtype=bool)
-    for name, cells in sheet.words.items():
+    words = _words(sheet)
+    worded = np.zeros(sheet.values.shape, dtype=bool)
+    for name, cells in words.items():
         worded[list(cells), sheet.features.index(name)] = True
     with np.errstate(invalid="ignore"):
-        infinite = np.abs(sheet.X) > np.finfo(np.float32).max
+        infinite = np.abs(sheet.values) > np.finfo(np.float32).max
     what = "extract these files again or remove the rows"
     return [
-        *_spoilt(sheet, "missing_values", np.isnan(sheet.X) & ~worded, "an empty or NaN cell", what),
+        *_spoilt(sheet, "missing_values", np.isnan(sheet.values) & ~worded, "an empty or NaN cell", what),
         *_spoilt(sheet, "infinite_values", infinite, "a value that is infinite or beyond single precision", what),
-        *_spoilt(sheet, "not_a_number", worded, "text where a number belongs", what),
+        *_spoilt(sheet, "not_a_number", worded, "text where a number belongs", what, words),
     ]
 
 
-def _spoilt(sheet: Sheet, kind: str, where: NDArray[np.bool_], what: str, remedy: str) -> list[Finding]:
+def _spoilt(
+    sheet: Sheet,
+    kind: str,
+    where: NDArray[np.bool_],
+    what: str,
+    remedy: str,
+    words: dict[str, dict[int, str]] | None = None,
+) -> list[Finding]:
     if not where.any():
         return []
     per_column = {name: int(count) for name, count in zip(sheet.features, where.sum(axis=0), strict=True) if count}
     columns = sorted(per_column, key=lambda name: -per_column[name])
     rows = np.flatnonzero(where.any(axis=1))
-    first = np.flatnonzero(where[:, sheet.features.index(columns[0])])[0]
+    first = int(np.argmax(where[:, sheet.features.index(columns[0])]))
     message = (
         f"{counted(len(rows), 'row has', 'rows have')} {what} in {counted(len(columns), 'feature')}, such as "
-        f"{columns[0]!r} in {sheet.places[first]}; {remedy}."
+        f"{columns[0]!r} in {sheet.place(first)}; {remedy}."
     )
-    details: dict[str, Any] = {"cells": per_column, "rows": [sheet.places[row] for row in rows]}
-    if kind == "not_a_number":
-        details["texts"] = {name: sorted(set(cells.values())) for name, cells in sheet.words.items()}
+    details: dict[str, Any] = {"cells": per_column, "rows": [sheet.place(row) for row in rows]}
+    if words is not None:
+        details["texts"] = {name: sorted(set(cells.values())) for name, cells in words.items() if cells}
     return [Finding(kind, "serious", message, tuple(f"{name}: {per_column[name]}" for name in columns), details)]
 
 
@@ -214,16 +251,16 @@ def _lengths(sheet: Sheet, schema: TableSchema) -> list[Finding]:
         return []
     message = (
         f"{counted(len(wrong), 'row has', 'rows have')} a length that is no number of samples above 0, such as "
-        f"{cells[wrong[0]][:40]!r} in {sheet.places[wrong[0]]}; extract these files again or leave the cells empty."
+        f"{cells[wrong[0]][:40]!r} in {sheet.place(wrong[0])}; extract these files again or leave the cells empty."
     )
-    return [Finding("bad_length", "serious", message, tuple(sheet.places[row] for row in wrong))]
+    return [Finding("bad_length", "serious", message, tuple(sheet.place(row) for row in wrong))]
 
 
 def _constant(sheet: Sheet) -> list[Finding]:
-    if len(sheet.places) < 2:
+    if len(sheet) < 2:
         return []
     with np.errstate(invalid="ignore"):
-        same = (sheet.X[0] == sheet.X).all(axis=0)
+        same = (sheet.values[0] == sheet.values).all(axis=0)
     names = tuple(name for name, is_constant in zip(sheet.features, same, strict=True) if is_constant)
     if not names:
         return []
@@ -286,14 +323,14 @@ def _joined(label: str, item: str) -> str:
 
 
 def _duplicates(sheet: Sheet, rows: _Rows) -> list[Finding]:
-    usable = np.isfinite(sheet.X).all(axis=1)
-    same = equal_rows(sheet.X)
+    usable = np.isfinite(sheet.values).all(axis=1)
+    same = equal_rows(sheet.values)
     is_copy = usable & (same != np.arange(len(same)))
     distinct = np.flatnonzero(usable & ~is_copy)
     if len(distinct) < 2:
         # All rows are one row; that every column is constant is told already.
         return []
-    if is_copy.any() and equal_by_chance(sheet.X[distinct]) > _MAX_EQUAL_BY_CHANCE:
+    if is_copy.any() and equal_by_chance(sheet.values[distinct]) > _MAX_EQUAL_BY_CHANCE:
         message = (
             f"{counted(int(is_copy.sum()), 'row has', 'rows have')} the features of another row, and so few features "
             "and values make that likely by chance; compare what else is known of them."
@@ -318,7 +355,7 @@ def _duplicates(sheet: Sheet, rows: _Rows) -> list[Finding]:
     links = np.stack([track[same[across]], track[across]], axis=1)
     equal = Copies(links, np.zeros(len(links)))
     findings += audit_copies("duplicate", equal, tracks, labels, "the same features")
-    close = close_rows(sheet.X[distinct], track[distinct])
+    close = close_rows(sheet.values[distinct], track[distinct])
     if close is None:
         return findings
     near = track[distinct[close.pairs]]
@@ -339,7 +376,7 @@ def _beside(sheet: Sheet, schema: TableSchema, rows: _Rows, chosen: NDArray[np.i
     columns = [(index, name) for index, name in enumerate(sheet.header) if index in sheet.texts and name not in known]
     findings = []
     for index, name in columns:
-        cells = [cell.strip() for cell in sheet.texts[index]]
+        cells = [cell.strip() for cell in sheet.texts[index].tolist()]
         numbers = _numbers(cells)
         is_text = any(
             cell and np.isnan(number) and cell.lower() != "nan" for cell, number in zip(cells, numbers, strict=True)
@@ -389,7 +426,7 @@ def _alone(sheet: Sheet, rows: _Rows, chosen: NDArray[np.intp]) -> list[Finding]
     """Look for features that are the label in other signs, or number the rows."""
     findings = []
     n_classes = len(np.unique(rows.labels[chosen]))
-    for name, values in zip(sheet.features, sheet.X.T, strict=True):
+    for name, values in zip(sheet.features, sheet.values.T, strict=True):
         if _is_index(values):
             message = f"The feature {name!r} counts the rows; extract the table again."
             findings.append(Finding("index", "serious", message, (name,)))

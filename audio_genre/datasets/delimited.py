@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audio_genre.errors import TableError
 
 _DELIMITERS = (",", ";", "\t", "|")
-_SEP_LINE = re.compile(r"\s*\"?sep=(?P<delimiter>[^\r\n])\"?\s*")
+SEP_LINE = re.compile(r"\s*\"?sep=(?P<delimiter>[^\r\n])\"?\s*")
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
 # 1,234 is one thousand or one and a bit; nothing but the rest of the column can tell.
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:,\d{3})+\s*")
 _POINTED_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
+
+_PIECE = 1 << 20
 
 DECIMAL_COMMAS = "Numbers are written with decimal commas, and read so."
 """What is said where `number_reader` finds them."""
@@ -34,103 +37,78 @@ ITEM_NAMES = frozenset({"filename", "file_name", "file", "filepath", "path"})
 
 @dataclass
 class Delimited:
-    """A delimited text file: its header, and its rows one by one.
-
-    Attributes
-    ----------
-    header : list of str
-        Names of the columns, without spaces around them.
-    delimiter : str
-        What stands between cells.
-    notes : list of str
-        Sentences on what was found out or left out; complete when all rows were read.
-    """
+    """A delimited text file: its header without spaces around the names, and its rows one by one."""
 
     path: Path
     header: list[str]
     delimiter: str
-    notes: list[str] = field(default_factory=list)
-    _reader: Any = None
-    _repeated: int = 0
+    notes: list[str]
+    """What was found out or left out, in sentences; complete when all rows were read."""
+    reader: Any
+    """The `csv.reader` behind the header."""
 
-    def __post_init__(self) -> None:
-        self._names = set(self.header)
-
-    def rows(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield the place of each row, such as ``"line 2"``, and its cells; blank rows and repeated headers are not."""
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the line of each row and its cells, but no blank rows and no repeated headers."""
+        known, repeated = set(self.header), 0
         try:
-            for row in self._reader:
+            for row in self.reader:
                 if not any(cell.strip() for cell in row):
                     continue
-                place = f"line {self._reader.line_num}"
                 # A joined file begins as a file does.
                 start = row[0].lstrip("\ufeff")
                 if start.lower().startswith("sep=") and not any(row[1:]):
                     continue
                 # A header begins with a column's name, whatever the order of its columns.
-                names = [start.strip(), *(cell.strip() for cell in row[1:])] if start.strip() in self._names else []
+                names = [start.strip(), *(cell.strip() for cell in row[1:])] if start.strip() in known else []
                 if names == self.header:
-                    self._repeated += 1
+                    repeated += 1
                     continue
-                if 2 * len(self._names.intersection(names)) > len(self.header):
+                if 2 * len(known.intersection(names)) > len(self.header):
                     raise TableError(
-                        f"{self.path} has another header in {place}, as where tables with different columns were "
-                        "joined; bring the columns of all parts into one order, and join them again."
+                        f"{self.path} has another header in line {self.reader.line_num}, as where tables with "
+                        "different columns were joined; bring the columns of all parts into one order, and join them "
+                        "again."
                     )
-                yield place, row
+                yield self.reader.line_num, row
         except csv.Error as error:
-            raise _no_csv(self.path, self._reader.line_num, error) from None
-        if self._repeated:
+            raise _no_csv(self.path, self.reader.line_num, error) from None
+        if repeated:
             self.notes.append(
-                f"The header line of {self.path.name} stands again in {self._repeated} line"
-                f"{'' if self._repeated == 1 else 's'} inside the table, as where tables were joined; left out."
+                f"The header line of {self.path.name} stands again in {repeated} line"
+                f"{'' if repeated == 1 else 's'} inside the table, as where tables were joined; left out."
             )
 
 
 def open_delimited(path: Path, data: bytes) -> Delimited:
     r"""Find out how a text file is delimited, and read its header.
 
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    data : bytes
-        Its content.
-
-    Returns
-    -------
-    Delimited
-        The header and the rows.
-
-    Raises
-    ------
-    TableError
-        If it is no text, or an Excel workbook, or has no header.
-
-    Examples
-    --------
     >>> found = open_delimited(Path("a.csv"), b"sep=;\nname;tempo\nx;1,5\n")
     >>> found.header, list(found.rows())
-    (['name', 'tempo'], [('line 3', ['x', '1,5'])])
+    (['name', 'tempo'], [(3, ['x', '1,5'])])
     """
     if not data.strip():
         raise TableError(f"{path} is empty; give a table with a header line.")
-    text, notes = _decoded(path, data)
-    first, rest = [*_LINE_END.split(text, maxsplit=1), ""][:2]
-    given = _SEP_LINE.fullmatch(first)
+    encoding, errors, notes = _encoding(path, data)
+    text = io.TextIOWrapper(io.BytesIO(data), encoding, errors, newline="")
+    lines = [text.readline()]
+    given = SEP_LINE.fullmatch(lines[0].rstrip("\r\n"))
     if given is not None:
-        text = "\n" + rest  # the line numbers stay those of the file
-    start = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)[0]
-    counts = {delimiter: _cells(start, delimiter) for delimiter in _DELIMITERS}
-    delimiter = given["delimiter"] if given else max(_DELIMITERS, key=lambda each: counts[each])
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+        lines = ["\n", text.readline()]  # the line numbers stay those of the file
+    while lines[-1] and not lines[-1].strip("\r\n"):
+        lines.append(text.readline())
+    delimiter = given["delimiter"] if given else delimiter_of(lines[-1])
+    reader = csv.reader(itertools.chain(lines, text), strict=True, delimiter=delimiter)
     try:
         header = next((row for row in reader if any(cell.strip() for cell in row)), [])
     except csv.Error as error:
         raise _no_csv(path, reader.line_num, error) from None
-    found = Delimited(path, [name.strip() for name in header], delimiter, notes)
-    found._reader = reader
-    return found
+    return Delimited(path, [name.strip() for name in header], delimiter, notes, reader)
+
+
+def delimiter_of(line: str) -> str:
+    """Return the delimiter that gives a header line the most cells."""
+    line = line.rstrip("\r\n")
+    return max(_DELIMITERS, key=lambda delimiter: _cells(line, delimiter))
 
 
 def _no_csv(path: Path, line: int, error: csv.Error) -> TableError:
@@ -149,7 +127,8 @@ def _cells(line: str, delimiter: str) -> int:
         return 0
 
 
-def _decoded(path: Path, data: bytes) -> tuple[str, list[str]]:
+def _encoding(path: Path, data: bytes) -> tuple[str, str, list[str]]:
+    """Return the encoding of a text and how to treat errors of it, with what is to be said; refuse what is no text."""
     if data.startswith(b"PK\x03\x04") or data.startswith(b"\xd0\xcf\x11\xe0"):
         raise TableError(f"{path} is an Excel workbook or an archive, not text; save it as CSV and give that file.")
     if data.startswith(b"\x1f\x8b"):
@@ -163,47 +142,40 @@ def _decoded(path: Path, data: bytes) -> tuple[str, list[str]]:
         ):
             if not any(rest) and all(letters) and letters.isascii():
                 encoding = name
-    notes: list[str] = []
+    errors, notes = "strict", []
     try:
-        text = data.decode(encoding)
+        fault = _fault_of_text(data, encoding, errors)
     except UnicodeDecodeError:
-        # What Excel writes in Western Europe; numbers are the same in all of these encodings.
-        text = data.decode("cp1252", "replace") if encoding == "utf-8" else "\0"
-        notes.append(f"{path.name} is not UTF-8, so its names were read as Windows-1252.")
-    if text.lstrip().startswith("<"):
+        fault = "binary"
+        if encoding == "utf-8":
+            # What Excel writes in Western Europe; numbers are the same in all of these encodings.
+            encoding, errors = "cp1252", "replace"
+            notes.append(f"{path.name} is not UTF-8, so its names were read as Windows-1252.")
+            fault = _fault_of_text(data, encoding, errors)
+    if fault == "markup":
         raise TableError(f"{path} is a web page or XML, not a table; download the table itself.")
-    if _CONTROL.search(text):
+    if fault == "binary":
         raise TableError(
             f"{path} is not a CSV table but binary data, or text in an unknown encoding; save it as CSV in UTF-8."
         )
-    return text, notes
+    return encoding, errors, notes
+
+
+def _fault_of_text(data: bytes, encoding: str, errors: str) -> str | None:
+    """Decode a text piece by piece, and tell whether it is markup or binary."""
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    is_start, is_binary, is_markup = True, False, False
+    for start in range(0, len(data), _PIECE):
+        text = decoder.decode(data[start : start + _PIECE], start + _PIECE >= len(data))
+        if is_start and (content := text.lstrip()):
+            is_start, is_markup = False, content.startswith("<")
+        is_binary = is_binary or _CONTROL.search(text) is not None
+    return "markup" if is_markup else "binary" if is_binary else None
 
 
 def number_reader(path: Path, delimiter: str, columns: Iterable[Sequence[str]]) -> Callable[[str], str]:
-    """Find out how numbers are written, and return what turns a cell into what Python reads.
+    """Find out how numbers are written, and return what gives a cell a decimal point; refuse what can mean two things.
 
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    delimiter : str
-        What stands between its cells.
-    columns : iterable of sequences of str
-        Cells of the columns that should be numbers.
-
-    Returns
-    -------
-    callable
-        From a cell to its text with a decimal point.
-
-    Raises
-    ------
-    TableError
-        If commas could be decimal or thousands separators, or commas and points are both in use, or all points
-        could be thousands separators in a file that commas do not separate.
-
-    Examples
-    --------
     >>> number_reader(Path("a.csv"), ";", [["1,5", "-2,25e-05"]])("1,5")
     '1.5'
     """
@@ -224,7 +196,7 @@ def number_reader(path: Path, delimiter: str, columns: Iterable[Sequence[str]]) 
                 elif _THOUSANDS.fullmatch(cell):
                     commas += 1
                     example = example or cell.strip()
-            elif "." in cell and _is_number(cell):
+            elif "." in cell and is_number(cell):
                 points += 1
     if not commas:
         return unchanged
@@ -248,78 +220,42 @@ def _refuse_thousands(path: Path, columns: Sequence[Sequence[str]]) -> None:
         )
 
 
-def number(cell: Any) -> float:
-    """Return the number in a cell.
+def note_spellings(found: dict[str, str], cells: Sequence[str]) -> None:
+    """Add the first cell of each way of writing numbers that `number_reader` tells apart: enough for its answer."""
+    text = "".join(cells)
+    if "," in text and "decimal" not in found:
+        for cell in cells:
+            if "," in cell:
+                is_decimal, is_thousands = _DECIMAL_COMMA.fullmatch(cell), _THOUSANDS.fullmatch(cell)
+                kind = ("either" if is_thousands else "decimal") if is_decimal else "thousands" if is_thousands else ""
+                found.setdefault(kind, cell)
+    if "." in text and "point" not in found:
+        for cell in cells:
+            if "." in cell and "," not in cell:
+                is_thousands = _POINTED_THOUSANDS.fullmatch(cell.strip())
+                kind = "pointed thousands" if is_thousands else "point" if is_number(cell) else "pointed word"
+                found.setdefault(kind, cell)
+                if kind == "point":
+                    break
 
-    Parameters
-    ----------
-    cell : object
-        Text with a decimal point, or a number.
 
-    Returns
-    -------
-    float
-        The number; NaN and infinity too.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it is none. ``1_000``, which Python alone takes for a number, is none.
-    """
-    if isinstance(cell, str) and "_" in cell:
+def number(cell: str) -> float:
+    """Return the number in a cell, NaN and infinity too; ``1_000``, which Python alone takes for one, is none."""
+    if "_" in cell:
         raise ValueError(cell)
     return float(cell)
 
 
-def numbers(cells: Sequence[Any]) -> list[float]:
-    """Return the numbers in the cells of a column, as `number` does.
-
-    Parameters
-    ----------
-    cells : sequence of object
-        Texts with decimal points, or numbers.
-
-    Returns
-    -------
-    list of float
-        The numbers.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a cell is none.
-    """
-    found = [float(cell) for cell in cells]
-    try:
-        text = "".join(cells)
-    except TypeError:  # not all are texts
-        text = "".join(cell for cell in cells if isinstance(cell, str))
-    if "_" in text:
+def numbers(cells: Sequence[str]) -> list[float]:
+    """Return the numbers in the cells of a column, as `number` does."""
+    found = list(map(float, cells))
+    if "_" in "".join(cells):
         raise ValueError("_")
     return found
 
 
-def unchanged(cell: str) -> str:
-    """Return a cell as it is: what `number_reader` returns where numbers have decimal points.
-
-    Parameters
-    ----------
-    cell : str
-        The cell.
-
-    Returns
-    -------
-    str
-        The same.
-    """
-    return cell
-
-
-def _with_point(cell: str) -> str:
-    return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
-
-
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Tell whether a cell holds a number."""
     try:
         number(cell)
     except ValueError:
@@ -327,36 +263,19 @@ def _is_number(cell: str) -> bool:
     return True
 
 
+def unchanged(cell: str) -> str:
+    """Return a cell as it is: what `number_reader` returns where numbers have decimal points."""
+    return cell
+
+
+def _with_point(cell: str) -> str:
+    return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
+
+
 def find_column(
     path: Path, header: Sequence[str], wanted: str, others: frozenset[str], what: str, option: str | None
 ) -> str:
-    """Find a column under the name that is wanted, or under one that it has in other people's tables.
-
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    header : sequence of str
-        Names of the columns.
-    wanted : str
-        The name.
-    others : frozenset of str
-        Other names in lower case.
-    what : str
-        What the column holds, for messages.
-    option : str or None
-        The option that names it, for messages.
-
-    Returns
-    -------
-    str
-        Its name in the header; `wanted` where there is none.
-
-    Raises
-    ------
-    TableError
-        If several could be meant.
-    """
+    """Return the name of the column `wanted`, or of one that it has in other people's tables, such as `others`."""
     if wanted in header:
         return wanted
     found = [name for name in header if name.lower() in others]

@@ -7,11 +7,11 @@ extraction proves more than names do, and only the user may overrule them.
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 
 # features_3_sec.csv: what the public tables and ours are called tells the length of a row's signal.
 _TABLE_NAME = re.compile(r"features_(?P<seconds>\d+(?:\.\d+)?)_sec\.\w+")
-_SUFFIX = r"(?P<suffix>\.(?=\w*[A-Za-z])\w+)?"
-# blues.00000.3.wav is segment 3 of blues.00000.wav; a zero-padded number is part of the track's name ...
-_PART = re.compile(rf"(?P<stem>.*[^/.])\.(?P<k>0|[1-9]\d{{0,8}}){_SUFFIX}", re.DOTALL)
-# ... unless the track has a number of its own: blues.00000.03.wav.
-_PADDED_PART = re.compile(rf"(?P<stem>.+\.\d+)\.(?P<k>0\d{{1,2}}){_SUFFIX}", re.DOTALL)
+_SUFFIX = r"(?=\w*[A-Za-z])\w+"
+_IS_SUFFIX = re.compile(_SUFFIX)
+_MAX_DIGITS = 9
+_MORE_THAN_PARTS = 10**_MAX_DIGITS
 # blues_00001_3.wav, blues.00001 (3).wav, blues.00001/3.wav: numbers that may count parts, and may not.
-_LOOSE_PART = re.compile(rf"(?P<stem>.*[^\s._/(-])[\s._/(-]+(?P<k>\d{{1,9}})\)?{_SUFFIX}", re.DOTALL)
+_LOOSE_PART = re.compile(rf"(?P<stem>.*[^\s._/(-])[\s._/(-]+(?P<k>\d{{1,9}})\)?(?P<suffix>\.{_SUFFIX})?", re.DOTALL)
 _MOSTLY, _NEARLY_ALL = 0.6, 0.8
 # A length within this share of another one is the same, cut by other means: mp3 frames, resampling.
 _SAME_LENGTH = 0.05
@@ -128,198 +127,233 @@ def find_groups(
     ['rock/rock.0.wav', 'rock/rock.1.wav']
     """
     if folders is None:
-        return [part_of(item)[0] for item in items]
-    files = [_exact_part(item) for item in items]
-    numbered: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-    files_of_folder: dict[str, set[str]] = defaultdict(set)
-    for row, (folder, (file, k)) in enumerate(zip(folders, files, strict=True)):
-        files_of_folder[folder].add(file)
-        if k is not None:
-            numbered[folder, file].append((row, k))
-    is_full = None
+        return _cut(items, padded=True)[0]
+    cut, k = _cut(items)
+    files, file_names = factorized(cut)
+    places, place_names = factorized(folders)
+    pairs, pair = np.unique(places * len(file_names) + files, return_inverse=True)
+    place_of, file_of = np.divmod(pairs, max(len(file_names), 1))
+    is_alone = np.bincount(place_of, minlength=len(place_names)) == 1
+    known = lengths is not None and clip_samples is not None
+    is_track = np.zeros(len(pairs), dtype=bool)
+    for number in np.unique(pair[k >= 0]).tolist():
+        stem = _without_suffix(file_names[file_of[number]])
+        is_track[number] = stem == place_names[place_of[number]] and (known or is_alone[place_of[number]])
+    is_part = (k >= 0) & ~is_track[pair]
     if lengths is not None and clip_samples is not None:
-        is_full = (np.isnan(lengths) | (lengths == clip_samples)).tolist()
-    parts: set[int] = set()
-    for (folder, file), members in numbered.items():
-        named_like_folder = re.sub(r"\.\w+$", "", file.rpartition("/")[2]) == folder
-        if named_like_folder and (is_full is not None or len(files_of_folder[folder]) == 1):
-            continue
-        if is_full is None:
-            parts.update(row for row, _ in members)
-        else:
-            first = min((k for row, k in members if is_full[row]), default=math.inf)
-            parts.update(row for row, k in members if k > first or (k == first and is_full[row]))
+        is_full = np.isnan(lengths) | (lengths == clip_samples)
+        first = np.full(len(pairs), _MORE_THAN_PARTS)
+        np.minimum.at(first, pair[is_part & is_full], k[is_part & is_full])
+        is_part &= (k > first[pair]) | ((k == first[pair]) & is_full)
     return [
-        f"{folder}/{file if row in parts else item}"
-        for row, (item, folder, (file, _)) in enumerate(zip(items, folders, files, strict=True))
+        f"{folder}/{file if part else item}"
+        for item, folder, file, part in zip(items, folders, cut, is_part.tolist(), strict=True)
     ]
 
 
 def torn_files(files: Sequence[str], folders: Sequence[str], items: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Find files whose parts lie in several folders, so that a part was moved or its label changed.
+    """Return the folders of each file whose parts lie in several, so that a part was moved or its label changed.
 
     Different files of one name in several folders have parts of equal names, and are not among them.
 
-    Parameters
-    ----------
-    files : sequence of str
-        File of each row, without its folder.
-    folders : sequence of str
-        Folder of each row.
-    items : sequence of str
-        Name of each row.
-
-    Returns
-    -------
-    dict of str to tuple of str
-        The folders of each such file.
-
-    Examples
-    --------
     >>> torn_files(["a", "a", "b", "b"], ["jazz", "rock", "jazz", "rock"], ["a.0", "a.1", "b.0", "b.0"])
     {'a': ('jazz', 'rock')}
     """
+    codes, _ = factorized(files)
+    places, place_names = factorized(folders)
+    pairs = np.unique(codes * max(len(place_names), 1) + places)
+    rows = np.flatnonzero(np.bincount(pairs // max(len(place_names), 1))[codes] > 1) if len(pairs) else pairs
     names: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for file, folder, item in zip(files, folders, items, strict=True):
-        names[file][folder].add(item)
+    for row in rows.tolist():
+        names[files[row]][folders[row]].add(items[row])
     return {
         file: tuple(by_folder)
         for file, by_folder in names.items()
-        if len(by_folder) > 1 and len(set().union(*by_folder.values())) == sum(map(len, by_folder.values()))
+        if len(set().union(*by_folder.values())) == sum(map(len, by_folder.values()))
     }
 
 
-def joined_parts(items: Sequence[str]) -> list[str]:
+class RowNames:
+    """The names of rows, each looked at once, as `find_groups` takes them."""
+
+    def __init__(self, items: Sequence[str]) -> None:
+        self.items = items
+        files, self.k = _cut(items, padded=True)
+        """Number of each row in its file; -1 where it was not cut."""
+        self.codes, self.files = factorized(files)
+        """Number of each row's file, and the files."""
+
+    @classmethod
+    def of(cls, items: Sequence[str] | RowNames) -> RowNames:
+        """Return the names themselves if they are looked at already."""
+        return items if isinstance(items, RowNames) else cls(items)
+
+    def listed(self, codes: NDArray[np.intp]) -> list[str]:
+        """Return the names of files by their numbers."""
+        return list(map(self.files.__getitem__, codes.tolist()))
+
+    @cached_property
+    def distinct(self) -> int:
+        """How many names there are; two rows may have one."""
+        return len(self.items) if len(self.files) == len(self.items) else len(set(self.items))
+
+    @cached_property
+    def n_tracks(self) -> int:
+        """How many tracks there are."""
+        return len(np.unique(self.tracks))
+
+    @cached_property
+    def tracks(self) -> NDArray[np.intp]:
+        """Number of each row's track in `files`: its file, or another one that has the parts which this one lacks."""
+        is_part = self.k >= 0
+        parts = np.unique(self.codes[is_part] * _MORE_THAN_PARTS + self.k[is_part])
+        file_of, number = np.divmod(parts, _MORE_THAN_PARTS)
+        files = np.unique(file_of).tolist()
+        alike: dict[str, list[int]] = defaultdict(list)
+        for code in files:
+            alike[_without_suffix(self.files[code]).casefold()].append(code)
+        track_of = np.arange(len(self.files))
+        for codes in alike.values() if len(alike) < len(files) else ():
+            if len(codes) > 1:
+                bounds = np.searchsorted(file_of, np.add.outer(codes, [0, 1]))
+                together = np.concatenate([number[start:end] for start, end in bounds])
+                is_whole = len(np.unique(together)) == np.ptp(together) + 1 == len(together)
+                if is_whole:
+                    track_of[codes] = min(codes, key=self.files.__getitem__)
+        tracks: NDArray[np.intp] = np.where(is_part, track_of[self.codes], self.codes)
+        return tracks
+
+
+def factorized(texts: Iterable[str]) -> tuple[NDArray[np.intp], list[str]]:
+    """Give the different texts numbers in order of appearance; return the number of each text, and the different ones.
+
+    >>> factorized(["b", "a", "b"])
+    (array([0, 1, 0]), ['b', 'a'])
+    """
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__
+    return np.fromiter(map(numbers.__getitem__, texts), dtype=np.intp), list(numbers)
+
+
+def _without_suffix(file: str) -> str:
+    return re.sub(r"\.\w+$", "", file.rpartition("/")[2])
+
+
+def joined_parts(items: Sequence[str] | RowNames) -> list[str]:
     """Put rows together by their names as `find_groups` does, and tracks whose parts were named unequally too.
 
     Where the parts of one track differ in suffix, case or folder, such as ``a.0.WAV`` and ``a.1.wav``, the numbers of
     one group are just those that another lacks.
 
-    Parameters
-    ----------
-    items : sequence of str
-        Names of the rows.
-
-    Returns
-    -------
-    list of str
-        Track of each row.
-
-    Examples
-    --------
     >>> joined_parts(["a.0.WAV", "a.1.wav", "b/c.0.wav", "d/c.0.wav"])
     ['a.WAV', 'a.WAV', 'b/c.wav', 'd/c.wav']
     """
-    parts = [part_of(item) for item in items]
-    numbers: dict[str, set[int]] = defaultdict(set)
-    for file, k in parts:
-        if k is not None:
-            numbers[file].add(k)
-    alike: dict[str, list[str]] = defaultdict(list)
-    for file in numbers:
-        alike[re.sub(r"\.\w+$", "", file.rpartition("/")[2]).casefold()].append(file)
-    name_of: dict[str, str] = {}
-    for files in alike.values():
-        union = set().union(*(numbers[file] for file in files))
-        is_whole = len(union) == max(union) - min(union) + 1 == sum(len(numbers[file]) for file in files)
-        if len(files) > 1 and is_whole:
-            name_of.update(dict.fromkeys(files, min(files)))
-    return [file if k is None else name_of.get(file, file) for file, k in parts]
+    names = RowNames.of(items)
+    return names.listed(names.tracks)
 
 
 def loose_parts(items: Sequence[str], labels: Sequence[str], *, short: bool) -> list[str] | None:
-    """Put rows together by numbers that stand in their names in other ways: ``a_3.wav``, ``a (3).wav``, ``a/3.wav``.
+    """Return tracks by numbers that stand in the names in other ways: ``a_3.wav``, ``a (3).wav``, ``a/3.wav``.
 
-    Such numbers often count tracks, so they count parts only where more speaks for it: rows much shorter than a clip,
-    or else tracks that mostly have equally many parts, numbered one after the other without zeros in front. It never
-    leaves a class with one track, and never joins rows of several labels, which numbers of parts do not.
+    Such numbers often count tracks, so they count parts only where more speaks for it: `short` rows, which are known to
+    be much shorter than a clip, or else tracks that mostly have equally many parts, numbered one after the other
+    without zeros in front. It never leaves a class with one track, and never joins rows of several labels, which
+    numbers of parts do not. None is returned where the numbers count something else.
 
-    Parameters
-    ----------
-    items, labels : sequence of str
-        Names and classes of the rows.
-    short : bool
-        Whether rows are known to be much shorter than a clip.
-
-    Returns
-    -------
-    list of str or None
-        Track of each row; None where the numbers count something else.
-
-    Examples
-    --------
     >>> loose_parts(["a_0.wav", "a_1.wav", "b_0.wav", "b_1.wav"], ["x"] * 4, short=False)
     ['a.wav', 'a.wav', 'b.wav', 'b.wav']
     >>> loose_parts(["rock_1.wav", "rock_2.wav"], ["rock"] * 2, short=True) is None
     True
     """
-    matches = [_LOOSE_PART.fullmatch(item) for item in items]
-    if sum(match is not None for match in matches) < _NEARLY_ALL * len(items):
+    tracks: list[str] = []
+    k = np.full(len(items), -1)
+    is_padded = False
+    for row, item in enumerate(items):
+        match = _LOOSE_PART.fullmatch(item)
+        if match is None:
+            tracks.append(item)
+        else:
+            stem, number, suffix = match.groups("")
+            tracks.append(stem + suffix)
+            k[row] = int(number)
+            is_padded = is_padded or (len(number) > 1 and number[0] == "0")
+    if not len(items) or (k >= 0).sum() < _NEARLY_ALL * len(items):
         return None
-    tracks = [
-        item if match is None else match["stem"] + (match["suffix"] or "")
-        for item, match in zip(items, matches, strict=True)
-    ]
-    numbers: dict[str, list[int]] = defaultdict(list)
-    labels_of: dict[str, set[str]] = defaultdict(set)
-    tracks_of: dict[str, set[str]] = defaultdict(set)
-    for track, label, match in zip(tracks, labels, matches, strict=True):
-        labels_of[track].add(label)
-        tracks_of[label].add(track)
-        if match is not None:
-            numbers[track].append(int(match["k"]))
-    several = [found for found in labels_of.values() if len(found) > 1]
+    if is_padded and not short:
+        return None  # blues.00012.wav is a track
+    codes, names = factorized(tracks)
+    label_codes, label_names = factorized(labels)
+    # Each pair of a track and a label once.
+    track_of, label_of = np.divmod(np.unique(codes * len(label_names) + label_codes), len(label_names))
+    numbered = codes[k >= 0]
+    sizes = np.bincount(numbered)
     if (
-        len(tracks_of) == 0
-        or min(map(len, tracks_of.values())) < 2
-        or len(several) > (1 - _NEARLY_ALL) * len(labels_of)
-        or max(map(len, numbers.values())) < 2
+        np.bincount(label_of).min() < 2
+        or (np.bincount(track_of) > 1).sum() > (1 - _NEARLY_ALL) * len(names)
+        or sizes.max() < 2
     ):
         return None
     if not short:
-        if any(match is not None and len(match["k"]) > 1 and match["k"].startswith("0") for match in matches):
-            return None  # blues.00012.wav is a track
-        sizes = Counter(map(len, numbers.values()))
-        size = max(sizes, key=lambda found: (sizes[found], found))
-        count = sizes[size]
-        whole = sum(sorted(found) == list(range(min(found), min(found) + len(found))) for found in numbers.values())
-        if size < 2 or count < _MOSTLY * len(numbers) or whole < _NEARLY_ALL * len(numbers):
+        size, total = _usual(sizes), int((sizes > 0).sum())
+        parts = np.sort(numbered * _MORE_THAN_PARTS + k[k >= 0])
+        is_within = np.diff(parts // _MORE_THAN_PARTS) == 0
+        with_gaps = np.unique(parts[1:][is_within & (np.diff(parts) != 1)] // _MORE_THAN_PARTS)
+        if size < 2 or (sizes == size).sum() < _MOSTLY * total or total - len(with_gaps) < _NEARLY_ALL * total:
             return None
     return tracks
 
 
 def part_of(item: str) -> tuple[str, int | None]:
-    """Tell by its name alone which file a row was cut from.
+    """Tell by its name alone which file a row was cut from, and its number there; None if it was not cut.
 
-    Parameters
-    ----------
-    item : str
-        Name of the row.
-
-    Returns
-    -------
-    tuple of str and int or None
-        The file and the number of the row there; the name itself and None if it was not cut.
-
-    Examples
-    --------
     >>> part_of("blues.00000.3.wav"), part_of("blues.00000.03.wav"), part_of("blues.00000.wav")
     (('blues.00000.wav', 3), ('blues.00000.wav', 3), ('blues.00000.wav', None))
     """
-    file, k = _exact_part(item)
-    if k is None and (match := _PADDED_PART.fullmatch(item)):
-        return match["stem"] + (match["suffix"] or ""), int(match["k"])
-    return file, k
+    return _split(item, padded=True)
 
 
-def _exact_part(item: str) -> tuple[str, int | None]:
-    """Do the same with numbers as this package writes them."""
-    match = _PART.fullmatch(item)
-    return (item, None) if match is None else (match["stem"] + (match["suffix"] or ""), int(match["k"]))
+def _split(item: str, *, padded: bool = False) -> tuple[str, int | None]:
+    """Take the number of a part out of a name; by default only one as this package writes it."""
+    head, dot, last = item.rpartition(".")
+    stem, k, suffix = head, last, ""
+    if not last.isdecimal():
+        if not _is_suffix(last):
+            return item, None
+        stem, dot, k = head.rpartition(".")
+        suffix = f".{last}"
+    if not dot or not k.isdecimal():
+        return item, None
+    if k == "0" or k[0] in "123456789":
+        # blues.00000.3.wav is segment 3 of blues.00000.wav; a zero-padded number is part of the track's name ...
+        if len(k) <= _MAX_DIGITS and stem and stem[-1] not in "/.":
+            return stem + suffix, int(k)
+    elif padded and k[0] == "0" and len(k) in (2, 3):
+        # ... unless the track has a number of its own: blues.00000.03.wav.
+        track, _, number = stem.rpartition(".")
+        if track and number.isdecimal():
+            return stem + suffix, int(k)
+    return item, None
+
+
+@lru_cache(1024)
+def _is_suffix(text: str) -> bool:
+    return _IS_SUFFIX.fullmatch(text) is not None
+
+
+def _cut(items: Sequence[str], *, padded: bool = False) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the file of each row and its number there, or -1."""
+    files: list[str] = []
+    k = np.full(len(items), -1, dtype=np.int64)
+    for row, item in enumerate(items):
+        file, number = _split(item, padded=padded)
+        files.append(file)
+        if number is not None:
+            k[row] = number
+    return files, k
 
 
 def find_window(
-    items: Sequence[str],
+    items: Sequence[str] | RowNames,
     lengths: NDArray[np.float64] | None,
     recipe: str,
     table_name: str = "",
@@ -328,27 +362,9 @@ def find_window(
 ) -> Window:
     """Tell from names and lengths what stretch of signal each row of a table describes.
 
-    Parameters
-    ----------
-    items : sequence of str
-        Names of the rows.
-    lengths : np.ndarray, shape (n,), or None
-        Length of each row's signal in samples, where the table has it; NaN where a cell is empty. Their median counts.
-        Without any the length of a segment is estimated from how many a track has.
-    recipe : str
-        Name of the recipe, which tells the sampling rate and the length of a clip.
-    table_name : str
-        Name of the table's file; ``features_<seconds>_sec`` counts where the lengths do not contradict.
-    rows : {"clips", "segments"}, optional
-        What the rows are, if the user has said so.
+    The median of the lengths counts; without any the length of a segment is estimated from how many a track has, or
+    taken from the table's name ``features_<seconds>_sec`` where the lengths do not contradict.
 
-    Returns
-    -------
-    Window
-        The window.
-
-    Examples
-    --------
     >>> names = ["a.0.wav", "a.1.wav"]
     >>> find_window(names, np.array([66149.0, 66149.0]), "gtzan57-v1")
     Window(kind='segment', seconds=3.0)
@@ -361,8 +377,9 @@ def find_window(
     clip = Window("clip", float(known.clip_seconds))
     if rows == "clips":
         return clip
-    parts = [file for file, k in map(part_of, items) if k is not None]
-    is_numbered = rows == "segments" or 2 * len(parts) > len(items)
+    names = RowNames.of(items)
+    parts = names.codes[names.k >= 0]
+    is_numbered = rows == "segments" or 2 * len(parts) > len(names.k)
     measured = _typical_seconds(lengths, known.sr)
     match = _TABLE_NAME.fullmatch(table_name)
     named = float(match["seconds"]) if match else None
@@ -376,14 +393,19 @@ def find_window(
         return clip
     if measured:
         seconds = measured
-    elif parts:
-        sizes = Counter(Counter(parts).values())
-        seconds = known.clip_seconds / max(sizes, key=lambda size: (sizes[size], size))
+    elif len(parts):
+        seconds = known.clip_seconds / _usual(np.bincount(parts))
     else:
         seconds = float(known.segment_seconds)
     if rows is None and not _MIN_SEGMENT_SECONDS <= seconds < (1 - _SAME_LENGTH) * known.clip_seconds:
         return clip
     return Window("segment", min(max(round(seconds, 3), 0.001), float(known.clip_seconds)))
+
+
+def _usual(sizes: NDArray[np.intp]) -> int:
+    """Return the most frequent size above 0; of several the largest."""
+    counts = np.bincount(sizes[sizes > 0])
+    return int(np.flatnonzero(counts == counts.max())[-1])
 
 
 def _typical_seconds(lengths: NDArray[np.float64] | None, sr: int) -> float | None:
@@ -403,38 +425,14 @@ def _typical_seconds(lengths: NDArray[np.float64] | None, sr: int) -> float | No
 
 
 def are_short(lengths: NDArray[np.float64] | None, recipe: str) -> bool:
-    """Tell whether most rows are known to be much shorter than a clip.
-
-    Parameters
-    ----------
-    lengths : np.ndarray, shape (n,), or None
-        Length of each row in samples; NaN where it is unknown.
-    recipe : str
-        Name of the recipe.
-
-    Returns
-    -------
-    bool
-        Whether they are; False if no length is known.
-    """
+    """Tell whether most rows are known to be much shorter than a clip; False if no length is known."""
     known = get_recipe(recipe)
     values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
     return bool(len(values) and np.median(values) < _SHORT * known.clip_seconds * known.sr)
 
 
 def loose_note(items: Sequence[str], tracks: Sequence[str]) -> str:
-    """Say that rows were put together by numbers in their names.
-
-    Parameters
-    ----------
-    items, tracks : sequence of str
-        Name and track of each row.
-
-    Returns
-    -------
-    str
-        One sentence.
-    """
+    """Say in a sentence that rows were put together by numbers in their names."""
     return (
         f"The {len(items)} rows are taken for parts of {len(set(tracks))} tracks by the number in names such as "
         f"{items[0]!r}; if each row is a track of its own, say so with --rows clips, or name the column that tells the "
@@ -443,38 +441,18 @@ def loose_note(items: Sequence[str], tracks: Sequence[str]) -> str:
 
 
 def doubt(
-    items: Sequence[str],
+    names: RowNames,
     lengths: NDArray[np.float64] | None,
     recipe: str | None,
     table_name: str,
     window: Window | None,
 ) -> str:
-    """Tell what was made of the rows by their names, where something speaks against it, and how to overrule it.
-
-    Parameters
-    ----------
-    items : sequence of str
-        Names of the rows.
-    lengths : np.ndarray, shape (n,), or None
-        Length of each row in samples; NaN where it is unknown.
-    recipe : str or None
-        Name of the recipe.
-    table_name : str
-        Name of the table's file.
-    window : Window or None
-        What a row was taken for.
-
-    Returns
-    -------
-    str
-        One sentence; empty if names and lengths agree.
-    """
-    files = [part_of(item) for item in items]
-    tracks = len(set(joined_parts(items)))
-    cut = [row for row, (_, k) in enumerate(files) if k is not None]
+    """Tell what was made of the rows by their names, where something speaks against it; empty if nothing does."""
+    items, tracks = names.items, names.n_tracks
+    is_cut = names.k >= 0
     values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
     known = None if recipe is None else get_recipe(recipe)
-    if tracks == len(set(items)):
+    if tracks == names.distinct:
         if known is None or not are_short(lengths, known.name):
             return ""
         return (
@@ -482,19 +460,20 @@ def doubt(
             f"has {np.median(values) / known.sr:.3g} s; if they are segments, name the column that tells their "
             "track with --group-column."
         )
-    whole = len(cut) == len(items) and len(values) == len(items)
+    all_cut = bool(is_cut.all())
+    whole = all_cut and len(values) == len(items)
     if known is None:
-        agree = len(cut) == len(items)
+        agree = all_cut
     elif whole:
         agree = bool(np.ptp(values) <= 1 and values.max() < _SHORT * known.clip_seconds * known.sr)
     else:
         # The name of a public table tells what its lengths would.
-        match = _TABLE_NAME.fullmatch(table_name) if not len(values) and len(cut) == len(items) else None
+        match = _TABLE_NAME.fullmatch(table_name) if not len(values) and all_cut else None
         agree = match is not None and float(match["seconds"]) < known.clip_seconds
     if agree:
         return ""
     what = "" if window is None else f" (a row is a {window.kind} of {window.seconds:g} s)"
-    example = next(items[row] for row in cut)
+    example = items[int(np.argmax(is_cut))]
     return (
         f"The {len(items)} rows are taken for parts of {tracks} tracks by the number at the end of names such as "
         f"{example!r}{what}; if each row is a track of its own, say so with --rows clips, or name the column that "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -11,7 +10,7 @@ import re
 import shlex
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,25 +24,25 @@ from audio_genre.datasets.delimited import (
     ITEM_NAMES,
     LABEL_NAMES,
     find_column,
-    number,
-    number_reader,
-    numbers,
+    is_number,
     open_delimited,
     unchanged,
 )
 from audio_genre.datasets.groups import (
     Grouping,
+    RowNames,
     Window,
     are_short,
     doubt,
+    factorized,
     find_groups,
     find_window,
-    joined_parts,
     loose_note,
     loose_parts,
     torn_files,
 )
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema, table_schema
+from audio_genre.datasets.sheet import Sheet, read_sheet
 from audio_genre.dsp import difference, get_recipe
 from audio_genre.errors import ParameterError, TableError
 
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 SIDE_CAR = "extraction.json"
 """Name of the file beside an extracted table that tells its recipe."""
 
-_PARQUET_MAGIC = b"PAR1"
 _MAX_NAMES = 8
 # 7, 7.0 (as pandas writes a column with gaps) and 0007; 0.1 and 0.10 are two names.
 _WHOLE = re.compile(r"0*(\d+)(?:\.0*)?", re.ASCII)
@@ -67,6 +65,9 @@ ROWS = ("clips", "segments")
 
 
 _BY_NAMES = Grouping()
+
+_Coded = tuple["NDArray[np.intp]", list[str]]
+"""Numbers of the rows' texts, and the texts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +209,8 @@ def load_table(
     >>> table.X.tolist(), table.groups.tolist()
     ([[2.0, 1.0], [4.0, 3.0]], ['x.wav', 'x.wav'])
     """
-    table = read_table(path, schema, label_column=label_column, group_column=group_column, rows=rows)
-    return _settled(table, conflicts)
+    table, tracks = _read(Path(path), schema, label_column, group_column, rows, None)
+    return _settled(table, tracks, conflicts)
 
 
 def read_table(
@@ -219,58 +220,45 @@ def read_table(
     label_column: str | None = None,
     group_column: str | None = None,
     rows: Literal["clips", "segments"] | None = None,
+    sheet: Sheet | None = None,
 ) -> Table:
-    """Read a table as `load_table` does, but leave tracks that stand under several labels as they are.
+    """Read a table as `load_table` does, or take its cells from `sheet`, but leave tracks under several labels."""
+    return _read(Path(path), schema, label_column, group_column, rows, sheet)[0]
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        A CSV or Parquet file.
-    schema : TableSchema or None
-        What the columns mean; None finds out.
-    label_column, group_column, rows : str, optional
-        See `load_table`.
 
-    Returns
-    -------
-    Table
-        Its rows, in the file's order.
-
-    Raises
-    ------
-    TableError
-        As `load_table` does, but not for tracks under several labels.
-    ParameterError
-        If a column cannot have the meaning that it is given, or `rows` has another value.
-    """
-    path = Path(path)
+def _read(
+    path: Path,
+    schema: TableSchema | None,
+    label_column: str | None,
+    group_column: str | None,
+    rows: Literal["clips", "segments"] | None,
+    sheet: Sheet | None,
+) -> tuple[Table, _Coded]:
+    """Return the table, and its groups by number."""
     if rows not in (None, *ROWS):
         raise ParameterError(f"The rows of a table can be {' or '.join(ROWS)}; got {rows!r}.")
-    try:
-        data = path.read_bytes()
-    except IsADirectoryError:
-        raise TableError(advise_on_folder(path)) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "its name is malformed"
-        raise TableError(
-            f"{path} cannot be read: {reason}; give the path of a feature table (CSV or Parquet)."
-        ) from None
-    sheet = _read_cells(path, data)
+    if sheet is None:
+        sheet = _sheet(path, schema)
     side_car, schema = _SideCar.read(path), find_schema(path, schema)
+    if sheet.ragged:
+        line, cells = sheet.ragged[0]
+        raise TableError(
+            f"{path} is damaged or not a CSV table: line {line} has {cells} cells where the header has "
+            f"{len(sheet.header)}; save or extract it again."
+        )
     folder_column = schema.label
     refuse_unknown_columns(path, sheet.header, schema, label_column, group_column)
     schema, remarks = with_names(path, sheet.header, with_columns(schema, label_column, group_column), label_column)
     _refuse_columns(path, sheet.header, schema)
     origin = _Origin() if side_car is None or schema.recipe is None else side_car.origin(path)
-    if not sheet.places:
+    if not len(sheet):
         raise TableError(f"{path} has a header and no rows; extract it again from a folder with audio files.")
 
-    items, labels = sheet.texts(schema.item), sheet.texts(schema.label)
-    sheet = sheet.with_numbers(path, [*schema.features, schema.length])
-    X = np.column_stack([_numbers(path, sheet, items, name) for name in schema.features])
-    lengths = None
-    if schema.length in sheet.header:
-        lengths = _lengths(path, sheet, items, schema.length)
+    convert = sheet.number_reader([*schema.features, schema.length])
+    items, labels = sheet.column(schema.item), sheet.column(schema.label)
+    _refuse_odd_cells(sheet, schema, items)
+    lengths = _lengths(sheet, items, schema.length) if schema.length in sheet.header else None
+    names = RowNames(items)
 
     if origin.window is not None and rows is not None and not rows.startswith(origin.window.kind):
         raise TableError(
@@ -280,73 +268,89 @@ def read_table(
     window = origin.window
     if window is None and schema.recipe is not None:
         # Several short rows of one group are parts of it, whatever they are called.
-        is_cut = schema.group is not None and len(set(sheet.texts(schema.group))) < len(items)
+        is_cut = schema.group is not None and len(set(sheet.column(schema.group))) < len(items)
         told = "segments" if rows is None and is_cut and are_short(lengths, schema.recipe) else rows
-        window = find_window(items, lengths, schema.recipe, path.name, rows=told)
+        window = find_window(names, lengths, schema.recipe, path.name, rows=told)
     files = None
     if folder_column in sheet.header and schema.recipe is not None:
-        files = _files(items, sheet.texts(folder_column), lengths, origin, schema.recipe)
-    notes = (*sheet.notes, *remarks)
+        files = _files(items, sheet.column(folder_column), lengths, origin, schema.recipe)
+    notes = (*sheet.notes, *(() if convert is unchanged else (DECIMAL_COMMAS,)), *remarks)
+    groups: _Coded = names.tracks, names.files
     if files is not None:
-        grouping = Grouping("extraction")
+        groups, grouping = factorized(files), Grouping("extraction")
     elif rows is not None:
-        files, grouping = items if rows == "clips" else joined_parts(items), Grouping("option")
+        groups, grouping = factorized(items) if rows == "clips" else groups, Grouping("option")
     else:
-        files = joined_parts(items)
-        grouping = Grouping(note=doubt(items, lengths, schema.recipe, path.name, window))
-    if grouping.by != "extraction" and rows != "clips" and len(set(files)) == len(set(items)):
+        grouping = Grouping(note=doubt(names, lengths, schema.recipe, path.name, window))
+    if grouping.by != "extraction" and rows != "clips" and names.n_tracks == names.distinct:
         is_short = rows == "segments" or (schema.recipe is not None and are_short(lengths, schema.recipe))
         is_long = not is_short and lengths is not None and not np.isnan(lengths).all()
         loose = None if is_long else loose_parts(items, labels, short=is_short)
         if loose is not None:
-            files, grouping = loose, Grouping(note="" if rows else loose_note(items, loose))
+            groups, grouping = factorized(loose), Grouping(note="" if rows else loose_note(items, loose))
             if window is not None and schema.recipe is not None:
-                window = find_window(items, lengths, schema.recipe, path.name, rows="segments")
+                window = find_window(names, lengths, schema.recipe, path.name, rows="segments")
         elif rows == "segments" and schema.group is None:
             raise TableError(
                 f"{path} has names such as {items[0]!r}, which do not tell which segments are of one track; name the "
                 "column that tells it with --group-column."
             )
-    groups = files
     if schema.group is not None:
-        groups, grouping = _values(path, sheet, items, schema.group), Grouping("column")
-        if len(set(groups)) == len(groups):
+        groups, grouping = _values(sheet, items, schema.group), Grouping("column")
+        if len(groups[1]) == len(items):
             notes += (f"Each row has a value of its own in the column {schema.group!r}, so it keeps nothing together.",)
     if grouping.note:
         notes += (grouping.note,)
     options = (("--label-column", label_column), ("--group-column", group_column), ("--rows", rows))
     used = {*schema.features, schema.item, schema.label, schema.group, schema.length}
-    return Table(
+    table = Table(
         path=path,
         schema=schema,
-        X=_as_float32(path, X, sheet.places, items, schema.features),
+        X=_as_float32(sheet, items),
         labels=np.array(labels, dtype=np.str_),
         items=np.array(items, dtype=np.str_),
-        groups=np.array(groups, dtype=np.str_),
+        groups=np.array(groups[1], dtype=np.str_)[groups[0]],
         window=window,
         ignored=tuple(name for name in sheet.header if name not in used),
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=sheet.sha256,
         grouping=grouping,
         notes=notes,
         options=tuple(word for name, value in options if value is not None for word in (name, value)),
     )
+    return table, groups
 
 
-def _values(path: Path, sheet: _Cells, items: list[str], column: str) -> list[str]:
-    """Return the values of the column that tells which rows belong together, spelled alike where they are alike."""
-    values = sheet.texts(column)
-    empty = [row for row, value in enumerate(values) if not value]
-    if empty:
+def _sheet(path: Path, schema: TableSchema | None) -> Sheet:
+    try:
+        file = path.open("rb")
+    except IsADirectoryError:
+        raise TableError(advise_on_folder(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is malformed"
         raise TableError(
-            f"{path} has {len(empty)} empty cells in the column {column!r}, the first in {sheet.places[empty[0]]} "
-            f"({items[empty[0]]}), so it cannot be told which rows these belong to; fill them in."
+            f"{path} cannot be read: {reason}; give the path of a feature table (CSV or Parquet)."
+        ) from None
+    with file:
+        return read_sheet(path, file, find_schema(path, schema))
+
+
+def _values(sheet: Sheet, items: list[str], column: str) -> _Coded:
+    """Return the values of the column that tells which rows belong together, spelled alike where they are alike."""
+    codes, values = factorized(sheet.column(column))
+    if "" in values:
+        empty = np.flatnonzero(codes == values.index(""))
+        raise TableError(
+            f"{sheet.path} has {len(empty)} empty cells in the column {column!r}, the first in "
+            f"{sheet.place(empty[0])} ({items[empty[0]]}), so it cannot be told which rows these belong to; fill them "
+            "in."
         )
     # The name of a track must not depend on the order of the rows, because splits go by it.
+    keys = list(map(_alike, values))
     name_of: dict[str, str] = {}
-    for value in values:
-        key = _alike(value)
+    for key, value in zip(keys, values, strict=True):
         name_of[key] = min(value, name_of.get(key, value))
-    return [name_of[_alike(value)] for value in values]
+    numbers, names = factorized(map(name_of.__getitem__, keys))
+    return numbers[codes], names
 
 
 def _alike(value: str) -> str:
@@ -356,20 +360,7 @@ def _alike(value: str) -> str:
 
 
 def with_columns(schema: TableSchema, label_column: str | None, group_column: str | None) -> TableSchema:
-    """Return a schema with other columns of label and group.
-
-    Parameters
-    ----------
-    schema : TableSchema
-        The schema.
-    label_column, group_column : str or None
-        The columns; None leaves that of the schema.
-
-    Returns
-    -------
-    TableSchema
-        The other schema.
-    """
+    """Return a schema with other columns of label and group; None leaves that of the schema."""
     label = schema.label if label_column is None else label_column
     return dataclasses.replace(schema, label=label, group=schema.group if group_column is None else group_column)
 
@@ -377,24 +368,7 @@ def with_columns(schema: TableSchema, label_column: str | None, group_column: st
 def refuse_unknown_columns(
     path: Path, header: Sequence[str], schema: TableSchema, label_column: str | None, group_column: str | None
 ) -> None:
-    """Refuse columns that a user has named and the table lacks.
-
-    Parameters
-    ----------
-    path : Path
-        The table.
-    header : sequence of str
-        Columns that it has.
-    schema : TableSchema
-        What they mean.
-    label_column, group_column : str or None
-        Columns that were named.
-
-    Raises
-    ------
-    TableError
-        If it lacks one of them.
-    """
+    """Refuse columns that a user has named and the table lacks."""
     for option, column in (("label-column", label_column), ("group-column", group_column)):
         if column is not None and column not in header:
             others = [name for name in header if name and name not in schema.features] or header
@@ -404,27 +378,30 @@ def refuse_unknown_columns(
             )
 
 
-def _conflicting(table: Table) -> dict[str, tuple[str, ...]]:
+def _conflicting(table: Table, groups: _Coded) -> dict[str, tuple[str, ...]]:
     """Return the tracks that stand under several labels, with these."""
-    labels: dict[str, dict[str, None]] = defaultdict(dict)
-    for group, label in zip(table.groups.tolist(), table.labels.tolist(), strict=True):
-        if label:
-            labels[group][label] = None
-    return {group: tuple(found) for group, found in labels.items() if len(found) > 1}
+    labels, names = factorized(table.labels.tolist())
+    rows = np.flatnonzero(table.labels != "")
+    pairs = np.unique(groups[0][rows] * len(names) + labels[rows])
+    is_torn = np.bincount(pairs // len(names), minlength=len(groups[1])) > 1
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows[is_torn[groups[0][rows]]].tolist():
+        found[str(table.groups[row])][str(table.labels[row])] = None
+    return {group: tuple(labels) for group, labels in found.items()}
 
 
-def _settled(table: Table, rule: str | None) -> Table:
+def _settled(table: Table, groups: _Coded, rule: str | None) -> Table:
     """Refuse a table in which a track stands under several labels, or leave rows out until none does."""
     if rule not in (None, *CONFLICTS):
         raise ParameterError(
             f"What is done with tracks under several labels can be {' or '.join(CONFLICTS)}; got {rule!r}."
         )
-    found = _conflicting(table)
+    found = _conflicting(table, groups)
     if rule is not None:
         table = dataclasses.replace(table, options=(*table.options, "--conflicts", rule))
     if not found:
         return table
-    is_theirs = np.array([group in found for group in table.groups.tolist()])
+    is_theirs = np.array([name in found for name in groups[1]])[groups[0]]
     group, labels = next(iter(found.items()))
     tracks = f"{len(found)} track{'' if len(found) == 1 else 's'}"
     if rule is None:
@@ -541,25 +518,7 @@ class _SideCar:
 
 
 def find_schema(path: Path, schema: TableSchema | None) -> TableSchema:
-    """Return what the columns of a table mean, by the recipe that its side-car names.
-
-    Parameters
-    ----------
-    path : Path
-        The table.
-    schema : TableSchema or None
-        What they are to mean; None finds out.
-
-    Returns
-    -------
-    TableSchema
-        The schema.
-
-    Raises
-    ------
-    TableError
-        If the side-car cannot be believed, or names another recipe than `schema`.
-    """
+    """Return `schema`, or what the columns of a table mean by the recipe of its side-car; refuse another one."""
     if schema is not None and schema.recipe is None:
         return schema
     side_car = _SideCar.read(path)
@@ -575,31 +534,7 @@ def find_schema(path: Path, schema: TableSchema | None) -> TableSchema:
 def with_names(
     path: Path, header: Sequence[str], schema: TableSchema, label_column: str | None
 ) -> tuple[TableSchema, tuple[str, ...]]:
-    """Find the columns of label and file name under the names that they have in other people's tables.
-
-    Parameters
-    ----------
-    path : Path
-        The table.
-    header : sequence of str
-        Columns that it has.
-    schema : TableSchema
-        What they are called in ours.
-    label_column : str or None
-        Column that a user has named as that of the label.
-
-    Returns
-    -------
-    schema : TableSchema
-        With the names of this table.
-    remarks : tuple of str
-        A sentence for each column of another name.
-
-    Raises
-    ------
-    TableError
-        If several columns could be meant.
-    """
+    """Find the columns of label and file name under other people's names; return a remark for each."""
     label = label_column or find_column(path, header, schema.label, LABEL_NAMES, "the label", "--label-column")
     item = find_column(path, header, schema.item, ITEM_NAMES, "the file name", None)
     remarks = []
@@ -610,146 +545,13 @@ def with_names(
     return (dataclasses.replace(schema, label=label, item=item) if remarks else schema), tuple(remarks)
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """The cells of a file: empty text for an empty cell."""
-
-    header: list[str]
-    places: list[str]
-    """Where each row stands in the file, such as ``"line 2"``."""
-    cells: Callable[[int], list[Any]]
-    """From the number of a column to its cells, as texts or numbers."""
-    notes: tuple[str, ...] = ()
-    delimiter: str = ""
-    """What stands between the cells of a text file."""
-
-    def column(self, name: str) -> list[Any]:
-        """Return the cells of a column."""
-        return self.cells(self.header.index(name))
-
-    def texts(self, name: str) -> list[str]:
-        """Return the cells of a column as texts, without spaces around them."""
-        return [str(cell).strip() for cell in self.column(name)]
-
-    def with_numbers(self, path: Path, names: Sequence[str | None]) -> _Cells:
-        """Return the cells with decimal points in place of commas in the columns of these names."""
-        if not self.delimiter:
-            return self
-        numeric = [self.header.index(name) for name in names if name in self.header]
-        convert = number_reader(path, self.delimiter, map(self.cells, numeric))
-        if convert is unchanged:
-            return self
-
-        def cells(index: int) -> list[Any]:
-            return [convert(cell) for cell in self.cells(index)] if index in numeric else self.cells(index)
-
-        return dataclasses.replace(self, cells=cells, notes=(*self.notes, DECIMAL_COMMAS))
-
-
-def _read_cells(path: Path, data: bytes) -> _Cells:
-    if data.startswith(_PARQUET_MAGIC) or path.suffix.lower() == ".parquet":
-        return _read_parquet(path, data)
-    found = open_delimited(path, data)
-    places: list[str] = []
-    rows: list[list[str]] = []
-    for place, row in found.rows():
-        if len(row) != len(found.header):
-            raise TableError(
-                f"{path} is damaged or not a CSV table: {place} has {len(row)} cells where the header has "
-                f"{len(found.header)}; save or extract it again."
-            )
-        places.append(place)
-        rows.append(row)
-    return _Cells(found.header, places, lambda index: [row[index] for row in rows], tuple(found.notes), found.delimiter)
-
-
-def read_parquet(path: Path, data: bytes) -> Any:
-    """Read a Parquet file with pyarrow.
-
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    data : bytes
-        Its content.
-
-    Returns
-    -------
-    pyarrow.Table
-        The table.
-
-    Raises
-    ------
-    TableError
-        If it is no Parquet file, or pyarrow is missing.
-    """
-    if not data.strip():
-        raise TableError(f"{path} is empty; give a table with a header line.")
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise TableError(
-            f"{path} is a Parquet table, and reading it needs pyarrow; install it with: "
-            'pip install "audio-genre[parquet]"'
-        ) from None
-    try:
-        return parquet.ParquetFile(pa.BufferReader(data)).read()
-    # Arrow's own errors are ValueError, OSError and others; damage can raise nearly any of them.
-    except (pa.ArrowException, OSError, ValueError):
-        raise TableError(f"{path} is damaged or not a Parquet table; save or extract it again.") from None
-
-
-def _read_parquet(path: Path, data: bytes) -> _Cells:
-    table = read_parquet(path, data)
-    header = [name.strip() for name in table.column_names]
-    places = [f"row {number}" for number in range(1, table.num_rows + 1)]
-    return _Cells(header, places, lambda index: [_cell(value) for value in table.column(index).to_pylist()])
-
-
-def _cell(value: Any) -> str | float:
-    """Return a Parquet value as the cell of a CSV table would be, but numbers as they are."""
-    if value is None:
-        return ""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-
-
 def tables_in(folder: Path) -> list[str]:
-    """List the files of a folder that are tables by name.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-
-    Returns
-    -------
-    list of str
-        Their names, sorted.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
+    """List the files of a folder that are tables by name, sorted."""
     return sorted(file.name for file in folder.iterdir() if file.suffix.lower() in (".csv", ".parquet", ".tsv"))
 
 
 def advise_on_folder(folder: Path) -> str:
-    """Say which file of a folder could have been meant where a table is needed.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-
-    Returns
-    -------
-    str
-        A sentence.
-    """
+    """Say in a sentence which file of a folder could have been meant where a table is needed."""
     try:
         tables = tables_in(folder)
     except OSError as error:
@@ -821,20 +623,7 @@ def _refuse_columns(path: Path, header: list[str], schema: TableSchema) -> None:
 
 
 def remedy(missing: Sequence[str], schema: TableSchema) -> str:
-    """Say what to do where a table lacks columns.
-
-    Parameters
-    ----------
-    missing : sequence of str
-        Columns that it lacks, at least one.
-    schema : TableSchema
-        What its columns mean.
-
-    Returns
-    -------
-    str
-        The end of a sentence.
-    """
+    """Say what to do where a table lacks columns: the end of a sentence."""
     if any(name in schema.features for name in missing):
         if schema.recipe is None:
             return "add what is missing"
@@ -847,62 +636,55 @@ def remedy(missing: Sequence[str], schema: TableSchema) -> str:
     return "add one with the name of each row's audio file, which tells the rows of a track"
 
 
-def _numbers(path: Path, sheet: _Cells, items: list[str], name: str) -> NDArray[np.float64]:
-    """Return the cells of a feature, shape (n,); refuse what is not finite."""
-    cells = sheet.column(name)
-    try:
-        values = np.array(numbers(cells))
-    except ValueError:
-        values = None
-    if values is not None and np.isfinite(values).all():
-        return values
-    place, item, fault = next(
-        (place, item, fault)
-        for cell, place, item in zip(cells, sheet.places, items, strict=True)
-        if (fault := _fault(cell)) is not None
-    )
-    raise TableError(
-        f"{path} has {fault} in the column {name!r} of {place} ({item}); every feature must be a finite number, so "
-        "extract that file again or remove the row."
-    )
+def _refuse_odd_cells(sheet: Sheet, schema: TableSchema, items: list[str]) -> None:
+    for name in schema.features:
+        if name in sheet.odd:
+            row, cell = next(iter(sheet.odd[name].items()))
+            raise TableError(
+                f"{sheet.path} has {_fault(cell)} in the column {name!r} of {sheet.place(row)} ({items[row]}); every "
+                "feature must be a finite number, so extract that file again or remove the row."
+            )
 
 
-def _lengths(path: Path, sheet: _Cells, items: list[str], name: str) -> NDArray[np.float64]:
+def _lengths(sheet: Sheet, items: list[str], name: str) -> NDArray[np.float64]:
     """Return the lengths, shape (n,); NaN for an empty cell, because a length is never a feature."""
-    values = np.full(len(items), np.nan)
-    for row, cell in enumerate(sheet.column(name)):
+    codes, cells = factorized(sheet.cells(name))
+    values = np.full(len(cells), np.nan)
+    for code, cell in enumerate(cells):
         fault = _fault(cell)
         if fault is None and float(cell) > 0 and float(cell).is_integer():
-            values[row] = float(cell)
+            values[code] = float(cell)
         elif fault != _EMPTY:
+            row = int(np.argmax(codes == code))
             raise TableError(
-                f"{path} has {fault or repr(str(cell))} in the column {name!r} of {sheet.places[row]} ({items[row]}); "
+                f"{sheet.path} has {fault or repr(cell)} in the column {name!r} of {sheet.place(row)} ({items[row]}); "
                 "a length must be a whole number of samples above 0, or empty."
             )
-    return values
+    return values[codes]
 
 
 _EMPTY = "an empty cell"
 
 
-def _fault(cell: str | float) -> str | None:
-    if isinstance(cell, str) and not cell.strip():
+def _fault(cell: str) -> str | None:
+    if not cell.strip():
         return _EMPTY
-    try:
-        value = number(cell)
-    except ValueError:
-        return repr(str(cell)[:40])
-    return None if math.isfinite(value) else repr(str(cell).strip())
+    if not is_number(cell):
+        return repr(cell[:40])
+    return None if math.isfinite(float(cell)) else repr(cell.strip())
 
 
-def _as_float32(
-    path: Path, values: NDArray[np.float64], places: list[str], items: list[str], names: Sequence[str]
-) -> NDArray[np.float32]:
-    too_large = np.argwhere(np.abs(values) > np.finfo(np.float32).max)
-    if len(too_large):
-        row, column = too_large[0]
-        raise TableError(
-            f"{path} has {values[row, column]:g} in the column {names[column]!r} of {places[row]} ({items[row]}); "
-            "that is beyond single precision, so extract that file again or remove the row."
-        )
-    return values.astype(np.float32)
+def _as_float32(sheet: Sheet, items: list[str]) -> NDArray[np.float32]:
+    first = 0
+    for values in sheet.blocks:
+        too_large = np.argwhere(np.abs(values) > np.finfo(np.float32).max)
+        if len(too_large):
+            row, column = too_large[0]
+            raise TableError(
+                f"{sheet.path} has {values[row, column]:g} in the column {sheet.features[column]!r} of "
+                f"{sheet.place(first + row)} ({items[first + row]}); that is beyond single precision, so extract that "
+                "file again or remove the row."
+            )
+        first += len(values)
+    X: NDArray[np.float32] = np.concatenate(sheet.blocks, dtype=np.float32, casting="same_kind")
+    return X

@@ -1,0 +1,455 @@
+"""The cells of a CSV or Parquet table, good or bad: a fast road for plain files, and a careful one for all others."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import io
+import itertools
+import math
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from audio_genre.datasets.delimited import (
+    SEP_LINE,
+    delimiter_of,
+    is_number,
+    note_spellings,
+    number,
+    number_reader,
+    numbers,
+    open_delimited,
+    unchanged,
+)
+from audio_genre.datasets.schema import TableSchema
+from audio_genre.errors import TableError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_PARQUET_MAGIC = b"PAR1"
+_BLOCK_BYTES = 1 << 22
+_ROWS_AT_A_TIME = 4096
+_SAMPLED_ROWS = 100
+_MAX_THREADS = 4
+_MAX_CELL = 131_072
+
+
+@dataclass(eq=False)
+class Sheet:
+    """The cells of a table.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    header : list of str
+        Names of the columns, without spaces around them.
+    features : tuple of str
+        Those features of the schema that the file has, in the schema's order.
+    sha256 : str
+        Hash of the file, in hexadecimal digits.
+    delimiter : str
+        What stands between the cells of a text file.
+    texts : dict of int to np.ndarray of object
+        Cells of every other column by its number, as they are written.
+    odd : dict of str to dict of int to str
+        Row numbers and texts of those cells of each feature that are no finite numbers.
+    ragged : list of tuple of int
+        Line and number of cells of the lines that have another number of cells than the header; they are no rows here.
+    spellings : dict of str to dict
+        What `note_spellings` found in each column of numbers.
+    notes : list of str
+        Sentences on how the file was read.
+    """
+
+    path: Path
+    header: list[str]
+    features: tuple[str, ...]
+    sha256: str
+    delimiter: str = ""
+    texts: dict[int, NDArray[np.object_]] = field(default_factory=dict)
+    odd: dict[str, dict[int, str]] = field(default_factory=dict)
+    ragged: list[tuple[int, int]] = field(default_factory=list)
+    spellings: dict[str, dict[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    blocks: list[NDArray[np.float64]] = field(default_factory=list)
+    """Values of the features, some rows at a time; NaN for a cell that is no number."""
+    lines: Sequence[int] = ()
+    """Line or number of each row in the file."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Values of the features, shape (n, d)."""
+        if len(self.blocks) != 1:
+            self.blocks = [np.concatenate([np.empty((0, len(self.features))), *self.blocks])]
+        return self.blocks[0]
+
+    def place(self, row: int) -> str:
+        """Tell where a row stands in the file, such as ``"line 2"``."""
+        return f"{'line' if self.delimiter else 'row'} {self.lines[row]}"
+
+    def cells(self, name: str) -> list[str]:
+        """Return the cells of a column that is no feature, as they are written."""
+        cells: list[str] = self.texts[self.header.index(name)].tolist()
+        return cells
+
+    def column(self, name: str | None) -> list[str]:
+        """Return them without spaces around; empty ones where there is no such column."""
+        if name is None or name not in self.header:
+            return [""] * len(self)
+        return [cell.strip() for cell in self.cells(name)]
+
+    def number_reader(self, names: Sequence[str | None]) -> Callable[[str], str]:
+        """Return how the numbers of these columns are to be read; refuse them if that cannot be told."""
+        spellings = (self.spellings[name].values() for name in names if name is not None and name in self.spellings)
+        return number_reader(self.path, self.delimiter, map(list, spellings))
+
+
+def read_sheet(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet:
+    """Read an open file; `schema` tells which columns are features."""
+    if not file.seekable():
+        file = io.BytesIO(file.read())
+    start = file.read(len(_PARQUET_MAGIC))
+    file.seek(0)
+    if start == _PARQUET_MAGIC or path.suffix.lower() == ".parquet":
+        return _read_parquet(path, file.read(), schema)
+    sheet = _read_plain(path, file, schema)
+    if sheet is None:
+        file.seek(0)
+        sheet = _read_carefully(path, file.read(), schema)
+    return sheet
+
+
+def _positions(header: Sequence[str], schema: TableSchema) -> dict[str, int]:
+    return {name: header.index(name) for name in schema.features if name in header}
+
+
+# The careful road: every dialect, and the place of every fault.
+
+
+def _read_carefully(path: Path, data: bytes, schema: TableSchema) -> Sheet:
+    sha256 = hashlib.sha256(data).hexdigest()
+    sheet, used = _read_rows(path, data, schema, sha256, None)
+    right = _conversion(sheet, schema)
+    if right is not used:  # the first rows were not like all others
+        sheet, _ = _read_rows(path, data, schema, sha256, right)
+    return sheet
+
+
+def _conversion(sheet: Sheet, schema: TableSchema) -> Callable[[str], str]:
+    """Return how numbers are read; they stay as they are where it cannot be told."""
+    for names in ([*sheet.features, schema.length], sheet.features):
+        with suppress(TableError):
+            return sheet.number_reader(names)
+    return unchanged
+
+
+def _read_rows(
+    path: Path, data: bytes, schema: TableSchema, sha256: str, convert: Callable[[str], str] | None
+) -> tuple[Sheet, Callable[[str], str]]:
+    """Read a text file row by row; without `convert`, the first rows tell how numbers are written."""
+    table = open_delimited(path, data)
+    at = _positions(table.header, schema)
+    sheet = Sheet(path, table.header, tuple(at), sha256, table.delimiter)
+    length = table.header.index(schema.length) if schema.length in table.header else None
+    texts: dict[int, list[str]] = {k: [] for k in range(len(table.header)) if k not in at.values()}
+    numeric = at if length is None else {**at, str(schema.length): length}
+    sheet.spellings = {name: {} for name in numeric}
+    lines: list[int] = []
+    rows = _whole_rows(table.rows(), sheet, lines)
+    while batch := list(itertools.islice(rows, _ROWS_AT_A_TIME)):
+        columns = list(zip(*batch, strict=True))
+        for name, index in numeric.items():
+            note_spellings(sheet.spellings[name], columns[index])
+        if convert is None:
+            convert = _conversion(sheet, schema)
+        for index, cells in texts.items():
+            cells.extend(map(convert, columns[index]) if index == length else columns[index])
+        first = len(lines) - len(batch)
+        values = np.empty((len(batch), len(at)))
+        for k, (name, index) in enumerate(at.items()):
+            found = columns[index] if convert is unchanged else list(map(convert, columns[index]))
+            values[:, k] = _parsed(sheet, name, found, first)
+        sheet.blocks.append(values)
+    sheet.texts = {index: np.array(cells, dtype=object) for index, cells in texts.items()}
+    sheet.lines, sheet.notes = lines, table.notes
+    return sheet, convert or unchanged
+
+
+def _whole_rows(rows: Iterator[tuple[int, list[str]]], sheet: Sheet, lines: list[int]) -> Iterator[list[str]]:
+    for line, row in rows:
+        if len(row) == len(sheet.header):
+            lines.append(line)
+            yield row
+        else:
+            sheet.ragged.append((line, len(row)))
+
+
+def _parsed(sheet: Sheet, name: str, cells: Sequence[str], first: int) -> NDArray[np.float64]:
+    """Return a column of numbers, and note in the sheet which cells are no finite ones."""
+    with suppress(ValueError):
+        values = np.array(numbers(cells))
+        if np.isfinite(values).all():
+            return values
+    values = np.full(len(cells), math.nan)
+    for row, cell in enumerate(cells):
+        with suppress(ValueError):
+            values[row] = number(cell)
+        if not math.isfinite(values[row]):
+            sheet.odd.setdefault(name, {})[first + row] = cell
+    return values
+
+
+# Parquet: numbers as they are, all else as the texts of a CSV table.
+
+
+def _read_parquet(path: Path, data: bytes, schema: TableSchema) -> Sheet:
+    table = _open_parquet(path, data)
+    header = [name.strip() for name in table.column_names]
+    at = _positions(header, schema)
+    sheet = Sheet(path, header, tuple(at), hashlib.sha256(data).hexdigest(), lines=range(1, table.num_rows + 1))
+    sheet.texts = {
+        index: np.array(_texts(table.column(index)), dtype=object)
+        for index in range(len(header))
+        if index not in at.values()
+    }
+    values = np.empty((table.num_rows, len(at)))
+    for k, (name, index) in enumerate(at.items()):
+        values[:, k] = _numbers_of_parquet(sheet, name, table.column(index))
+    sheet.blocks = [values]
+    return sheet
+
+
+def _open_parquet(path: Path, data: bytes) -> Any:
+    if not data.strip():
+        raise TableError(f"{path} is empty; give a table with a header line.")
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise TableError(
+            f"{path} is a Parquet table, and reading it needs pyarrow; install it with: "
+            'pip install "audio-genre[parquet]"'
+        ) from None
+    try:
+        return parquet.ParquetFile(pa.BufferReader(data)).read()
+    # Arrow's own errors are ValueError, OSError and others; damage can raise nearly any of them.
+    except (pa.ArrowException, OSError, ValueError):
+        raise TableError(f"{path} is damaged or not a Parquet table; save or extract it again.") from None
+
+
+def _numbers_of_parquet(sheet: Sheet, name: str, column: Any) -> NDArray[np.float64]:
+    import pyarrow as pa
+
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return _parsed(sheet, name, _texts(column), 0)
+    values: NDArray[np.float64] = column.to_numpy().astype(np.float64)
+    odd = np.flatnonzero(~np.isfinite(values)).tolist()
+    if odd:
+        sheet.odd[name] = {row: _text(column[row].as_py()) for row in odd}
+    return values
+
+
+def _texts(column: Any) -> list[str]:
+    return [_text(value) for value in column.to_pylist()]
+
+
+def _text(value: Any) -> str:
+    """Return a Parquet value as the cell of a CSV table would be."""
+    if value is None:
+        return ""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+# The fast road: plain tables in UTF-8, in blocks of whole lines; None as soon as anything is unusual.
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The form of a plain table."""
+
+    header: list[str]
+    delimiter: str
+    numeric: list[int]
+    length: int | None
+    quoted: re.Pattern[bytes]
+    """A cell in quotes without quotes and line ends in it."""
+
+    @classmethod
+    def of(cls, start: bytes, schema: TableSchema) -> _Form | None:
+        """Return the form that the first lines show."""
+        lines = [line.decode().rstrip("\r") for line in start.split(b"\n", _SAMPLED_ROWS + 1)[: _SAMPLED_ROWS + 1]]
+        if not lines[0].strip() or SEP_LINE.fullmatch(lines[0]) or lines[0].lstrip().startswith("<"):
+            return None
+        delimiter = delimiter_of(lines[0])
+        rows = [row for row in csv.reader(lines, strict=True, delimiter=delimiter) if row]
+        header = [name.strip() for name in rows[0]]
+        at = _positions(header, schema)
+        # A repeated header is seen by its names in the columns of numbers.
+        if not at or any(map(is_number, header)):
+            return None
+        spellings: dict[str, str] = {}
+        for index in at.values():
+            note_spellings(spellings, [row[index] for row in rows[1:] if len(row) == len(header)])
+        # One decimal point settles that points do not separate thousands.
+        if delimiter != "," and "point" not in spellings:
+            return None
+        length = header.index(schema.length) if schema.length in header else None
+        mark = re.escape(delimiter.encode())
+        quoted = re.compile(rb'(?<![^%b\n])"[^"\r\n]*"(?=[%b\r\n])' % (mark, mark))
+        return cls(header, delimiter, list(at.values()), length, quoted)
+
+    def fits(self, block: bytes) -> bool:
+        """Tell whether a block of lines has no blank or ragged lines, odd quotes and control signs."""
+        raw = np.frombuffer(block, np.uint8)
+        ends = np.flatnonzero(raw == ord("\n"))
+        if not len(ends) or ends[-1] != len(raw) - 1:
+            return False
+        widths = np.diff(ends, prepend=-1)
+        returns, tabs = (int(np.count_nonzero(raw == ord(sign))) for sign in "\r\t")
+        controls = int(np.count_nonzero(raw < ord(" "))) - len(ends) - returns - tabs
+        if controls or widths.min() <= 2 or widths.max() > _MAX_CELL or block.count(b"\r\n") != returns:
+            return False
+        if b'"' in block:
+            block = self.quoted.sub(b"", block)
+            if b'"' in block:
+                return False
+            raw = np.frombuffer(block, np.uint8)
+            ends = np.flatnonzero(raw == ord("\n"))
+        marks = np.flatnonzero(raw == ord(self.delimiter))
+        return bool((np.diff(np.searchsorted(marks, ends), prepend=0) == len(self.header) - 1).all())
+
+    def parsed(self, block: bytes) -> _Block | None:
+        """Return the cells of a block; None if anything is unusual."""
+        if not self.fits(block):
+            return None
+        try:
+            values, texts = (_by_arrow if find_spec("pyarrow") else _by_pandas)(self, block)
+        except (ValueError, OverflowError):
+            return None
+        if not np.isfinite(values).all():
+            return None
+        if self.length is not None and "," in "".join(texts[self.length]):
+            return None
+        # With that many texts a row can be another header whatever its numbers.
+        if 0 in texts and 2 * len(texts) > len(self.header):
+            names = set(self.header)
+            if any(cell.lstrip("\ufeff").strip() in names for cell in texts[0]):
+                return None
+        return values, texts
+
+
+_Block = tuple["NDArray[np.float64]", dict[int, "NDArray[np.object_]"]]
+
+
+def _by_arrow(form: _Form, block: bytes) -> _Block:
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    columns = range(len(form.header))
+    types = {str(index): pa.float64() if index in form.numeric else text for index in columns}
+    table = arrow.read_csv(
+        pa.BufferReader(block),
+        arrow.ReadOptions(column_names=list(types), use_threads=False, block_size=len(block) + 1),
+        arrow.ParseOptions(delimiter=form.delimiter, ignore_empty_lines=False),
+        arrow.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
+    )
+    values = np.empty((table.num_rows, len(form.numeric)))
+    for k, index in enumerate(form.numeric):
+        values[:, k] = table.column(index).to_numpy()
+    texts = {}
+    for index in columns:
+        if index not in form.numeric:
+            cells = table.column(index).combine_chunks()
+            texts[index] = np.array(cells.dictionary.to_pylist(), dtype=object)[cells.indices.to_numpy()]
+    return values, texts
+
+
+def _by_pandas(form: _Form, block: bytes) -> _Block:
+    import pandas as pd
+
+    columns = range(len(form.header))
+    is_exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
+    frame = pd.read_csv(
+        io.BytesIO(block),
+        sep=form.delimiter,
+        header=None,
+        names=columns,
+        index_col=False,
+        dtype={index: "float64" if index in form.numeric else "object" for index in columns},
+        na_filter=False,
+        skip_blank_lines=False,
+        low_memory=False,
+        engine="c",
+        float_precision=None if is_exact else "round_trip",
+    )
+    values = frame[form.numeric].to_numpy()
+    return values, {index: frame[index].to_numpy() for index in columns if index not in form.numeric}
+
+
+def _read_plain(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet | None:
+    sha256 = hashlib.sha256()
+    blocks = _blocks(file, sha256.update)
+    start = next(blocks, b"").removeprefix(codecs.BOM_UTF8)
+    try:
+        form = _Form.of(start, schema)
+    except (ValueError, csv.Error):
+        return None
+    end = start.find(b"\n") + 1
+    if form is None or not form.fits(start[:end]) or end == len(start):
+        return None
+    sheet = Sheet(path, form.header, tuple(form.header[index] for index in form.numeric), "", form.delimiter)
+    parts: list[dict[int, NDArray[np.object_]]] = []
+    for block in _in_threads(form.parsed, itertools.chain([start[end:]], blocks)):
+        if block is None:
+            return None
+        sheet.blocks.append(block[0])
+        parts.append(block[1])
+    sheet.texts = {index: np.concatenate([texts[index] for texts in parts]) for index in parts[0]}
+    sheet.lines = range(2, 2 + sum(map(len, sheet.blocks)))
+    sheet.sha256 = sha256.hexdigest()
+    return sheet
+
+
+def _blocks(file: BinaryIO, read: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yield whole lines; those that are left at the end are without the blank ones."""
+    rest = b""
+    while block := file.read(_BLOCK_BYTES):
+        read(block)
+        rest += block
+        # Blank lines stay with the next ones.
+        end = rest.rstrip(b"\r\n").rfind(b"\n") + 1
+        if end or len(rest) > 2 * _BLOCK_BYTES:
+            yield rest[:end]
+            rest = rest[end:]
+    if content := rest.rstrip(b"\r\n"):
+        yield content + b"\n"
+
+
+def _in_threads(function: Callable[[bytes], _Block | None], blocks: Iterable[bytes]) -> Iterator[_Block | None]:
+    """Yield the results in order, with a few blocks in work at a time."""
+    threads = min(os.cpu_count() or 1, _MAX_THREADS)
+    waiting: deque[Future[_Block | None]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for block in blocks:
+            waiting.append(pool.submit(function, block))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
