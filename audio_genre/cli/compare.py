@@ -22,7 +22,7 @@ from audio_genre.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from audio_genre.evaluation.compare import Comparison, Section
+    from audio_genre.evaluation.comparison import Comparison, Section
 
 _NAMES_SHOWN = 5
 

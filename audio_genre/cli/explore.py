@@ -11,7 +11,7 @@ from audio_genre.cli.columns import Conflicts, GroupColumn, LabelColumn, Rows, l
 from audio_genre.cli.console import ProgressLine, counted, guarded, print_json, printable, shown, table_lines
 
 if TYPE_CHECKING:
-    from audio_genre.evaluation.explore import Exploration
+    from audio_genre.evaluation.exploration import Exploration
 
 _BEST = 5
 

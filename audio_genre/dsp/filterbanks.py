@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from audio_genre.dsp.mel import mel_filters
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from audio_genre.dsp.recipe import Recipe
-
-# Slaney's mel scale: linear up to 1 kHz, logarithmic above.
-_MEL_HZ_PER_STEP = 200.0 / 3
-_MEL_BREAK_HZ = 1000.0
-_MEL_LOG_STEP = np.log(6.4) / 27.0
 
 _ArrayT = TypeVar("_ArrayT", bound="NDArray[Any]")
 
@@ -74,15 +71,7 @@ def mel_filterbank(recipe: Recipe) -> NDArray[np.float32]:
     ----------
     Slaney, "Auditory Toolbox", version 2, 1998.
     """
-    mels = np.linspace(_hz_to_mel(recipe.mel_fmin), _hz_to_mel(recipe.mel_fmax), recipe.n_mels + 2)
-    edges = _mel_to_hz(mels)
-    ramps = edges[:, None] - bin_frequencies(recipe)
-    widths = np.diff(edges)[:, None]
-    lower = -ramps[:-2] / widths[:-1]
-    upper = ramps[2:] / widths[1:]
-    filters = np.maximum(0, np.minimum(lower, upper)).astype(np.float32)
-    filters *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
-    return _frozen(np.ascontiguousarray(filters.T))
+    return _frozen(mel_filters(recipe.sr, recipe.n_fft, recipe.n_mels, recipe.mel_fmin, recipe.mel_fmax))
 
 
 @lru_cache(maxsize=128)
@@ -141,18 +130,6 @@ def dct_matrix(recipe: Recipe) -> NDArray[np.float64]:
     matrix = np.sqrt(2.0 / n) * np.cos(angles)
     matrix[:, 0] /= np.sqrt(2.0)
     return _frozen(matrix)
-
-
-def _hz_to_mel(hz: float) -> float:
-    if hz < _MEL_BREAK_HZ:
-        return hz / _MEL_HZ_PER_STEP
-    return float(_MEL_BREAK_HZ / _MEL_HZ_PER_STEP + np.log(hz / _MEL_BREAK_HZ) / _MEL_LOG_STEP)
-
-
-def _mel_to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
-    break_mel = _MEL_BREAK_HZ / _MEL_HZ_PER_STEP
-    logarithmic = _MEL_BREAK_HZ * np.exp(_MEL_LOG_STEP * (mels - break_mel))
-    return np.where(mels >= break_mel, logarithmic, mels * _MEL_HZ_PER_STEP)
 
 
 def _frozen(array: _ArrayT) -> _ArrayT:

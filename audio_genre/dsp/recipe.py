@@ -218,11 +218,12 @@ class Recipe:
         # The released recipe has none, and must be there without loading numpy.
         if not _changes(asdict(self)):
             return
-        from audio_genre.dsp.filterbanks import mel_filterbank
+        from audio_genre.dsp.mel import mel_filters
 
         empty = self.n_mels
         if self.n_mels <= self.n_fft // 2 + 1:
-            empty = int((mel_filterbank(self).max(axis=0) <= 0).sum())
+            filters = mel_filters(self.sr, self.n_fft, self.n_mels, self.mel_fmin, self.mel_fmax)
+            empty = int((filters.max(axis=0) <= 0).sum())
         if empty:
             raise ParameterError(
                 f"A recipe's n_mels of {self.n_mels} would leave bands without a single bin of an STFT of n_fft "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_genre.errors import ReportError
-from audio_genre.evaluation.compare import FIGURES, Comparison, Section
+from audio_genre.evaluation.comparison import FIGURES, Comparison, Section
 from audio_genre.evaluation.page import Block, Cell, Page, details, figure, note, shortened, table, text, write_whole
 from audio_genre.evaluation.plots import (
     accuracy_figure,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
     from numpy.typing import NDArray
 
-    from audio_genre.evaluation.explore import Exploration, FeatureScore, Importance, Information, Projection
+    from audio_genre.evaluation.exploration import Exploration, FeatureScore, Importance, Information, Projection
     from audio_genre.evaluation.page import Block
 
 _BEST = 6

@@ -23,7 +23,8 @@ from typer.testing import CliRunner, Result
 from audio_genre.bundles.calibration import apply_temperature, calibration_error
 from audio_genre.cli.compare import compare as compare_command
 from audio_genre.errors import BundleError, ReportError
-from audio_genre.evaluation.compare import Comparison, compare, paired_test
+from audio_genre.evaluation.compare import compare
+from audio_genre.evaluation.comparison import Comparison, paired_test
 from audio_genre.evaluation.plots import curves_figure, thinned
 from audio_genre.evaluation.results import ModelResult, Reliability, measured, read_result, reliability
 
@@ -505,7 +506,7 @@ def test_what_nobody_thought_of_is_the_error_of_that_model(models: Path, monkeyp
 
     for name in ("good", "odd"):
         write_model(models / name)
-    monkeypatch.setattr("audio_genre.evaluation.compare.read_result", read)
+    monkeypatch.setattr("audio_genre.evaluation.comparison.read_result", read)
     found = compared(models)
     assert [model.name for model in found.models] == ["good"]
     assert found.broken == (

@@ -19,10 +19,11 @@ from audio_genre.cli.explore import explore as explore_command
 from audio_genre.cli.explore import summary_lines
 from audio_genre.datasets import GTZAN57_TABLE, Table, TableSchema, get_protocol, load_table
 from audio_genre.errors import ParameterError, ReportError, TableError
+from audio_genre.evaluation import exploration as module
 from audio_genre.evaluation import exploration_figures
-from audio_genre.evaluation import explore as module
+from audio_genre.evaluation.exploration import Exploration, examine
 from audio_genre.evaluation.exploration_figures import PICTURES, build_page
-from audio_genre.evaluation.explore import Exploration, examine, explore
+from audio_genre.evaluation.explore import explore
 
 FEATURES = ("loud_mean", "loud_var", "noise_mean", "tempo", "still_mean")
 HOSTILE = [

@@ -1,0 +1,579 @@
+"""A feature table to evidence: how its genres are balanced, which features separate them, how rows lie to each other.
+
+`examine` computes everything into an `Exploration`; pictures and page are made from that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audio_genre._version import __version__
+from audio_genre.datasets import DEFAULT_PROTOCOL, Table, get_protocol
+from audio_genre.errors import ParameterError, ProtocolError, TableError
+from audio_genre.metrics import Interval, score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Progress = Callable[[int, int, str], None]
+"""Called with the steps done, the steps in all, and what is being done."""
+
+_TEMPO = "tempo"
+_MEAN = "_mean"
+_SEEDS = 2**32 - 1
+
+_TREES, _LEAF_ROWS = 200, 2
+_TRAIN_ROWS = 10_000
+_SHUFFLED_ROWS = 1_000
+# So many predictions are made at most for a table of up to 300 features, and two a feature beyond.
+_PREDICTIONS, _MAX_REPEATS, _MIN_REPEATS = 600, 5, 2
+# A forest gives the probability 0 to what none of its leaves holds; its logarithm must stay finite.
+_MIN_PROBABILITY = 1e-3
+_INFORMATION_ROWS = 5_000
+_NEIGHBOURS = 3
+_DRAWN_ROWS = 4_000
+_MIN_UMAP_ROWS = 10
+_UMAP_NEIGHBOURS = 15
+
+
+@dataclass(frozen=True)
+class FeatureScore:
+    """A feature's place in a ranking.
+
+    Attributes
+    ----------
+    feature : str
+        Its column.
+    bits : float
+        Its score in bits, the higher the better.
+    deviation : float
+        Standard deviation of the score over the repetitions; 0 where there are none.
+    """
+
+    feature: str
+    bits: float
+    deviation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Permutation importance of features for a forest on tracks that it did not learn from.
+
+    Attributes
+    ----------
+    ranking : tuple of FeatureScore
+        Every feature, the best first: how many bits the forest loses of the log-probability that it gives to the right
+        genre of a row, when the feature's values are shuffled among the rows.
+    accuracy : Interval
+        Share of validation tracks that the forest classifies right, each by the mean over its rows.
+    commonest : float
+        Share of validation tracks in their commonest genre: what guessing reaches.
+    protocol : str
+        Name of the protocol that split the rows.
+    trees : int
+        Number of trees in the forest.
+    train_tracks, validation_tracks : int
+        Tracks on the two sides.
+    train_rows, shuffled_rows : int
+        Rows that the forest learned from, and rows whose values were shuffled.
+    repeats : int
+        How often each feature was shuffled.
+    """
+
+    ranking: tuple[FeatureScore, ...]
+    accuracy: Interval
+    commonest: float
+    protocol: str
+    trees: int
+    train_tracks: int
+    validation_tracks: int
+    train_rows: int
+    shuffled_rows: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Information:
+    """Mutual information of each feature, alone, with the genre.
+
+    Attributes
+    ----------
+    ranking : tuple of FeatureScore
+        Every feature, the best first.
+    genre_bits : float
+        Entropy of the genre over the same rows: what a feature that tells every genre would have.
+    rows : int
+        Rows that it was estimated from.
+    classes : int
+        Classes that they are of; a class with too few rows is left out.
+    one_row_a_track : bool
+        Whether they are one row of each track. Rows of a track resemble each other, and so would promise too much.
+    """
+
+    ranking: tuple[FeatureScore, ...]
+    genre_bits: float
+    rows: int
+    classes: int
+    one_row_a_track: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Rows laid out in a plane.
+
+    Attributes
+    ----------
+    method : str
+        ``"PCA"`` or ``"UMAP"``.
+    points : np.ndarray, shape (drawn rows, 2)
+        Place of each drawn row.
+    explained : tuple of float or None
+        Share of the variance along each axis; None for a method that has no such thing.
+    """
+
+    method: str
+    points: NDArray[np.float64]
+    explained: tuple[float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Exploration:
+    """What was found in a table.
+
+    Attributes
+    ----------
+    table : Table
+        The table.
+    seed : int
+        Seed of the split and of every random choice.
+    rows_of, tracks_of : tuple of int
+        Rows and tracks of each class, in the order of ``table.classes``.
+    constant : tuple of str
+        Features with the same value in every row: they tell nothing.
+    correlated : tuple of str
+        Features of the correlation matrix.
+    correlation : np.ndarray, shape (len(correlated), len(correlated))
+        Pearson's correlation over all rows; NaN for a constant feature.
+    tempo : str or None
+        Column of the tempo in beats per minute, where the table has one.
+    importance : Importance or None
+        Permutation importance; None where the table does not allow it.
+    information : Information or None
+        Mutual information; None where the table does not allow it.
+    projections : tuple of Projection
+        Layouts of the drawn rows, PCA first.
+    drawn : np.ndarray of int
+        Row numbers, sorted, of the rows that are drawn one by one; all rows of a table that is not large.
+    missing : tuple of str
+        A sentence for each thing that could not be computed.
+    """
+
+    table: Table
+    seed: int
+    rows_of: tuple[int, ...]
+    tracks_of: tuple[int, ...]
+    constant: tuple[str, ...]
+    correlated: tuple[str, ...]
+    correlation: NDArray[np.float64]
+    tempo: str | None
+    importance: Importance | None
+    information: Information | None
+    projections: tuple[Projection, ...]
+    drawn: NDArray[np.intp]
+    missing: tuple[str, ...]
+
+    def best(self, count: int) -> tuple[str, ...]:
+        """Return the features that separate genres best, by the mean of their ranks in both rankings.
+
+        Parameters
+        ----------
+        count : int
+            How many at most.
+
+        Returns
+        -------
+        tuple of str
+            Features that are not constant, the best first; equals in the order of the table. With one ranking it alone
+            counts, with none the order of the table.
+        """
+        ranks = dict.fromkeys(self.table.schema.features, 0)
+        for found in (self.importance, self.information):
+            for rank, each in enumerate(found.ranking if found else ()):
+                ranks[each.feature] += rank
+        varying = [feature for feature in ranks if feature not in self.constant]
+        return tuple(sorted(varying, key=ranks.__getitem__)[:count])
+
+    def strongest_pairs(self, count: int) -> list[tuple[str, str, float]]:
+        """Return the pairs of features that correlate most.
+
+        Parameters
+        ----------
+        count : int
+            How many at most.
+
+        Returns
+        -------
+        list of tuple of str, str and float
+            Two features and their correlation, the largest absolute value first.
+        """
+        rows, columns = np.triu_indices(len(self.correlated), k=1)
+        values = self.correlation[rows, columns]
+        known = np.flatnonzero(np.isfinite(values))
+        order = known[np.argsort(-np.abs(values[known]), kind="stable")][:count]
+        return [(self.correlated[rows[k]], self.correlated[columns[k]], float(values[k])) for k in order]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what was found as plain data.
+
+        Returns
+        -------
+        dict
+            Without the layouts of single rows; None for what could not be computed.
+        """
+        table = self.table
+        return {
+            "table": {
+                "path": str(table.path),
+                "sha256": table.sha256,
+                "schema": table.schema.name,
+                "recipe": table.schema.recipe,
+                "window": asdict(table.window) if table.window else None,
+                "grouping": asdict(table.grouping),
+                "notes": list(table.notes),
+            },
+            "seed": self.seed,
+            "rows": len(table),
+            "tracks": sum(self.tracks_of),
+            "classes": [
+                {"label": label, "rows": rows, "tracks": tracks}
+                for label, rows, tracks in zip(table.classes, self.rows_of, self.tracks_of, strict=True)
+            ],
+            "best_features": list(self.best(len(table.schema.features))),
+            "importance": _plain(self.importance),
+            "mutual_information": _plain(self.information),
+            "constant_features": list(self.constant),
+            "correlation": {
+                "features": list(self.correlated),
+                "matrix": [
+                    [value if np.isfinite(value) else None for value in row] for row in self.correlation.tolist()
+                ],
+            },
+            "tempo": self._tempo_json(),
+            "projections": [
+                {"method": each.method, "explained_variance_ratio": list(each.explained) if each.explained else None}
+                for each in self.projections
+            ],
+            "drawn_rows": len(self.drawn),
+            "missing": list(self.missing),
+            "versions": {"audio_genre": __version__, "scikit-learn": version("scikit-learn")},
+        }
+
+    def _tempo_json(self) -> list[dict[str, Any]] | None:
+        if self.tempo is None:
+            return None
+        values = self.table.X[:, self.table.schema.features.index(self.tempo)].astype(np.float64)
+        quartiles = [np.quantile(values[self.table.labels == label], (0.25, 0.5, 0.75)) for label in self.table.classes]
+        return [
+            {"label": label, "lower_quartile": low, "median": median, "upper_quartile": high}
+            for label, (low, median, high) in zip(self.table.classes, map(np.ndarray.tolist, quartiles), strict=True)
+        ]
+
+
+def _plain(found: Importance | Information | None) -> dict[str, Any] | None:
+    return {**asdict(found), "ranking": [asdict(each) for each in found.ranking]} if found else None
+
+
+def examine(table: Table, *, seed: int = 0, progress: Progress | None = None) -> Exploration:
+    r"""Find out how the genres of a table differ, without drawing anything.
+
+    Parameters
+    ----------
+    table : Table
+        A table with a label in every row and at least two classes.
+    seed : int
+        Seed of the split and of every random choice, 0 or more.
+    progress : callable, optional
+        Called after each step with the steps done, the steps in all, and what comes next.
+
+    Returns
+    -------
+    Exploration
+        What was found.
+
+    Raises
+    ------
+    ParameterError
+        If the seed is out of range.
+    TableError
+        If a row has no label, or all rows have the same one.
+
+    Notes
+    -----
+    Permutation importance (Breiman, "Random forests", Machine Learning 45, 2001) is that of scikit-learn's
+    `permutation_importance` on the validation rows of the ``track`` protocol, for `ExtraTreesClassifier` fitted on the
+    training rows; the test rows are not looked at. It is counted in bits of log-probability, because accuracy moves in
+    steps of a whole row and ranks features differently with every split. Mutual information is the nearest-neighbour
+    estimate of Ross ("Mutual information between discrete and continuous data sets", PLoS ONE 9(2), 2014) in
+    scikit-learn's `mutual_info_classif`.
+
+    Both, and the projections, see at most some thousand rows of a large table, chosen at random; PCA is fitted to all.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from audio_genre.datasets import TableSchema, load_table
+    >>> schema = TableSchema("toy", recipe=None, features=("loud", "noise"), label="label", item="filename")
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "toy.csv"
+    >>> rows = [f"{genre}{k}.wav,{level + k / 100},{k * k % 7},{genre}" for genre, level in (("jazz", 0), ("rock", 1))
+    ...         for k in range(20)]
+    >>> _ = path.write_text("\n".join(["filename,loud,noise,label", *rows]))
+    >>> found = examine(load_table(path, schema))
+    >>> found.best(1), found.rows_of
+    (('loud',), (20, 20))
+    """
+    refuse(table, seed)
+    return _examine(table, seed, _Steps(progress, _examination_steps(table)))
+
+
+class _Steps:
+    """Counts steps for a progress line."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._count = progress, total, 0
+
+    def done(self, next_one: str, steps: int = 1) -> None:
+        self._count += steps
+        if self._progress is not None:
+            self._progress(self._count, self._total, next_one)
+
+
+def _examination_steps(table: Table) -> int:
+    # Correlation, mutual information, the forest, each feature shuffled, the end of that, projections.
+    return 5 + len(table.schema.features)
+
+
+def refuse(table: Table, seed: int) -> None:
+    """Raise an error if a table cannot be explored."""
+    if not 0 <= seed < _SEEDS:
+        raise ParameterError(f"The seed must be in the range 0 to {_SEEDS - 1}; got {seed}.")
+    unlabelled = np.flatnonzero(table.labels == "")
+    if len(unlabelled):
+        raise TableError(
+            f"{table.path} has no label in {len(unlabelled)} of {len(table)} rows, the first being "
+            f"{str(table.items[unlabelled[0]])!r}; exploring compares genres and needs one in every row, so fill in "
+            f"the column {table.schema.label!r} or leave these rows out."
+        )
+    if len(table.classes) < 2:
+        raise TableError(
+            f"{table.path} has only the class {table.classes[0]!r}; exploring compares genres and needs at least two."
+        )
+
+
+def _examine(table: Table, seed: int, steps: _Steps) -> Exploration:
+    features = table.schema.features
+    y = np.searchsorted(table.classes, table.labels)
+    tracks = np.unique(table.groups, return_index=True)[1]
+    varies = np.ptp(table.X.astype(np.float64), axis=0) > 0
+    constant = tuple(name for name, flag in zip(features, varies, strict=True) if not flag)
+    correlated = _correlated(features)
+    drawn = _at_most(y, np.arange(len(y)), _DRAWN_ROWS, _rng(seed, "drawn"))
+    squashed = _squash(table.X, varies)
+
+    correlation = _correlate(table.X[:, [features.index(name) for name in correlated]])
+    steps.done("mutual information")
+    information, missing = _inform(table, squashed, y, varies, seed)
+    steps.done("trees")
+    importance, why = _weigh(table, y, seed, steps)
+    missing += why
+    steps.done("projection")
+    projections, why = _project(squashed[:, varies], drawn, seed)
+    missing += why
+    steps.done("drawing")
+    return Exploration(
+        table=table,
+        seed=seed,
+        rows_of=tuple(np.bincount(y).tolist()),
+        tracks_of=tuple(np.bincount(y[tracks]).tolist()),
+        constant=constant,
+        correlated=correlated,
+        correlation=correlation,
+        tempo=_TEMPO if _TEMPO in features else None,
+        importance=importance,
+        information=information,
+        projections=projections,
+        drawn=drawn,
+        missing=tuple(missing),
+    )
+
+
+def _rng(seed: int, purpose: str) -> np.random.Generator:
+    """Return a generator of its own for each purpose, so that none changes another's choice."""
+    return np.random.default_rng([seed, *purpose.encode()])
+
+
+def _at_most(y: NDArray[np.intp], rows: NDArray[np.intp], most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Choose rows at random, sorted: all of small classes and equally many of the others, until there are `most`."""
+    if len(rows) <= most:
+        return np.sort(rows)
+    counts = np.sort(np.bincount(y[rows]))
+    counts = counts[counts > 0]
+    # Each class in turn may use its share of what the smaller ones left.
+    quota, left = 1, most
+    for k, count in enumerate(counts):
+        quota = max(1, left // (len(counts) - k))
+        left -= min(int(count), quota)
+    shuffled = rng.permutation(rows)
+    chosen = [shuffled[y[shuffled] == label][:quota] for label in np.unique(y[rows])]
+    return np.sort(np.concatenate(chosen))
+
+
+def _correlated(features: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the means and the tempo, or every feature of a table that has no means."""
+    means = [name for name in features if name.endswith(_MEAN)]
+    return tuple(name for name in features if name in means or name == _TEMPO) if means else features
+
+
+def _squash(X: NDArray[np.float32], varies: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Standardise and squash, sign(z) log(1 + |z|), as the networks do; a constant column becomes 0."""
+    exact = X.astype(np.float64)
+    deviation = np.where(varies, exact.std(axis=0), 1.0)
+    z = (exact - exact.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    return np.where(varies, np.sign(z) * np.log1p(np.abs(z)), 0.0)
+
+
+def _correlate(X: NDArray[np.float32]) -> NDArray[np.float64]:
+    exact = X.astype(np.float64)
+    varying = np.flatnonzero(np.ptp(exact, axis=0) > 0)
+    matrix = np.full((X.shape[1], X.shape[1]), np.nan)
+    if len(varying):
+        within = np.atleast_2d(np.corrcoef(exact[:, varying], rowvar=False))
+        matrix[np.ix_(varying, varying)] = np.clip(within, -1, 1)
+    return matrix
+
+
+def _inform(
+    table: Table, squashed: NDArray[np.float64], y: NDArray[np.intp], varies: NDArray[np.bool_], seed: int
+) -> tuple[Information | None, list[str]]:
+    """Estimate mutual information, from one row of each track if there are enough of them."""
+    from sklearn.feature_selection import mutual_info_classif
+
+    order = _rng(seed, "information").permutation(len(y))
+    rows = order[np.unique(table.groups[order], return_index=True)[1]]
+    by_track = bool(np.bincount(y[rows]).min() > _NEIGHBOURS)
+    if not by_track:
+        rows = order
+    # A row's neighbours are sought in its own class.
+    rows = rows[np.bincount(y[rows])[y[rows]] > _NEIGHBOURS]
+    classes = len(np.unique(y[rows]))
+    if classes < 2:
+        return None, [
+            f"Mutual information needs at least {_NEIGHBOURS + 1} rows in each of two genres, and so it is left out."
+        ]
+    rows = _at_most(y, rows, _INFORMATION_ROWS, _rng(seed, "information"))
+    bits = np.zeros(squashed.shape[1])
+    if varies.any():
+        nats = mutual_info_classif(
+            squashed[np.ix_(rows, varies)],
+            y[rows],
+            discrete_features=False,
+            n_neighbors=_NEIGHBOURS,
+            random_state=seed,
+        )
+        bits[varies] = nats / np.log(2)
+    share = np.bincount(y[rows]) / len(rows)
+    share = share[share > 0]
+    return Information(
+        ranking=_ranking(table.schema.features, bits, np.zeros(len(bits))),
+        genre_bits=float(-(share * np.log2(share)).sum()),
+        rows=len(rows),
+        classes=classes,
+        one_row_a_track=by_track or len(np.unique(table.groups)) == len(table),
+    ), []
+
+
+def _weigh(table: Table, y: NDArray[np.intp], seed: int, steps: _Steps) -> tuple[Importance | None, list[str]]:
+    """Fit a forest on the training rows and shuffle each feature of validation rows."""
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.inspection import permutation_importance
+
+    try:
+        (split,) = get_protocol(DEFAULT_PROTOCOL).splits(table, seed=seed)
+    except ProtocolError as error:
+        steps.done("projection", 1 + len(table.schema.features))
+        return None, [f"Permutation importance needs tracks that the forest did not learn from. {error}"]
+    train = _at_most(y, split.train, _TRAIN_ROWS, _rng(seed, "train"))
+    shuffled = _at_most(y, split.validation, _SHUFFLED_ROWS, _rng(seed, "shuffled"))
+    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed).fit(table.X[train], y[train])
+    scores = score(forest.predict_proba(table.X[split.validation]), y[split.validation], table.groups[split.validation])
+    validation_tracks = np.unique(table.groups[split.validation], return_index=True)[1]
+    commonest = np.bincount(y[split.validation][validation_tracks]).max() / len(validation_tracks)
+
+    repeats = min(_MAX_REPEATS, max(_MIN_REPEATS, _PREDICTIONS // table.X.shape[1]))
+    calls = 0
+
+    def bits(model: Any, X: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
+        nonlocal calls
+        # The first call is for the rows as they are.
+        if calls % repeats == 0:
+            steps.done("permutation importance")
+        calls += 1
+        probability = model.predict_proba(X)[np.arange(len(truth)), truth]
+        return float(np.log2(np.maximum(probability, _MIN_PROBABILITY)).mean())
+
+    lost = permutation_importance(
+        forest, table.X[shuffled], y[shuffled], scoring=bits, n_repeats=repeats, random_state=seed
+    )
+    return Importance(
+        ranking=_ranking(table.schema.features, lost.importances_mean, lost.importances_std),
+        accuracy=scores.tracks.accuracy,
+        commonest=float(commonest),
+        protocol=DEFAULT_PROTOCOL,
+        trees=_TREES,
+        train_tracks=len(np.unique(table.groups[train])),
+        validation_tracks=len(validation_tracks),
+        train_rows=len(train),
+        shuffled_rows=len(shuffled),
+        repeats=repeats,
+    ), []
+
+
+def _ranking(
+    features: tuple[str, ...], values: NDArray[np.float64], deviations: NDArray[np.float64]
+) -> tuple[FeatureScore, ...]:
+    order = np.argsort(-values, kind="stable")
+    return tuple(FeatureScore(features[k], float(values[k]), float(deviations[k])) for k in order)
+
+
+def _project(
+    squashed: NDArray[np.float64], drawn: NDArray[np.intp], seed: int
+) -> tuple[tuple[Projection, ...], list[str]]:
+    from sklearn.decomposition import PCA
+
+    if squashed.shape[1] < 2:
+        return (), ["A projection to a plane needs at least two features that are not constant, and so it is left out."]
+    pca = PCA(n_components=2, svd_solver="full").fit(squashed)
+    first, second = pca.explained_variance_ratio_.tolist()
+    projections = [Projection("PCA", pca.transform(squashed[drawn]), (first, second))]
+    if len(drawn) < _MIN_UMAP_ROWS:
+        return tuple(projections), []
+    # The package warns of what its own dependencies changed; none of it is the reader's.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            umap = importlib.import_module("umap")
+        except ModuleNotFoundError as error:
+            if error.name == "umap":
+                return tuple(projections), []
+            return tuple(projections), [f"UMAP is left out, because umap-learn lacks the package {error.name}."]
+        layout = umap.UMAP(
+            n_components=2, n_neighbors=min(_UMAP_NEIGHBOURS, len(drawn) - 1), random_state=seed, n_jobs=1
+        )
+        points = np.asarray(layout.fit_transform(squashed[drawn]), dtype=np.float64)
+    return (*projections, Projection("UMAP", points, None)), []
