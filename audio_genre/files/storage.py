@@ -6,7 +6,7 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -153,15 +153,24 @@ def atomic_file(path: Path, staging: Path) -> Iterator[IO[bytes]]:
     ExtractionError
         If it cannot be written.
     """
-    part = staging / f"{uuid.uuid4().hex}.part"
     try:
-        try:
-            with part.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(path, staging / f"{uuid.uuid4().hex}.part") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise storage_error(error, path) from None
+
+
+@contextmanager
+def whole_file(path: Path, part: Path | None = None) -> Iterator[IO[bytes]]:
+    """Do the same without waiting for the disk, in a part beside the file by default; errors are the system's."""
+    # Names of files are limited, and so the part is not named after the file.
+    part = part or path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import stat
-import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.errors import ReportError
+from audio_genre.files.storage import whole_file
 from audio_genre.inference.timeline import clock
 
 if TYPE_CHECKING:
@@ -130,14 +130,9 @@ def write_strip(timeline: Timeline, path: Path) -> None:
     buffer = io.BytesIO()
     with _boxes_for_strange_letters():
         draw_strip(timeline).savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    # Names of files are limited, and so the part is not named after it.
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        try:
-            part.write_bytes(buffer.getvalue())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(path) as file:
+            file.write(buffer.getvalue())
     except OSError as error:
         raise ReportError(f"{path} cannot be written: {error.strerror}; choose another folder.") from None
 

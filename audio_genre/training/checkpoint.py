@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.errors import BundleError
+from audio_genre.files.storage import whole_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -160,25 +161,26 @@ class Checkpoint:
         """
         if self._unwritten is None:
             return
-        part = self.path.with_name(f"{self.path.name}.part")
         try:
-            with part.open("wb") as file:
+            with whole_file(self.path, self._part) as file:
                 np.savez(file, **self._unwritten)  # type: ignore[arg-type]
-            part.replace(self.path)
         except OSError as error:
             raise BundleError(
                 f"{self.path} cannot be written: {error.strerror}; make room, and go on with --resume."
             ) from None
         finally:
             self._unwritten = None
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
         self._written = time.monotonic()
+
+    @property
+    def _part(self) -> Path:
+        """What a killed process left unfinished is overwritten by the next one."""
+        return self.path.with_name(f"{self.path.name}.part")
 
     def remove(self) -> None:
         """Remove the file, because the fit is complete."""
         self._unwritten = None
-        for path in (self.path, self.path.with_name(f"{self.path.name}.part")):
+        for path in (self.path, self._part):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
