@@ -47,23 +47,6 @@ _SLOPPY_ESTIMATE_SECONDS = 1.0
 def load(path: str | os.PathLike[str], *, sr: int) -> NDArray[np.float32]:
     """Decode a whole file to mono at a sampling rate, as ``librosa.load`` does.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        An audio file that libsndfile decodes, or FFmpeg where the extra ``formats`` is installed.
-    sr : int
-        Sampling rate of the result in Hz.
-
-    Returns
-    -------
-    np.ndarray, shape (n,), float32
-        The signal; full scale is 1. Channels are averaged, resampling is soxr's "HQ".
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be decoded, is cut short, silent, or holds NaN or infinite samples.
-
     Examples
     --------
     >>> import numpy as np, soundfile, tempfile, pathlib
@@ -82,28 +65,6 @@ def iter_windows(
 
     A file of up to twice `seconds` is one window. A longer one gives consecutive windows of `seconds`;
     what remains at the end is joined to the last of them.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        An audio file that libsndfile decodes, or FFmpeg where the extra ``formats`` is installed.
-    sr : int
-        Sampling rate of the result in Hz.
-    seconds : int
-        Length of a window in seconds.
-    min_samples : int
-        Fewest samples, at `sr`, that the whole file must give.
-
-    Yields
-    ------
-    np.ndarray, shape (n,), float32
-        Mono windows in their order in time.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be decoded, is cut short, silent, too short, or holds NaN or infinite samples.
-        It may be raised after windows were yielded: what is wrong can stand at the end of a file.
     """
     blocks = _checked_blocks(path, sr, one_block_seconds=2 * seconds)
     return _cut_windows(blocks, os.fspath(path), sr * seconds, sr, min_samples)
@@ -155,18 +116,6 @@ def _cut_windows(
 def continue_short(y: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """Continue a clip that is shorter than a segment by its reflection, as far as a segment needs.
 
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,), float32
-        A mono signal.
-    length : int
-        Samples that are needed.
-
-    Returns
-    -------
-    np.ndarray, shape (max(n, length),), float32
-        The signal, itself where it is long enough.
-
     Examples
     --------
     >>> import numpy as np
@@ -180,18 +129,6 @@ def cut_segments(y: NDArray[np.float32], *, stride: int) -> NDArray[np.float32]:
     """Cut a signal into the segments of the public tables, without a copy.
 
     Segment ``k`` is ``y[stride * k : stride * k + stride - 1]``; one that does not fit whole is dropped.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,)
-        A mono signal.
-    stride : int
-        Samples from one segment's start to the next one's: 66150 for 3 s at 22050 Hz.
-
-    Returns
-    -------
-    np.ndarray, shape (n_segments, stride - 1)
-        A read-only view of `y`; ``n_segments`` may be 0.
 
     Examples
     --------
@@ -216,22 +153,6 @@ def cut_stretches(
     Stretch ``k`` begins at sample ``hop * k``. What remains behind the last that fits whole is joined to it where it is
     shorter than a tenth of `hop`; otherwise one more stretch ends where the signal ends. No more is held in memory than
     a block and two stretches.
-
-    Parameters
-    ----------
-    blocks : iterable of np.ndarray, shape (n,), float32
-        Parts of a mono signal in their order in time, such as `iter_windows` gives.
-    length : int
-        Samples of a stretch; a shorter signal is one stretch.
-    hop : int
-        Samples from one stretch's start to the next one's, from 1; what is left out between two is beyond `length`.
-
-    Yields
-    ------
-    start : int
-        Where in the signal the stretch begins.
-    y : np.ndarray, float32
-        The stretch.
 
     Examples
     --------
@@ -260,23 +181,7 @@ def cut_stretches(
 
 
 def content_hash(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes, to tell whether its content changed.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        A file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Raises
-    ------
-    AudioError
-        If the file is missing, not a regular file, or may not be read.
-    """
+    """Return the SHA-256 of a file's bytes, to tell whether its content changed."""
     name = os.fspath(path)
     refuse_unreadable(name)
     try:
@@ -336,23 +241,7 @@ def _checked_blocks(path: str | os.PathLike[str], sr: int, one_block_seconds: fl
 
 
 def iter_channels(path: str | os.PathLike[str]) -> Iterator[NDArray[np.float32]]:
-    """Decode a file block by block as it is, neither mixed nor resampled.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        An audio file.
-
-    Yields
-    ------
-    np.ndarray, shape (n, channels), float32
-        Up to 20 s each.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be decoded.
-    """
+    """Decode a file block by block as it is, neither mixed nor resampled."""
     for part in open_parts(os.fspath(path)):
         _refuse_rate(os.fspath(path), part.sr)
         yield from part.blocks(_block_frames(part))
@@ -383,23 +272,7 @@ class Header(NamedTuple):
 
 
 def read_facts(path: str | os.PathLike[str]) -> Header:
-    """Read what an audio file says about itself, without decoding it.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file.
-
-    Returns
-    -------
-    Header
-        Length, rate, channels, coding, texts. The length of several streams in one file is that of all of them.
-
-    Raises
-    ------
-    AudioError
-        If it cannot be read, its sampling rate cannot be used, or it is too long.
-    """
+    """Read what an audio file says about itself, without decoding it."""
     name = os.fspath(path)
     first: Part | None = None
     seconds = 0.0
@@ -412,25 +285,7 @@ def read_facts(path: str | os.PathLike[str]) -> Header:
 
 
 def read_header(path: str | os.PathLike[str]) -> tuple[float, dict[str, str]]:
-    """Read how long an audio file is and what it says about itself, without decoding it.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file.
-
-    Returns
-    -------
-    seconds : float
-        Length by its header.
-    texts : dict of str to str
-        Such as ``"artist"`` and ``"title"``; empty where the file has none.
-
-    Raises
-    ------
-    AudioError
-        If it cannot be read.
-    """
+    """Read how long an audio file is and what it says about itself, without decoding it."""
     facts = read_facts(path)
     return facts.seconds, facts.texts
 
@@ -510,18 +365,6 @@ def _refuse_missing(name: str, part: Part, decoded: int) -> None:
 
 def resample(y: NDArray[np.float32], sr_in: int, sr_out: int) -> NDArray[np.float32]:
     """Resample a signal as ``librosa.resample(res_type="soxr_hq")`` does.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,), float32
-        A mono signal.
-    sr_in, sr_out : int
-        Its sampling rate and that of the result, in Hz.
-
-    Returns
-    -------
-    np.ndarray, shape (ceil(n * sr_out / sr_in),), float32
-        The signal at `sr_out`; `y` itself where the rates agree.
 
     Examples
     --------

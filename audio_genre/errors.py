@@ -8,18 +8,6 @@ _MAX_DIGITS = 9
 def apart(first: float, second: float, digits: int) -> tuple[str, str]:
     """Write two numbers that differ so that it shows.
 
-    Parameters
-    ----------
-    first, second : float
-        The numbers.
-    digits : int
-        Fewest digits after the point.
-
-    Returns
-    -------
-    tuple of str
-        Both, with as many digits as it takes, up to nine.
-
     Examples
     --------
     >>> apart(0.25, 0.31, 2), apart(2.9999, 3.0, 2)
@@ -42,15 +30,7 @@ class ParameterError(AudioGenreError, ValueError):
 
 
 class AudioError(AudioGenreError):
-    """An audio file cannot be decoded, or holds nothing that features can be computed from.
-
-    Parameters
-    ----------
-    path : str
-        The file, as the caller named it.
-    reason : str
-        What is wrong with it, to be read after the path: "is silent: every sample is zero".
-    """
+    """An audio file cannot be decoded, or holds nothing that features can be computed from."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)

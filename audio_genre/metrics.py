@@ -105,22 +105,6 @@ def score(probabilities: NDArray[Any], y: NDArray[np.intp], groups: NDArray[np.s
     Where every answer is right, or none is, they are those of Clopper and Pearson for as many tracks (Biometrika 26(4),
     1934).
 
-    Parameters
-    ----------
-    probabilities : np.ndarray, shape (n, classes)
-        Probabilities of the classes.
-    y : np.ndarray of int, shape (n,)
-        True class numbers; equal for all rows of a group.
-    groups : np.ndarray of str, shape (n,)
-        Track of each row.
-    seed : int
-        Seed of the resampling.
-
-    Returns
-    -------
-    Scores
-        Accuracy and macro-F1 with intervals.
-
     Examples
     --------
     >>> import numpy as np
@@ -140,42 +124,13 @@ def score(probabilities: NDArray[Any], y: NDArray[np.intp], groups: NDArray[np.s
 def votes(
     probabilities: NDArray[Any], y: NDArray[np.intp], groups: NDArray[np.str_]
 ) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
-    """Tell for each track whether the vote of its rows is right.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray, shape (n, classes)
-        Probabilities of the classes.
-    y : np.ndarray of int, shape (n,)
-        True class numbers; equal for all rows of a group.
-    groups : np.ndarray of str, shape (n,)
-        Track of each row.
-
-    Returns
-    -------
-    tracks : np.ndarray of str, shape (n_tracks,)
-        The tracks, sorted.
-    right : np.ndarray of bool, shape (n_tracks,)
-        Whether the class with the highest mean probability is the true one.
-    """
+    """Tell for each track whether the vote of its rows is right."""
     tracks, first = np.unique(groups, return_index=True)
     return tracks, mean_by_track(probabilities, groups).argmax(axis=1) == y[first]
 
 
 def mean_by_track(values: NDArray[Any], groups: NDArray[np.str_]) -> NDArray[np.float64]:
     """Average the rows of each track.
-
-    Parameters
-    ----------
-    values : np.ndarray, shape (n, k)
-        Quantities of the rows, such as probabilities of the classes.
-    groups : np.ndarray of str, shape (n,)
-        Track of each row.
-
-    Returns
-    -------
-    np.ndarray, shape (n_tracks, k), float64
-        Means, in the order of the sorted tracks.
 
     Examples
     --------
@@ -209,20 +164,6 @@ class Repeated:
 
 def repeated(tracks: Sequence[NDArray[np.str_]], right: Sequence[NDArray[np.bool_]], *, seed: int = 0) -> Repeated:
     """Summarise which test tracks several trainings got right.
-
-    Parameters
-    ----------
-    tracks : sequence of np.ndarray of str, shape (n_k,)
-        Test tracks of each training, each track once.
-    right : sequence of np.ndarray of bool, shape (n_k,)
-        Whether the training classified them correctly.
-    seed : int
-        Seed of the resampling.
-
-    Returns
-    -------
-    Repeated
-        Mean, interval and spread.
 
     Examples
     --------

@@ -53,11 +53,6 @@ _TREES, _ROWS = 64, 1024
 class ArrayModel(ABC):
     """A classifier that consists of arrays.
 
-    Parameters
-    ----------
-    inputs, outputs : int
-        Number of features and of classes.
-
     Attributes
     ----------
     types : mapping of str to str
@@ -96,13 +91,7 @@ class ArrayModel(ABC):
         """Return the arrays by their names in `types`."""
 
     def to_bytes(self) -> bytes:
-        """Write the model as a compressed ``.npz`` file; the same model gives the same bytes.
-
-        Returns
-        -------
-        bytes
-            Content of the file.
-        """
+        """Write the model as a compressed ``.npz`` file; the same model gives the same bytes."""
         structure = json.dumps(self.structure()).encode()
         arrays = {name: np.ascontiguousarray(array, self.types[name]) for name, array in self.arrays().items()}
         return write_arrays({_STRUCTURE: np.frombuffer(structure, np.uint8), **arrays})
@@ -112,20 +101,6 @@ class LinearModel(ArrayModel):
     """Multinomial logistic regression on standardised, squashed features.
 
     ``softmax(s W + b)`` with ``s = sign(z) log(1 + |z|)`` and ``z = (x - mean) / scale``.
-
-    Parameters
-    ----------
-    mean, scale : np.ndarray, shape (inputs,), float64
-        What each feature is standardised with.
-    weights : np.ndarray, shape (inputs, outputs), float64
-        The matrix W.
-    bias : np.ndarray, shape (outputs,), float64
-        The vector b.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not belong together, or have values that could give no probabilities.
 
     Examples
     --------
@@ -158,39 +133,16 @@ class LinearModel(ArrayModel):
         self._mean, self._scale, self._weights, self._bias = mean, scale, weights, bias
 
     def __call__(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probabilities of all classes.
-
-        Parameters
-        ----------
-        X : np.ndarray, shape (n, inputs), float32
-            Finite features.
-
-        Returns
-        -------
-        np.ndarray, shape (n, outputs), float32
-            Probabilities.
-        """
+        """Return the probabilities of all classes."""
         z = (X.astype(np.float64) - self._mean) / self._scale
         return softmax(squash(z) @ self._weights + self._bias).astype(np.float32)
 
     def structure(self) -> dict[str, Any]:
-        """Return the kind of model.
-
-        Returns
-        -------
-        dict
-            Plain data.
-        """
+        """Return the kind of model."""
         return {"model": "linear"}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the parameters.
-
-        Returns
-        -------
-        dict of str to np.ndarray
-            Arrays by name.
-        """
+        """Return the parameters."""
         return {"mean": self._mean, "scale": self._scale, "weights": self._weights, "bias": self._bias}
 
 
@@ -222,32 +174,6 @@ class TreeModel(ArrayModel):
     The nodes of each tree stand level by level, from left to right. So the children of its k-th inner node are the
     nodes 1 + 2 k and 2 + 2 k, and no file needs to name them: there is nothing that could point outside, or in a
     circle.
-
-    Parameters
-    ----------
-    inputs : int
-        Number of features.
-    link : {"mean", "softmax"}
-        How the sums become probabilities: divided by their total, or by the softmax.
-    base : np.ndarray, shape (outputs,), float64
-        What each class begins with.
-    sizes : np.ndarray, shape (trees,), int32
-        Nodes of each tree.
-    feature : np.ndarray, shape (nodes,), int32
-        Feature that a node looks at; -1 at a leaf.
-    threshold : np.ndarray, shape (inner nodes,), float32
-        A row whose feature is at most this goes to the left.
-    entries : np.ndarray, shape (leaves,), int32
-        Number of classes that a leaf adds to.
-    entry_class : np.ndarray, shape (entries,), int32
-        These classes, ascending within each leaf.
-    entry_value : np.ndarray, shape (entries,), float32
-        What is added.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not describe such trees.
 
     Examples
     --------
@@ -369,29 +295,7 @@ class TreeModel(ArrayModel):
         link: Literal["mean", "softmax"],
         base: NDArray[np.float64] | None = None,
     ) -> TreeModel:
-        """Make a model from trees as other packages keep them.
-
-        Parameters
-        ----------
-        trees : iterable of Tree
-            The trees.
-        inputs, outputs : int
-            Number of features and of classes.
-        link : {"mean", "softmax"}
-            How the sums become probabilities.
-        base : np.ndarray, shape (outputs,), float64, optional
-            What each class begins with; by default zero.
-
-        Returns
-        -------
-        TreeModel
-            Its thresholds are rounded down to single precision, so that rows of that precision go the same ways.
-
-        Raises
-        ------
-        ValueError
-            If these are no trees.
-        """
+        """Make a model from trees as other packages keep them."""
         sizes, features, thresholds, values = [], [], [], []
         for tree in trees:
             order = _level_order(tree)
@@ -415,18 +319,7 @@ class TreeModel(ArrayModel):
         )
 
     def __call__(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probabilities of all classes.
-
-        Parameters
-        ----------
-        X : np.ndarray, shape (n, inputs), float32
-            Finite features.
-
-        Returns
-        -------
-        np.ndarray, shape (n, outputs), float32
-            Probabilities; those of a row do not depend on the rows beside it.
-        """
+        """Return the probabilities of all classes."""
         # Fewer where much is added up for each row.
         step = max(1, _ROWS // max(1, self._most // 16, self.outputs // _TREES))
         sums = np.empty((len(X), self.outputs), dtype=np.float64)
@@ -460,62 +353,23 @@ class TreeModel(ArrayModel):
         return sums.reshape(rows, self.outputs)
 
     def structure(self) -> dict[str, Any]:
-        """Return the kind of model.
-
-        Returns
-        -------
-        dict
-            Plain data.
-        """
+        """Return the kind of model."""
         return {"model": "trees", "inputs": self.inputs, "link": self.link}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return nodes and leaves.
-
-        Returns
-        -------
-        dict of str to np.ndarray
-            Arrays by name.
-        """
+        """Return nodes and leaves."""
         return self._arrays
 
 
 def write_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Write arrays as a compressed ``.npz`` file; the same arrays give the same bytes.
-
-    Parameters
-    ----------
-    arrays : mapping of str to np.ndarray
-        Arrays of one or two axes, of types that `read_arrays` reads.
-
-    Returns
-    -------
-    bytes
-        Content of the file.
-    """
+    """Write arrays as a compressed ``.npz`` file; the same arrays give the same bytes."""
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
 
 
 def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """Read arrays of plain types from a ``.npz`` file, which may come from anyone.
-
-    Parameters
-    ----------
-    content : bytes
-        Content of the file.
-
-    Returns
-    -------
-    dict of str to np.ndarray
-        Arrays of one or two axes by name.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file.
-    """
+    """Read arrays of plain types from a ``.npz`` file, which may come from anyone."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
@@ -537,23 +391,7 @@ def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
 
 
 def read_model(content: bytes) -> ArrayModel:
-    """Read a model from what `ArrayModel.to_bytes` wrote, or from what anyone else did.
-
-    Parameters
-    ----------
-    content : bytes
-        Content of a ``.npz`` file.
-
-    Returns
-    -------
-    ArrayModel
-        The model; all that it holds has been checked.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file.
-    """
+    """Read a model from what `ArrayModel.to_bytes` wrote, or from what anyone else did."""
     arrays = read_arrays(content)
     structure = _read_structure(arrays.pop(_STRUCTURE, None))
     kind = structure.pop("model", None)

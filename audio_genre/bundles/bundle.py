@@ -204,24 +204,7 @@ class Bundle:
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Open a trained model, without what its kind of input checks; see `audio_genre.inputs.load_bundle`.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Folder of the bundle.
-
-    Returns
-    -------
-    Bundle
-        The model and its card.
-
-    Raises
-    ------
-    BundleError
-        If a file is missing or malformed, card and model disagree, or the bundle was made for a recipe or in a format
-        that this version of the package does not know.
-    """
+    """Open a trained model, without what its kind of input checks; see `audio_genre.inputs.load_bundle`."""
     path = Path(path)
     if not path.is_dir():
         if path.name in missing_bundles(path.parent):
@@ -258,31 +241,7 @@ def write_bundle(
     history: Sequence[EpochReport],
     predictions: Iterable[Sequence[Any]],
 ) -> None:
-    """Write a bundle whole or not at all; one that stands in its place is replaced when the new one is complete.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the bundle; its parent must exist.
-    model : keras.Model or ArrayModel
-        The trained model.
-    card : Card
-        The card; format, hashes and library versions are added.
-    check : tuple of np.ndarray, shapes (n, ...) and (n, n_classes)
-        Inputs of every class, and the probabilities that the library gives in which the model was trained; what is
-        written must agree.
-    novelty : NoveltyDetector
-        What tells how far an input is from the training data.
-    history : sequence of EpochReport
-        Lines of ``history.csv``; none where a model is not trained in passes.
-    predictions : iterable of sequence
-        Rows of ``predictions.csv``, the header first.
-
-    Raises
-    ------
-    BundleError
-        If the export differs from the library by more than 1e-5 in any probability, or the folder cannot be written.
-    """
+    """Write a bundle whole or not at all; one that stands in its place is replaced when the new one is complete."""
     is_arrays = isinstance(model, ArrayModel)
     name = NUMPY if is_arrays else LITERT
     form = _FORMATS[name]
@@ -330,13 +289,6 @@ class _Replacement:
 
     Beside the bundle stand, under one name, ``.unfinished``, ``.replaced``, and ``.lock``, a file that is locked as
     long as the process lives.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the bundle is to be.
-    stem : str, optional
-        The name of one that was begun before; by default a new one.
     """
 
     def __init__(self, folder: Path, stem: str = "") -> None:
@@ -418,18 +370,7 @@ _A_MOMENT = 60.0
 
 
 def abandoned(models: Path) -> list[_Replacement]:
-    """Find what trainings that were killed while they wrote a bundle have left behind.
-
-    Parameters
-    ----------
-    models : Path
-        Folder of the bundles.
-
-    Returns
-    -------
-    list of _Replacement
-        What no living process works on.
-    """
+    """Find what trainings that were killed while they wrote a bundle have left behind."""
     stems = {path.name.removesuffix(path.suffix) for path in models.glob(".*") if path.suffix in _ENDS}
     found = [
         _Replacement(models / match["name"], stem) for stem in sorted(stems) if (match := _LEFTOVER.fullmatch(stem))
@@ -438,18 +379,7 @@ def abandoned(models: Path) -> list[_Replacement]:
 
 
 def recover_bundles(models: Path) -> list[str]:
-    """Bring to an end what trainings that were killed while they wrote a bundle have left behind.
-
-    Parameters
-    ----------
-    models : Path
-        Folder of the bundles.
-
-    Returns
-    -------
-    list of str
-        A sentence for each bundle that was missing and is there again.
-    """
+    """Bring to an end what trainings that were killed while they wrote a bundle have left behind."""
     sentences = []
     for each in abandoned(models):
         words = each.recover()
@@ -459,18 +389,7 @@ def recover_bundles(models: Path) -> list[str]:
 
 
 def missing_bundles(models: Path) -> list[str]:
-    """Name the bundles whose place is empty because a training was killed while it replaced them.
-
-    Parameters
-    ----------
-    models : Path
-        Folder of the bundles.
-
-    Returns
-    -------
-    list of str
-        Their names.
-    """
+    """Name the bundles whose place is empty because a training was killed while it replaced them."""
     try:
         return sorted({each.folder.name for each in abandoned(models) if not each.folder.exists()})
     except OSError:
@@ -478,18 +397,7 @@ def missing_bundles(models: Path) -> list[str]:
 
 
 def killed_words(folder: Path) -> str:
-    """Say that a bundle is missing because its training was killed.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the bundle.
-
-    Returns
-    -------
-    str
-        A sentence with the next step.
-    """
+    """Say that a bundle is missing because its training was killed."""
     return (
         f"{folder} is not in its place: a training was killed while it replaced this model; start a training into "
         f"{folder.parent} again, which puts it back first."

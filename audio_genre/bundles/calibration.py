@@ -75,22 +75,7 @@ class NoveltyDetector:
 
     @classmethod
     def fit(cls, X: NDArray[Any], y: NDArray[np.intp], seed: int = 0) -> NoveltyDetector:
-        """Learn what is familiar.
-
-        Parameters
-        ----------
-        X : np.ndarray, shape (n, d)
-            Training rows.
-        y : np.ndarray of int, shape (n,)
-            Their class numbers.
-        seed : int
-            Seed of k-means.
-
-        Returns
-        -------
-        NoveltyDetector
-            Of these rows.
-        """
+        """Learn what is familiar."""
         from sklearn.cluster import KMeans
         from threadpoolctl import threadpool_limits
 
@@ -113,24 +98,7 @@ class NoveltyDetector:
     def cross_validate(
         cls, X: NDArray[Any], y: NDArray[np.intp], groups: NDArray[Any], seed: int = 0
     ) -> NDArray[np.float64]:
-        """Measure how far each track is from the others: from what is familiar without it, in ten folds.
-
-        Parameters
-        ----------
-        X : np.ndarray, shape (n, d)
-            Training rows.
-        y : np.ndarray of int, shape (n,)
-            Their class numbers.
-        groups : np.ndarray, shape (n,)
-            Their tracks.
-        seed : int
-            Seed of the folds and of k-means.
-
-        Returns
-        -------
-        np.ndarray, shape (n_tracks,), float64
-            Mean distance of the rows of each track; empty for a single track.
-        """
+        """Measure how far each track is from the others: from what is familiar without it, in ten folds."""
         _, first, track = np.unique(groups, return_index=True, return_inverse=True)
         count = len(first)
         if count < 2:
@@ -152,18 +120,7 @@ class NoveltyDetector:
         return len(self.mean)
 
     def distances(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        """Measure how far rows are from the nearest prototype.
-
-        Parameters
-        ----------
-        X : np.ndarray, shape (n, d)
-            Rows.
-
-        Returns
-        -------
-        np.ndarray, shape (n,), float64
-            Distances.
-        """
+        """Measure how far rows are from the nearest prototype."""
         Z = squash((X.astype(np.float64) - self.mean) / self.scale)
         nearest = np.full(len(Z), np.inf)
         for prototype in self.prototypes:
@@ -172,34 +129,12 @@ class NoveltyDetector:
         return distances
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return what a file must hold.
-
-        Returns
-        -------
-        dict of str to np.ndarray
-            By the names of the attributes.
-        """
+        """Return what a file must hold."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> NoveltyDetector:
-        """Check arrays from a file and make them one again.
-
-        Parameters
-        ----------
-        arrays : mapping of str to np.ndarray
-            What `arrays` gave.
-
-        Returns
-        -------
-        NoveltyDetector
-            Of the arrays.
-
-        Raises
-        ------
-        ValueError
-            If one is missing, has another shape or type, or values that no fit gives.
-        """
+        """Check arrays from a file and make them one again."""
         names = [field.name for field in fields(cls)]
         if sorted(arrays) != sorted(names) or any(array.dtype != np.float64 for array in arrays.values()):
             raise ValueError("it has other arrays than it should have")
@@ -257,27 +192,6 @@ class Calibration:
     ) -> Calibration:
         """Fit temperature and limits to validation tracks.
 
-        Parameters
-        ----------
-        probabilities : np.ndarray, shape (n, classes)
-            Votes of the tracks.
-        y : np.ndarray of int, shape (n,)
-            Their class numbers.
-        distances : np.ndarray, shape (n,)
-            How far the tracks are from the training data.
-        windows : tuple of np.ndarray, shapes (n_windows, classes) and (n_windows,), optional
-            Probabilities and class numbers of single windows, where tracks have several.
-        accepted : float
-            Share of the tracks that get an answer.
-        left_out : np.ndarray, optional
-            How far training tracks are from the others, see `NoveltyDetector.cross_validate`; used where the validation
-            tracks are fewer than `MIN_TRACKS`.
-
-        Returns
-        -------
-        Calibration
-            Temperatures with the least log loss; limits that accept this share.
-
         Notes
         -----
         A quantile of a few tracks is one of them, and a new track is beyond the furthest of n with a probability of
@@ -326,18 +240,6 @@ class Calibration:
     def unknown_reason(self, confidence: float, distance: float) -> str | None:
         """Tell why something gets no answer.
 
-        Parameters
-        ----------
-        confidence : float
-            Calibrated probability of the best genre.
-        distance : float
-            How far it is from the training data.
-
-        Returns
-        -------
-        str or None
-            The reason, to be read after "unknown:"; None if it gets an answer.
-
         Examples
         --------
         >>> limits = Calibration(min_confidence=0.3, max_distance=0.8)
@@ -357,18 +259,6 @@ class Calibration:
 
 def fit_temperature(probabilities: NDArray[Any], y: NDArray[np.intp]) -> float:
     """Find the temperature with the least log loss.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray, shape (n, classes)
-        Rows that sum to 1.
-    y : np.ndarray of int, shape (n,)
-        True class numbers.
-
-    Returns
-    -------
-    float
-        The temperature, from exp(-2.5) to exp(2.5).
 
     Notes
     -----
@@ -395,18 +285,6 @@ def fit_temperature(probabilities: NDArray[Any], y: NDArray[np.intp]) -> float:
 def apply_temperature(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:
     """Sharpen or soften probabilities.
 
-    Parameters
-    ----------
-    probabilities : np.ndarray, shape (n, classes)
-        Rows that sum to 1.
-    temperature : float
-        Below 1 sharpens, above 1 softens; 1 changes nothing.
-
-    Returns
-    -------
-    np.ndarray, shape (n, classes), float64
-        Rows that sum to 1; what was most probable still is.
-
     Examples
     --------
     >>> apply_temperature(np.array([[0.8, 0.2]]), 0.5).round(3).tolist()
@@ -423,18 +301,6 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_])
     et al. (ICML 2017) use it: `BINS` bins of equal width, each weighed with its answers. With few answers it is above
     zero even for perfect probabilities.
 
-    Parameters
-    ----------
-    confidence : np.ndarray, shape (n,)
-        Probability that is stated for each answer.
-    right : np.ndarray of bool, shape (n,)
-        Whether it is right.
-
-    Returns
-    -------
-    float
-        Mean difference of confidence and accuracy.
-
     Examples
     --------
     >>> calibration_error(np.full(4, 0.75), np.array([True, True, True, False]))
@@ -446,18 +312,7 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_])
 
 
 def bins_of(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the bin of each confidence.
-
-    Parameters
-    ----------
-    confidence : np.ndarray, shape (n,)
-        Probabilities.
-
-    Returns
-    -------
-    np.ndarray of int, shape (n,)
-        Numbers from 0 to `BINS` - 1; what lies between two bins belongs to the lower.
-    """
+    """Return the bin of each confidence."""
     return np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
 
 

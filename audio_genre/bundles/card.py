@@ -101,7 +101,18 @@ class Card:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Card:
-        """Make a card of checked fields."""
+        """Make a card of checked fields.
+
+        Parameters
+        ----------
+        fields : mapping
+            What ``card.json`` holds, checked by `read_card`.
+
+        Returns
+        -------
+        Card
+            The card.
+        """
         recipe, window, calibration = fields["recipe"], fields["window"], fields.get("calibration")
         typed = {
             **{name: fields[name] for name in ("name", "kind", "input", "exported_sha256", "format_version")},
@@ -119,7 +130,13 @@ class Card:
         return cls(**typed, facts={name: value for name, value in fields.items() if name not in typed})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the card as plain data, which is what ``card.json`` holds."""
+        """Return the card as plain data, which is what ``card.json`` holds.
+
+        Returns
+        -------
+        dict
+            Every field.
+        """
         recipe = self.recipe
         return {
             "format_version": self.format_version,
@@ -156,37 +173,47 @@ class Card:
         return int(best) if best is not None and _is_count(best) else 0
 
     def accuracy(self, subset: str) -> float | None:
-        """Return the accuracy by track over a subset of the rows; None if the card gives none."""
+        """Return the accuracy by track over a subset of the rows; None if the card gives none.
+
+        Parameters
+        ----------
+        subset : str
+            ``"train"``, ``"validation"`` or ``"test"``.
+
+        Returns
+        -------
+        float or None
+            From 0 to 1.
+        """
         value = self.metrics.get(subset)
         for name in ("tracks", "accuracy", "value"):
             value = value.get(name) if isinstance(value, dict) else None
         return float(value) if isinstance(value, int | float) and _is_number(value, 0, 1) else None
 
     def require(self, folder: Path, field: str, is_valid: Callable[[Any], bool], rule: str) -> None:
-        """Refuse a card whose field of a kind of input is missing or malformed."""
+        """Refuse a card whose field of a kind of input is missing or malformed.
+
+        Parameters
+        ----------
+        folder : Path
+            Folder of the bundle, for the message.
+        field : str
+            Name of the field.
+        is_valid : callable
+            Tells whether a value is right.
+        rule : str
+            What it must be, for the message.
+
+        Raises
+        ------
+        BundleError
+            If it is missing or not valid.
+        """
         _require(folder / CARD, dict(self.facts), field, is_valid, rule)
 
 
 def read_card(folder: Path, *, measured: bool = False) -> Card:
-    """Read the card of a bundle.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the bundle.
-    measured : bool
-        Whether it must also tell how the model was measured, as one that is compared with others must.
-
-    Returns
-    -------
-    Card
-        The card; every field that the package uses has the type and range that it should have.
-
-    Raises
-    ------
-    BundleError
-        If the card is missing or malformed, or made for a recipe or in a format that this version does not know.
-    """
+    """Read the card of a bundle."""
     file = folder / CARD
     try:
         card = json.loads(read_bounded(file, _MAX_BYTES).decode("utf-8"))
@@ -228,27 +255,7 @@ def read_card(folder: Path, *, measured: bool = False) -> Card:
 
 
 def read_bounded(file: Path, most: int) -> bytes:
-    """Read a file of a bundle, which may come from anyone.
-
-    Parameters
-    ----------
-    file : Path
-        The file.
-    most : int
-        Most bytes that it may have.
-
-    Returns
-    -------
-    bytes
-        Its content.
-
-    Raises
-    ------
-    BundleError
-        If it is no regular file, or larger.
-    OSError
-        If it cannot be read.
-    """
+    """Read a file of a bundle, which may come from anyone."""
     found = file.stat()
     # Opening a pipe or a device could wait for ever.
     if not stat.S_ISREG(found.st_mode):

@@ -141,23 +141,7 @@ class Network:
     steps: tuple[Step, ...]
 
     def tensors(self, rows: int) -> dict[int, NDArray[Any]]:
-        """Compute the shapes of all tensors for a number of inputs, as the runtime does.
-
-        Parameters
-        ----------
-        rows : int
-            Number of inputs.
-
-        Returns
-        -------
-        dict of int to np.ndarray
-            Each tensor that is used: those of whole numbers with their values, the others with their shapes alone.
-
-        Raises
-        ------
-        ValueError
-            If an operator cannot take what it is given, or it all takes too much memory or time.
-        """
+        """Compute the shapes of all tensors for a number of inputs, as the runtime does."""
         found = {number: _shaped(array) for number, array in self.constants.items()}
         found[self.source] = _of_shape((rows, *self.source_shape))
         numbers = work = 0
@@ -195,20 +179,10 @@ class Network:
 class LiteRTRunner:
     """A LiteRT interpreter as a function from inputs to outputs; threads take turns.
 
-    Parameters
-    ----------
-    content : bytes
-        Content of a ``.tflite`` file, which may come from anyone.
-
     Attributes
     ----------
     input_shape, output_shape : list of int
         Shape of one input and of one output.
-
-    Raises
-    ------
-    ValueError
-        If it is no model that may be run, see `read_network`.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -228,23 +202,7 @@ class LiteRTRunner:
         self._checked = 0
 
     def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Run the model.
-
-        Parameters
-        ----------
-        X : np.ndarray, shape (n, *input_shape), float32
-            Inputs.
-
-        Returns
-        -------
-        np.ndarray, shape (n, *output_shape), float32
-            What it gives.
-
-        Raises
-        ------
-        ValueError
-            If so many inputs take too much memory or time.
-        """
+        """Run the model."""
         with self._lock:
             if len(X) != self._checked:
                 self._network.tensors(len(X))
@@ -254,23 +212,7 @@ class LiteRTRunner:
 
 
 def read_network(content: bytes) -> Network:
-    """Read a model from a ``.tflite`` file, which may come from anyone.
-
-    Parameters
-    ----------
-    content : bytes
-        Content of the file.
-
-    Returns
-    -------
-    Network
-        The model: every number in it is in range, and it ends.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file, or has anything that no model of this package has.
-    """
+    """Read a model from a ``.tflite`` file, which may come from anyone."""
     reader = _Reader(content)
     model = reader.root(_MODEL)
     _require(len(model["subgraphs"]) == 1, f"it has {len(model['subgraphs'])} graphs and must have one")
@@ -336,18 +278,7 @@ def read_network(content: bytes) -> Network:
 
 
 def write_network(network: Network) -> bytes:
-    """Write a model as a ``.tflite`` file.
-
-    Parameters
-    ----------
-    network : Network
-        The model.
-
-    Returns
-    -------
-    bytes
-        Content of the file: nothing in it but what the network says.
-    """
+    """Write a model as a ``.tflite`` file."""
     found = network.tensors(1)
     tensors: list[dict[str, Any]] = []
     buffers: list[dict[str, Any]] = [{}]

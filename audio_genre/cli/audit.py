@@ -64,18 +64,7 @@ def audit(
 
 
 def audit_lines(audit: Audit) -> list[str]:
-    """Put an audit into words: the worst first, long lists cut short.
-
-    Parameters
-    ----------
-    audit : Audit
-        What was found.
-
-    Returns
-    -------
-    list of str
-        Lines to print.
-    """
+    """Put an audit into words: the worst first, long lists cut short."""
     classes = sum(1 for label in audit.classes if label)
     what = counted(audit.size, "row" if audit.subject == "table" else "audio file")
     in_classes = f"{classes} class{'' if classes == 1 else 'es'}"

@@ -126,16 +126,6 @@ def classify(
 def describe(best: list[tuple[str, float]]) -> str:
     """Put the most probable genres into words.
 
-    Parameters
-    ----------
-    best : list of tuple of str and float
-        Genres with their probabilities, the best first.
-
-    Returns
-    -------
-    str
-        Genre, confidence, runners-up.
-
     Examples
     --------
     >>> describe([("jazz", 0.71), ("blues", 0.2)])
@@ -147,18 +137,6 @@ def describe(best: list[tuple[str, float]]) -> str:
 
 def answer_words(answer: Classification, top: int) -> str:
     """Put an answer into words.
-
-    Parameters
-    ----------
-    answer : Classification
-        The answer for a clip.
-    top : int
-        How many genres to name.
-
-    Returns
-    -------
-    str
-        Genre, confidence, runners-up; or why there is no genre, and what is most probable.
 
     Examples
     --------
@@ -179,18 +157,7 @@ def answer_words(answer: Classification, top: int) -> str:
 
 
 def timeline_lines(line: Timeline) -> list[str]:
-    """Put a timeline into a table, and below it why stretches are unknown.
-
-    Parameters
-    ----------
-    line : Timeline
-        The timeline of a clip.
-
-    Returns
-    -------
-    list of str
-        Lines to print.
-    """
+    """Put a timeline into a table, and below it why stretches are unknown."""
     from audio_genre.inference.timeline import clock
 
     tenths = line.hop_seconds != round(line.hop_seconds)

@@ -69,24 +69,7 @@ def load_and_tell(
     rows: RowKind | None,
     conflicts: ConflictRule | None,
 ) -> Table:
-    """Read a feature table, and tell what was decided about it.
-
-    Parameters
-    ----------
-    path : Path
-        The table.
-    label_column, group_column : str or None
-        Columns in place of the schema's.
-    rows : RowKind or None
-        What its rows are.
-    conflicts : ConflictRule or None
-        What is done with tracks under several labels.
-
-    Returns
-    -------
-    Table
-        The table.
-    """
+    """Read a feature table, and tell what was decided about it."""
     from audio_genre.datasets import load_table
 
     table = load_table(

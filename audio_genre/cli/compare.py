@@ -66,18 +66,7 @@ def compare(
 
 
 def summary_lines(found: Comparison) -> list[str]:
-    """Put a comparison into tables, one for each group of models that can be ranked.
-
-    Parameters
-    ----------
-    found : Comparison
-        What was found.
-
-    Returns
-    -------
-    list of str
-        Lines to print.
-    """
+    """Put a comparison into tables, one for each group of models that can be ranked."""
     lines: list[str] = []
     for section in found.sections:
         lines += [*_section_lines(section), ""]

@@ -30,18 +30,7 @@ _PLAIN_LINE_EVERY_SECONDS = 10.0
 
 
 def guarded(when_stopped: str = "stopped.") -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """Turn what a user can cause into one sentence and an exit code.
-
-    Parameters
-    ----------
-    when_stopped : str
-        What Ctrl-C is answered with.
-
-    Returns
-    -------
-    callable
-        Decorator of a command, which then leaves with 2 on an `AudioGenreError` and with 130 on Ctrl-C.
-    """
+    """Turn what a user can cause into one sentence and an exit code."""
 
     def decorate(command: Callable[P, None]) -> Callable[P, None]:
         @functools.wraps(command)
@@ -67,37 +56,19 @@ def guarded(when_stopped: str = "stopped.") -> Callable[[Callable[P, None]], Cal
 
 
 def complain(sentence: str) -> None:
-    """Print a sentence on stderr.
-
-    Parameters
-    ----------
-    sentence : str
-        What went wrong.
-    """
+    """Print a sentence on stderr."""
     tell(f"audio-genre: {sentence}")
 
 
 def tell(sentence: str) -> None:
-    """Print a remark on stderr, so that stdout holds results alone.
-
-    Parameters
-    ----------
-    sentence : str
-        The remark.
-    """
+    """Print a remark on stderr, so that stdout holds results alone."""
     # Where a remark cannot be written, the work goes on.
     with contextlib.suppress(OSError):
         typer.echo(printable(sentence), err=True)
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON on a line of its own.
-
-    Parameters
-    ----------
-    value : object
-        Plain data.
-    """
+    """Print a value as JSON on a line of its own."""
     text = json.dumps(value, ensure_ascii=False)
     # File names that are no valid text hold surrogates, which UTF-8 cannot.
     typer.echo(json.dumps(value) if any("\ud800" <= letter <= "\udfff" for letter in text) else text)
@@ -105,16 +76,6 @@ def print_json(value: Any) -> None:
 
 def printable(text: str) -> str:
     r"""Escape what would break a line or steer a terminal; file names may hold anything.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    str
-        The text on one line.
 
     Examples
     --------
@@ -129,18 +90,6 @@ def printable(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Put a number before a noun.
 
-    Parameters
-    ----------
-    number : int
-        How many.
-    noun : str
-        The noun in the singular.
-
-    Returns
-    -------
-    str
-        Both, the noun in the right number.
-
     Examples
     --------
     >>> counted(1, "clip"), counted(2, "clip")
@@ -151,18 +100,6 @@ def counted(number: int, noun: str) -> str:
 
 def table_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Align cells in columns: the first to the left, the others to the right.
-
-    Parameters
-    ----------
-    header : sequence of str
-        Names of the columns.
-    rows : iterable of sequences of str
-        Cells.
-
-    Returns
-    -------
-    list of str
-        The lines of the table.
 
     Examples
     --------
@@ -195,32 +132,13 @@ def duration(seconds: float) -> str:
 
 
 def shown(path: Path) -> Path:
-    """Return a path as a user would type it here: relative where that is shorter.
-
-    Parameters
-    ----------
-    path : Path
-        A path.
-
-    Returns
-    -------
-    Path
-        The path below the working folder, or `path` itself where it is not below it.
-    """
+    """Return a path as a user would type it here: relative where that is shorter."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 class ProgressLine(AbstractContextManager["ProgressLine"]):
-    """A progress bar with a time estimate on a terminal, a plain line every ten seconds elsewhere.
-
-    Parameters
-    ----------
-    what : str
-        What is done, such as "extracting".
-    unit : str
-        What is counted, such as "clips".
-    """
+    """A progress bar with a time estimate on a terminal, a plain line every ten seconds elsewhere."""
 
     def __init__(self, what: str, unit: str) -> None:
         self._what, self._unit = what, unit
@@ -260,15 +178,7 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
             self._bar.stop()
 
     def update(self, done: int, total: int | None, remark: str = "") -> None:
-        """Show how far the work is; a smaller `done` than before begins anew.
-
-        Parameters
-        ----------
-        done, total : int
-            Units done and units in all; None while that is unknown.
-        remark : str
-            A few words to show beside it.
-        """
+        """Show how far the work is; a smaller `done` than before begins anew."""
         begins_again = done < self._done
         self._done = done
         if self._bar is not None and self._task is not None:
@@ -290,13 +200,7 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
         tell(f"{self._what}: {done}/{'?' if total is None else total} {self._unit}{left}{remark and ', ' + remark}")
 
     def note(self, sentence: str) -> None:
-        """Print a sentence without disturbing the bar.
-
-        Parameters
-        ----------
-        sentence : str
-            What to say.
-        """
+        """Print a sentence without disturbing the bar."""
         if self._bar is not None:
             self._bar.console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
         else:

@@ -48,18 +48,7 @@ def explore(
 
 
 def summary_lines(found: Exploration) -> list[str]:
-    """Put what was found into a few lines.
-
-    Parameters
-    ----------
-    found : Exploration
-        What was found in a table.
-
-    Returns
-    -------
-    list of str
-        Lines to print.
-    """
+    """Put what was found into a few lines."""
     rows, tracks, classes = len(found.table), sum(found.tracks_of), len(found.table.classes)
     of_tracks = "" if tracks == rows else f" of {counted(tracks, 'track')}"
     fewest, most = min(found.rows_of), max(found.rows_of)

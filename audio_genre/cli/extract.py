@@ -130,22 +130,7 @@ def extract(
 def extract_with_progress(
     audio_dir: Path, out_dir: Path, *, changes: Mapping[str, Any] | None = None, **options: Any
 ) -> ExtractionReport:
-    """Extract under a progress line.
-
-    Parameters
-    ----------
-    audio_dir, out_dir : Path
-        Folders of audio and of the output.
-    changes : mapping of str to object, optional
-        Parameters of the recipe that are not those of ``gtzan57-v1``.
-    **options
-        Options of `audio_genre.extract`.
-
-    Returns
-    -------
-    ExtractionReport
-        What was done.
-    """
+    """Extract under a progress line."""
     from audio_genre.dsp import GTZAN57
     from audio_genre.extraction import extract as run
 
@@ -162,18 +147,7 @@ def extract_with_progress(
 
 
 def report_lines(report: ExtractionReport) -> list[str]:
-    """Put what was done into words.
-
-    Parameters
-    ----------
-    report : ExtractionReport
-        What was done.
-
-    Returns
-    -------
-    list of str
-        Lines to print.
-    """
+    """Put what was done into words."""
     if report.dry_run:
         return [
             f"{report.todo} of {counted(report.planned, 'clip')} would be extracted, {report.already_done} done before."

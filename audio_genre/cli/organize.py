@@ -159,18 +159,7 @@ def organize(
 
 
 def report_lines(report: OrganizeReport) -> list[str]:
-    """Put what was done into words.
-
-    Parameters
-    ----------
-    report : OrganizeReport
-        What was done.
-
-    Returns
-    -------
-    list of str
-        Lines to print.
-    """
+    """Put what was done into words."""
     kept = f", {report.kept} known before" if report.kept else ""
     lines = [
         f"{counted(report.found, 'audio file')}: {report.classified} classified by {printable(report.model)} in "

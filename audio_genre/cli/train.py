@@ -261,20 +261,7 @@ def _protocol(name: str, splits: Path | None, *, leaky: bool) -> str | SplitProt
 
 
 def load_with_progress(folder: Path, rows: Literal["clips", "segments"] | None = None) -> Pictures:
-    """Read a folder of pictures under a progress line, and tell what is left out.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    rows : {"clips", "segments"}, optional
-        What the pictures are, see `audio_genre.datasets.load_pictures`.
-
-    Returns
-    -------
-    Pictures
-        The pictures.
-    """
+    """Read a folder of pictures under a progress line, and tell what is left out."""
     from audio_genre.datasets.pictures import load_pictures
 
     with ProgressLine("reading", "pictures") as line:
@@ -291,22 +278,7 @@ def load_with_progress(folder: Path, rows: Literal["clips", "segments"] | None =
 def fit_with_progress(
     plan: TrainingPlan, *, resume: bool = False, tensorboard: Path | None = None
 ) -> list[TrainedModel]:
-    """Train under a progress line, and write the learning curves beside the models.
-
-    Parameters
-    ----------
-    plan : TrainingPlan
-        What to train.
-    resume : bool
-        Whether to go on with an interrupted training.
-    tensorboard : Path, optional
-        Folder of a log.
-
-    Returns
-    -------
-    list of TrainedModel
-        The models.
-    """
+    """Train under a progress line, and write the learning curves beside the models."""
     from audio_genre.evaluation.plots import write_learning_curves
     from audio_genre.training.backend import import_keras
 
@@ -376,20 +348,7 @@ def _report(models: Sequence[TrainedModel], plan: TrainingPlan, *, as_json: bool
 
 
 def tell_if_stopped(models: Sequence[TrainedModel], plan: TrainingPlan) -> None:
-    """Leave with 130 if Ctrl-C ended the training, saying what is missing.
-
-    Parameters
-    ----------
-    models : sequence of TrainedModel
-        What was trained.
-    plan : TrainingPlan
-        What was to be trained.
-
-    Raises
-    ------
-    typer.Exit
-        If a model is missing or was ended early.
-    """
+    """Leave with 130 if Ctrl-C ended the training, saying what is missing."""
     missing = plan.names[len(models) :]
     early = [model.name for model in models if model.interrupted]
     if not missing and not early:
@@ -403,20 +362,7 @@ def tell_if_stopped(models: Sequence[TrainedModel], plan: TrainingPlan) -> None:
 
 
 def summary_lines(models: Sequence[TrainedModel], plan: TrainingPlan) -> list[str]:
-    """Put the figures of trained models into tables, one for each protocol.
-
-    Parameters
-    ----------
-    models : sequence of TrainedModel
-        Models of one training.
-    plan : TrainingPlan
-        What was to be trained.
-
-    Returns
-    -------
-    list of str
-        Lines to print.
-    """
+    """Put the figures of trained models into tables, one for each protocol."""
     lines: list[str] = []
     for protocol in dict.fromkeys(model.protocol for model in models):
         lines += _protocol_lines([model for model in models if model.protocol == protocol])

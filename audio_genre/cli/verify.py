@@ -48,18 +48,7 @@ def verify(
 
 
 def verification_lines(found: Verification) -> list[str]:
-    """Put a comparison into a table and a sentence.
-
-    Parameters
-    ----------
-    found : Verification
-        The comparison.
-
-    Returns
-    -------
-    list of str
-        Lines to print.
-    """
+    """Put a comparison into a table and a sentence."""
     rows = [
         (
             each.feature,

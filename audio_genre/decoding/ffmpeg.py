@@ -33,15 +33,6 @@ class FfmpegPart:
     The file is handed over as bytes, with the name of its format, so that FFmpeg opens nothing else: playlists and
     other files that a container may name are not followed.
 
-    Parameters
-    ----------
-    name : str
-        The file.
-    found : Format
-        Its format.
-    part : Range, optional
-        Range of its bytes.
-
     Attributes
     ----------
     sr, channels : int
@@ -93,18 +84,7 @@ class FfmpegPart:
         self.texts = {key.lower(): text for key, text in texts.items() if text}
 
     def blocks(self, frames: int) -> Iterator[NDArray[np.float32]]:
-        """Decode block by block.
-
-        Parameters
-        ----------
-        frames : int
-            Frames of a block, about.
-
-        Yields
-        ------
-        np.ndarray, shape (n, channels), float32
-            The blocks; the number of channels may change from one to the next.
-        """
+        """Decode block by block."""
         held, count, seconds = [self._first], len(self._first), 0.0
         for sr, block in self._ahead:
             if sr != self.sr:

@@ -89,16 +89,6 @@ _MAGIC: tuple[tuple[int, bytes, Format], ...] = (
 def sniff(head: bytes) -> Format | None:
     """Recognise a format by a file's first bytes.
 
-    Parameters
-    ----------
-    head : bytes
-        The beginning, behind an ID3 tag where there is one; up to `HEAD_BYTES`.
-
-    Returns
-    -------
-    Format or None
-        The format; None if it is none of those known here.
-
     Examples
     --------
     >>> sniff(bytes([0, 0, 0, 32]) + b"ftypM4A ").words
@@ -120,28 +110,12 @@ def sniff(head: bytes) -> Format | None:
 
 @lru_cache(maxsize=1)
 def has_extra() -> bool:
-    """Return whether PyAV, and with it FFmpeg, is installed.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-    """
+    """Return whether PyAV, and with it FFmpeg, is installed."""
     return importlib.util.find_spec("av") is not None
 
 
 def needs_extra(what: str) -> str:
     """Tell that a file needs the extra ``formats``.
-
-    Parameters
-    ----------
-    what : str
-        Its format, such as ``"MP4 audio"`` or a suffix.
-
-    Returns
-    -------
-    str
-        The reason, to be read after the path.
 
     Examples
     --------

@@ -47,13 +47,7 @@ class Range(NamedTuple):
 
 
 class Reader:
-    """Reads anywhere in an open file, through one buffer.
-
-    Parameters
-    ----------
-    fd : int
-        Descriptor of the file.
-    """
+    """Reads anywhere in an open file, through one buffer."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -61,18 +55,7 @@ class Reader:
         self._start, self._held = 0, b""
 
     def read(self, position: int, count: int) -> bytes:
-        """Return up to `count` bytes.
-
-        Parameters
-        ----------
-        position, count : int
-            Where to begin, and how many; no more than the buffer holds.
-
-        Returns
-        -------
-        bytes
-            Fewer where the file ends.
-        """
+        """Return up to `count` bytes."""
         begin = position - self._start
         if begin < 0 or begin + count > len(self._held):
             self._start, self._held = position, self._read(position)
@@ -87,20 +70,7 @@ class Reader:
 
 
 def skip_tags(reader: Reader, position: int = 0) -> int:
-    """Return where the audio begins behind ID3 and APE tags.
-
-    Parameters
-    ----------
-    reader : Reader
-        The file.
-    position : int
-        Where tags may begin.
-
-    Returns
-    -------
-    int
-        First byte that is of no tag.
-    """
+    """Return where the audio begins behind ID3 and APE tags."""
     while True:
         head = reader.read(position, 32)
         if head.startswith(b"ID3") and len(head) >= 10:
@@ -121,16 +91,6 @@ def ogg_links(reader: Reader) -> list[Range]:
     """Find the links of a chained Ogg file.
 
     Only page headers are read, so that neither the length of the pages nor what they hold matters.
-
-    Parameters
-    ----------
-    reader : Reader
-        The file.
-
-    Returns
-    -------
-    list of Range
-        Each of them.
     """
     starts = [0]
     position, in_data = 0, False
@@ -157,16 +117,6 @@ def mpeg_streams(reader: Reader) -> list[Range]:
     """Find the streams of MPEG audio in a file.
 
     Where the first stream says how long it is and nothing comes after it, no more than its beginning is read.
-
-    Parameters
-    ----------
-    reader : Reader
-        The file.
-
-    Returns
-    -------
-    list of Range
-        Each of them; empty where there are none.
     """
     streams: list[Range] = []
     last: tuple[int, int, int, bool] | None = None

@@ -43,25 +43,7 @@ class Part(Protocol):
 
 
 def open_parts(name: str) -> Iterator[Part]:
-    """Open the streams of a file that stand one after the other; nearly always there is one.
-
-    Parameters
-    ----------
-    name : str
-        The file.
-
-    Yields
-    ------
-    Part
-        Each is open until the next one is asked for.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be decoded.
-    UnreadableError
-        If the system does not let it be read at the moment, or another decoder must be installed.
-    """
+    """Open the streams of a file that stand one after the other; nearly always there is one."""
     refuse_unreadable(name)
     with _translated(name):
         found, ranges = _look(name)
@@ -72,13 +54,7 @@ def open_parts(name: str) -> Iterator[Part]:
 
 
 def refuse_unreadable(name: str) -> None:
-    """Raise an `AudioError` if a file is no regular one, or may not be opened.
-
-    Parameters
-    ----------
-    name : str
-        The file.
-    """
+    """Raise an `AudioError` if a file is no regular one, or may not be opened."""
     try:
         mode = Path(name).stat().st_mode
         # Opening a pipe or a device could wait for ever.

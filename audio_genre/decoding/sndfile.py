@@ -75,18 +75,6 @@ UNSUPPORTED_IN_OGG = frozenset({161})
 def sentence(code: int, *, opening: bool) -> str:
     """Put an error of libsndfile into words.
 
-    Parameters
-    ----------
-    code : int
-        Its number.
-    opening : bool
-        Whether the file was being opened, so that only its header was looked at.
-
-    Returns
-    -------
-    str
-        What is wrong with the file.
-
     Examples
     --------
     >>> sentence(39, opening=False), sentence(24, opening=True)
@@ -141,13 +129,6 @@ QUIET = QuietStderr()
 
 class FileRange(io.RawIOBase):
     """A range of a file's bytes, as a file of its own, with what is to be put before it.
-
-    Parameters
-    ----------
-    name : str
-        The file.
-    part : Range, optional
-        By default all of it.
 
     Attributes
     ----------
@@ -206,13 +187,6 @@ class FileRange(io.RawIOBase):
 class SndfilePart:
     """A file, or a range of one, that libsndfile decodes.
 
-    Parameters
-    ----------
-    name : str
-        The file.
-    part : Range, optional
-        Range of its bytes.
-
     Attributes
     ----------
     sr, channels : int
@@ -268,18 +242,7 @@ class SndfilePart:
             raise AudioError(self._name, cut_short(promised, present))
 
     def read(self, frames: int) -> NDArray[np.float32]:
-        """Decode up to so many frames.
-
-        Parameters
-        ----------
-        frames : int
-            How many.
-
-        Returns
-        -------
-        np.ndarray, shape (n, channels), float32
-            Empty where the part ends.
-        """
+        """Decode up to so many frames."""
         with QUIET:
             block: NDArray[np.float32] = self._file.read(frames, dtype="float32", always_2d=True)
         if self._range is not None and self._range.failed is not None:
@@ -287,18 +250,7 @@ class SndfilePart:
         return block
 
     def blocks(self, frames: int) -> Iterator[NDArray[np.float32]]:
-        """Decode block by block.
-
-        Parameters
-        ----------
-        frames : int
-            Frames of a block.
-
-        Yields
-        ------
-        np.ndarray, shape (n, channels), float32
-            The blocks.
-        """
+        """Decode block by block."""
         while len(block := self.read(frames)):
             yield block
 
@@ -312,18 +264,7 @@ class SndfilePart:
 
 
 def cut_short(promised: float, present: float) -> str:
-    """Tell that a file is cut short.
-
-    Parameters
-    ----------
-    promised, present : float
-        Seconds that its header promises, and that are there.
-
-    Returns
-    -------
-    str
-        The reason, to be read after the path.
-    """
+    """Tell that a file is cut short."""
     return f"is cut short: its header promises {promised:.2f} s and {present:.2f} s are there"
 
 

@@ -19,36 +19,14 @@ _ArrayT = TypeVar("_ArrayT", bound="NDArray[Any]")
 
 @lru_cache(maxsize=4)
 def hann_window(n_fft: int) -> NDArray[np.float64]:
-    """Return the periodic Hann window.
-
-    Parameters
-    ----------
-    n_fft : int
-        Length in samples.
-
-    Returns
-    -------
-    np.ndarray, shape (n_fft,), float64
-        The window, read-only.
-    """
+    """Return the periodic Hann window."""
     phase = 2 * np.pi / n_fft * np.arange(n_fft, dtype=np.float64)
     return _frozen(np.asarray(0.5 - 0.5 * np.cos(phase), dtype=np.float64))
 
 
 @lru_cache(maxsize=4)
 def bin_frequencies(recipe: Recipe) -> NDArray[np.float64]:
-    """Return the centre frequency of every bin of the STFT.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Gives ``sr`` and ``n_fft``.
-
-    Returns
-    -------
-    np.ndarray, shape (n_fft // 2 + 1,), float64
-        Frequencies in Hz, read-only.
-    """
+    """Return the centre frequency of every bin of the STFT."""
     frequencies: NDArray[np.float64] = np.asarray(np.fft.rfftfreq(recipe.n_fft, 1.0 / recipe.sr), dtype=np.float64)
     return _frozen(frequencies)
 
@@ -56,16 +34,6 @@ def bin_frequencies(recipe: Recipe) -> NDArray[np.float64]:
 @lru_cache(maxsize=4)
 def mel_filterbank(recipe: Recipe) -> NDArray[np.float32]:
     """Return triangular filters of equal area on Slaney's mel scale, as ``librosa.filters.mel`` does.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Gives ``sr``, ``n_fft``, ``n_mels``, ``mel_fmin`` and ``mel_fmax``.
-
-    Returns
-    -------
-    np.ndarray, shape (n_fft // 2 + 1, n_mels), float32
-        One filter a column, read-only.
 
     References
     ----------
@@ -77,18 +45,6 @@ def mel_filterbank(recipe: Recipe) -> NDArray[np.float32]:
 @lru_cache(maxsize=128)
 def chroma_filterbank(recipe: Recipe, tuning: float) -> NDArray[np.float32]:
     """Return the projection of bins onto pitch classes, as ``librosa.filters.chroma`` does.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Gives ``sr``, ``n_fft``, ``n_chroma``, ``chroma_centre_octave`` and ``chroma_octave_width``.
-    tuning : float
-        Deviation from A4 = 440 Hz, in fractions of a semitone.
-
-    Returns
-    -------
-    np.ndarray, shape (n_fft // 2 + 1, n_chroma), float32
-        One pitch class a column, from C; read-only.
 
     References
     ----------
@@ -113,18 +69,7 @@ def chroma_filterbank(recipe: Recipe, tuning: float) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=4)
 def dct_matrix(recipe: Recipe) -> NDArray[np.float64]:
-    """Return the orthonormal discrete cosine transform of type II that turns mel bands into MFCC.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Gives ``n_mels`` and ``n_mfcc``.
-
-    Returns
-    -------
-    np.ndarray, shape (n_mels, n_mfcc), float64
-        One coefficient a column, read-only.
-    """
+    """Return the orthonormal discrete cosine transform of type II that turns mel bands into MFCC."""
     n = recipe.n_mels
     angles = np.pi / n * (np.arange(n)[:, None] + 0.5) * np.arange(recipe.n_mfcc)
     matrix = np.sqrt(2.0 / n) * np.cos(angles)

@@ -105,24 +105,6 @@ def features(y: ArrayLike, sr: int, recipe: Recipe = GTZAN57) -> dict[str, float
 def feature_matrix(signals: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDArray[np.float64]:
     """Compute one row of features for each of several signals of one length.
 
-    Parameters
-    ----------
-    signals : np.ndarray, shape (n_signals, n_samples), float32
-        Mono signals at ``recipe.sr``.
-    recipe : Recipe
-        Which features, with every parameter.
-
-    Returns
-    -------
-    np.ndarray, shape (n_signals, n_features), float64
-        Columns in the order of ``recipe.feature_names``. Samples so large that their squares overflow, far beyond full
-        scale, give values that are not finite.
-
-    Raises
-    ------
-    ParameterError
-        If the signals are shorter than ``recipe.n_fft`` or hold NaN or infinite samples.
-
     Examples
     --------
     >>> import numpy as np
@@ -134,25 +116,7 @@ def feature_matrix(signals: NDArray[np.float32], recipe: Recipe = GTZAN57) -> ND
 
 
 def window_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> WindowFeatures:
-    """Compute the features of a window of audio and of its segments, and its mel spectrogram.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,), float32
-        Mono signal at ``recipe.sr``.
-    recipe : Recipe
-        Which features, with every parameter.
-
-    Returns
-    -------
-    WindowFeatures
-        The window's row, its segments' rows, its mel spectrogram.
-
-    Raises
-    ------
-    ParameterError
-        If `y` is shorter than ``recipe.n_fft`` or holds NaN or infinite samples.
-    """
+    """Compute the features of a window of audio and of its segments, and its mel spectrogram."""
     segments = cut_segments(y, stride=recipe.segment_seconds * recipe.sr)
     segment_rows = np.empty((0, len(recipe.feature_names)))
     if len(segments):
@@ -164,23 +128,6 @@ def window_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> WindowF
 @np.errstate(all="ignore")
 def mel_spectrogram(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDArray[np.float32]:
     """Compute the mel spectrogram of a window of audio, the same as `window_features` gives, and nothing else.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,), float32
-        Mono signal at ``recipe.sr``.
-    recipe : Recipe
-        Every parameter.
-
-    Returns
-    -------
-    np.ndarray, shape (n_mels, n_frames), float32
-        In dB (power 1 is 0 dB), cut at ``top_db`` below its maximum.
-
-    Raises
-    ------
-    ParameterError
-        If `y` is shorter than ``recipe.n_fft`` or holds NaN or infinite samples.
 
     Examples
     --------

@@ -30,25 +30,6 @@ _NETWORK_ELEMENTS = 24576
 def running_median(x: Floats, size: int = 31, *, out: Floats | None = None) -> Floats:
     """Median filter along the first axis, equal to ``scipy.ndimage.median_filter(mode="reflect")``.
 
-    Parameters
-    ----------
-    x : np.ndarray, shape (n, m), float32
-        Values to be filtered along the first axis, in any memory layout; no NaN.
-    size : int
-        Number of taps; one less than a power of two.
-    out : np.ndarray, shape (n, m), float32, optional
-        Where to put the result, in any memory layout; it must not overlap `x`.
-
-    Returns
-    -------
-    np.ndarray, shape (n, m), float32
-        Medians of the `size` values around each value, `x` being mirrored beyond its ends with the edge repeated.
-
-    Raises
-    ------
-    ParameterError
-        If `size` is not one less than a power of two.
-
     Examples
     --------
     >>> import numpy as np

@@ -46,26 +46,6 @@ _COMPRESS_LEVEL = 1
 def encode_picture(mel_db: NDArray[np.float32], *, recipe: Recipe, size: tuple[int, int] | None = None) -> bytes:
     r"""Encode a mel spectrogram as a PNG file.
 
-    Parameters
-    ----------
-    mel_db : np.ndarray, shape (n_mels, n_frames), float32
-        Mel spectrogram in dB, the lowest band first.
-    recipe : Recipe
-        The recipe it was computed by.
-    size : tuple of int, optional
-        Width and height in pixels to resample to. By default one pixel a frame and band.
-
-    Returns
-    -------
-    bytes
-        An 8-bit indexed-colour PNG, the lowest band at the bottom. Index 0 stands for ``db_min``, 255 for
-        ``db_max``; these and every parameter stand as JSON in the text chunk `TEXT_KEY`.
-
-    Raises
-    ------
-    ParameterError
-        If `size` is not positive.
-
     Examples
     --------
     >>> import numpy as np
@@ -92,19 +72,6 @@ def encode_picture(mel_db: NDArray[np.float32], *, recipe: Recipe, size: tuple[i
 def quantise(mel_db: NDArray[np.float32], recipe: Recipe) -> NDArray[np.uint8]:
     """Return the palette indices that a picture of a mel spectrogram holds.
 
-    Parameters
-    ----------
-    mel_db : np.ndarray, shape (n_mels, n_frames), float32
-        Mel spectrogram in dB, the lowest band first.
-    recipe : Recipe
-        The recipe it was computed by.
-
-    Returns
-    -------
-    np.ndarray, shape (n_mels, n_frames), uint8
-        ``rint(255 (mel_db - db_min) / top_db)``, where ``db_min`` is `top_db` below the maximum; the lowest band first,
-        which is upside down from the picture's rows.
-
     Examples
     --------
     >>> import numpy as np
@@ -119,25 +86,7 @@ def quantise(mel_db: NDArray[np.float32], recipe: Recipe) -> NDArray[np.uint8]:
 
 
 def decode_picture(png: bytes) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Return the mel spectrogram and the parameters that `encode_picture` put into a PNG file.
-
-    Parameters
-    ----------
-    png : bytes
-        Contents of the file.
-
-    Returns
-    -------
-    mel_db : np.ndarray, shape (height, width), float32
-        Values in dB, the lowest band first, exact to half a step of 80 / 255 dB.
-    parameters : dict
-        What the text chunk says.
-
-    Raises
-    ------
-    ParameterError
-        If the file is no indexed-colour PNG with such a text chunk.
-    """
+    """Return the mel spectrogram and the parameters that `encode_picture` put into a PNG file."""
     from PIL import Image
 
     try:
@@ -155,36 +104,14 @@ def decode_picture(png: bytes) -> tuple[NDArray[np.float32], dict[str, Any]]:
 
 
 def shared_parameters(recipe: Recipe) -> dict[str, Any]:
-    """Return what the text chunk says of every picture of a recipe.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        A recipe.
-
-    Returns
-    -------
-    dict
-        The text chunk's content without what belongs to one picture, see `OWN_PARAMETERS`.
-    """
+    """Return what the text chunk says of every picture of a recipe."""
     names = ("sr", "n_fft", "hop_length", "window", "pad_mode", "n_mels", "mel_fmin", "mel_fmax", "top_db", "amin")
     parameters = recipe.parameters()
     return {"representation": REPRESENTATION, "recipe": recipe.name, **{name: parameters[name] for name in names}}
 
 
 def has_palette(palette: list[int] | None) -> bool:
-    """Tell whether a picture's indices still mean what `encode_picture` wrote.
-
-    Parameters
-    ----------
-    palette : list of int, or None
-        Red, green, blue of every index, as Pillow's ``getpalette`` returns them.
-
-    Returns
-    -------
-    bool
-        False if another program wrote the picture again with a palette of its own.
-    """
+    """Tell whether a picture's indices still mean what `encode_picture` wrote."""
     return palette is not None and bytes(palette) == _PALETTE
 
 

@@ -281,7 +281,13 @@ class Recipe:
         return ("filename", "length", *self.feature_names, "label")
 
     def parameters(self) -> dict[str, Any]:
-        """Return every parameter as plain data, for side-car files."""
+        """Return every parameter as plain data, for side-car files.
+
+        Returns
+        -------
+        dict
+            Values by name.
+        """
         return asdict(self)
 
 
@@ -330,21 +336,6 @@ RECIPES = MappingProxyType({GTZAN57.name: GTZAN57})
 @lru_cache
 def get_recipe(name: str) -> Recipe:
     """Return the recipe of a name.
-
-    Parameters
-    ----------
-    name : str
-        Name and version, such as ``"gtzan57-v1"``, or that with changes, such as ``"gtzan57-v1[n_fft=4096]"``.
-
-    Returns
-    -------
-    Recipe
-        The recipe; its name alone tells every parameter.
-
-    Raises
-    ------
-    ParameterError
-        If this version of the package knows no such recipe.
 
     Examples
     --------

@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDArray[np.float64]:
     """Compute one row of features with librosa.
 
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,), float32
-        Mono signal at ``recipe.sr``.
-    recipe : Recipe
-        Parameters of every feature.
-
-    Returns
-    -------
-    np.ndarray, shape (len(recipe.feature_names),), float64
-        The features, in the order of ``recipe.feature_names``.
-
     References
     ----------
     McFee et al., "librosa: Audio and music signal analysis in Python", SciPy 2015.
@@ -104,21 +92,7 @@ def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDAr
 
 
 def float32_noise(row: NDArray[np.float64], recipe: Recipe = GTZAN57) -> NDArray[np.float64]:
-    """Return what librosa's own single-precision arithmetic leaves open in each feature of a row.
-
-    Parameters
-    ----------
-    row : np.ndarray, shape (len(recipe.feature_names),), float64
-        Features as `reference_features` gives them.
-    recipe : Recipe
-        Which features they are.
-
-    Returns
-    -------
-    np.ndarray, shape (len(recipe.feature_names),), float64
-        Absolute differences without a meaning: of the coefficients, which are sums over bands of up to a few hundred
-        dB, and of the means of the separated waveforms, which are offsets near 1e-6.
-    """
+    """Return what librosa's own single-precision arithmetic leaves open in each feature of a row."""
     names = recipe.feature_names
     is_mfcc = np.char.startswith(names, "mfcc")
     is_var = np.char.endswith(names, "_var")

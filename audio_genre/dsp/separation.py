@@ -27,24 +27,6 @@ def separate(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Split signals into their harmonic and percussive waveforms, as librosa's ``hpss`` and ``istft`` do.
 
-    Parameters
-    ----------
-    signals : np.ndarray, shape (n_signals, n_samples), float32
-        The signals themselves.
-    D : np.ndarray, shape (n_signals, n_frames, n_fft // 2 + 1), complex64
-        Their STFT.
-    S : np.ndarray, shape (n_signals, n_frames, n_fft // 2 + 1), float32
-        Its magnitude.
-    recipe : Recipe
-        Gives the kernel and the transform.
-    workspace : Workspace
-        Buffers to work in.
-
-    Returns
-    -------
-    harmonic, percussive : np.ndarray, shape (n_signals, n_samples), float32
-        The waveforms, zero behind the last whole hop; views of workspace buffers, valid until its next use.
-
     Notes
     -----
     Both soft masks add up to one and the inverse transform is linear, so the percussive waveform is what the

@@ -24,18 +24,6 @@ def estimate_tempos(M: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float6
     The onset strength is the median over mel bands; the tempo is the most likely lag of its mean tempogram under
     a log-normal prior.
 
-    Parameters
-    ----------
-    M : np.ndarray, shape (n_signals, n_frames, n_mels), float32
-        Mel spectrograms in dB.
-    recipe : Recipe
-        Gives the prior and the length of the tempogram's window.
-
-    Returns
-    -------
-    np.ndarray, shape (n_signals,), float64
-        Tempo in BPM; 0 for a signal without onsets.
-
     References
     ----------
     Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 36(1), 2007.

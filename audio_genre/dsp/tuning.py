@@ -18,18 +18,6 @@ def estimate_tunings(P: NDArray[np.float32], recipe: Recipe) -> list[float]:
     The arithmetic keeps librosa's precision step by step: a rounding of its own would move peaks between the
     cells of the histogram whose maximum is the answer.
 
-    Parameters
-    ----------
-    P : np.ndarray, shape (n_signals, n_frames, n_fft // 2 + 1), float32
-        Power spectrograms.
-    recipe : Recipe
-        Gives the range and the threshold of the peaks and the resolution of the answer.
-
-    Returns
-    -------
-    list of float
-        Deviation from A4 = 440 Hz, in fractions of a semitone, in [-0.5, 0.5); 0 for a signal without peaks.
-
     References
     ----------
     Smith, "Spectral audio signal processing": quadratic interpolation of spectral peaks.

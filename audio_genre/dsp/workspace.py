@@ -18,37 +18,11 @@ class Workspace:
         self._buffers: dict[str, NDArray[Any]] = {}
 
     def floats(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return a float32 array of a shape, its contents undefined, sharing memory with the last of that name.
-
-        Parameters
-        ----------
-        name : str
-            Which buffer.
-        shape : tuple of int
-            Shape of the array.
-
-        Returns
-        -------
-        np.ndarray, float32
-            A C-contiguous view of the buffer.
-        """
+        """Return a float32 array of a shape, its contents undefined, sharing memory with the last of that name."""
         return self._view(name, shape, np.float32)
 
     def complexes(self, name: str, shape: tuple[int, ...]) -> NDArray[np.complex64]:
-        """Return a complex64 array as `floats` does.
-
-        Parameters
-        ----------
-        name : str
-            Which buffer.
-        shape : tuple of int
-            Shape of the array.
-
-        Returns
-        -------
-        np.ndarray, complex64
-            A C-contiguous view of the buffer.
-        """
+        """Return a complex64 array as `floats` does."""
         return self._view(name, shape, np.complex64)
 
     def _view(self, name: str, shape: tuple[int, ...], dtype: type[Any]) -> NDArray[Any]:
@@ -69,11 +43,5 @@ _per_thread = _PerThread()
 
 
 def thread_workspace() -> Workspace:
-    """Return the workspace of the running thread.
-
-    Returns
-    -------
-    Workspace
-        Never shared between threads.
-    """
+    """Return the workspace of the running thread."""
     return _per_thread.workspace

@@ -141,23 +141,6 @@ def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
 
     Whatever is wrong with the clip comes back as a result. Pictures appear complete and all together, once the whole
     file has been found good.
-
-    Parameters
-    ----------
-    task : ClipTask
-        The clip.
-    settings : ClipSettings
-        What is the same for all clips.
-
-    Returns
-    -------
-    Extracted, Failed or Unchanged
-        The result.
-
-    Raises
-    ------
-    ExtractionError
-        If pictures cannot be written for a reason that all clips share, such as a full disk.
     """
     from audio_genre.audio import content_hash
     from audio_genre.decoding import needs_extra
@@ -185,16 +168,6 @@ def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
 
 def passing_reason(error: Exception) -> str:
     """Put an error that no one foresaw into words; it may be the machine's, and pass.
-
-    Parameters
-    ----------
-    error : Exception
-        The error.
-
-    Returns
-    -------
-    str
-        The reason, to be read after the path.
 
     Examples
     --------
@@ -253,13 +226,7 @@ def _library_versions() -> str:
 
 
 def decoder_versions() -> str:
-    """Return what decides which files can be decoded: where it is another, files that failed are worth another try.
-
-    Returns
-    -------
-    str
-        Versions of this package and of the decoders that are installed, as a JSON object.
-    """
+    """Return what decides which files can be decoded: where it is another, files that failed are worth another try."""
     from audio_genre.decoding.formats import has_extra
 
     # PyAV, which comes with an extra, brings FFmpeg.

@@ -180,18 +180,7 @@ class DamagedJournalError(ExtractionError):
 
 
 class Journal(Store):
-    """The journal of one output folder, locked for as long as it is open.
-
-    Parameters
-    ----------
-    path : Path or None
-        The database, made if it does not exist; None keeps the journal in memory.
-
-    Raises
-    ------
-    ExtractionError
-        If another extraction holds it, if it is damaged, or if it cannot be written.
-    """
+    """The journal of one output folder, locked for as long as it is open."""
 
     schema = _SCHEMA
     temporary_schema = _PLAN_SCHEMA
@@ -225,18 +214,7 @@ class Journal(Store):
             return self._number("SELECT count(*) FROM clips")
 
     def find(self, path: str) -> Entry | None:
-        """Look up a clip.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the audio folder.
-
-        Returns
-        -------
-        Entry or None
-            What is known of it.
-        """
+        """Look up a clip."""
         with self._told():
             row = self._db.execute(
                 "SELECT size, mtime_ns, content_hash, recipe, picture_settings, pictures, reason IS NOT NULL "
@@ -256,17 +234,7 @@ class Journal(Store):
         )
 
     def record(self, clip: Clip, identity: Identity, result: Extracted | Failed) -> None:
-        """Keep a clip's result, instead of what was kept of it.
-
-        Parameters
-        ----------
-        clip : Clip
-            The clip, as it was planned.
-        identity : Identity
-            What the result depends on besides the file.
-        result : Extracted or Failed
-            The result.
-        """
+        """Keep a clip's result, instead of what was kept of it."""
         outcome: tuple[str | bytes | None, ...]
         if isinstance(result, Extracted):
             outcome = (
@@ -296,18 +264,7 @@ class Journal(Store):
         self.clear_trouble(clip.path)
 
     def find_trouble(self, path: str) -> Trouble | None:
-        """Look up what was in the way of a clip the last time.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the audio folder.
-
-        Returns
-        -------
-        Trouble or None
-            What was.
-        """
+        """Look up what was in the way of a clip the last time."""
         with self._told():
             row = self._db.execute(
                 "SELECT size, mtime_ns, losses FROM troubles WHERE path = ?", (encoded_name(path),)
@@ -315,32 +272,11 @@ class Journal(Store):
         return None if row is None else Trouble(*row)
 
     def record_trouble(self, clip: Clip, reason: str) -> None:
-        """Keep what was in the way of a clip and may pass; what an earlier run made of it stays.
-
-        Parameters
-        ----------
-        clip : Clip
-            The clip, as it was planned.
-        reason : str
-            What is wrong, to be read after the path.
-        """
+        """Keep what was in the way of a clip and may pass; what an earlier run made of it stays."""
         self._keep_trouble(clip, reason, 0)
 
     def record_loss(self, clip: Clip, how: str) -> str:
-        """Keep that a worker process died of a clip; it is tried once more in the next run, and then no more.
-
-        Parameters
-        ----------
-        clip : Clip
-            The clip, as it was planned.
-        how : str
-            How the worker died.
-
-        Returns
-        -------
-        str
-            What is wrong, to be read after the path.
-        """
+        """Keep that a worker process died of a clip; it is tried once more in the next run, and then no more."""
         before = self.find_trouble(clip.path)
         is_same = before is not None and (before.size, before.mtime_ns) == (clip.size, clip.mtime_ns)
         losses = before.losses + 1 if before is not None and is_same else 1
@@ -361,81 +297,34 @@ class Journal(Store):
             )
 
     def clear_trouble(self, path: str) -> None:
-        """Keep that nothing is in the way of a clip any more.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the audio folder.
-        """
+        """Keep that nothing is in the way of a clip any more."""
         with self._told():
             self._db.execute("DELETE FROM troubles WHERE path = ?", (encoded_name(path),))
 
     def has_decoders(self, versions: str) -> bool:
-        """Tell whether failures are those of these decoders.
-
-        Parameters
-        ----------
-        versions : str
-            What decides which files can be decoded.
-
-        Returns
-        -------
-        bool
-            False also where an earlier version of this package did not keep it.
-        """
+        """Tell whether failures are those of these decoders."""
         return self.read_note(_DECODERS_NOTE) == versions
 
     def retry_failures(self, versions: str) -> None:
-        """Have all clips that failed be tried again, in this run or whichever comes to it.
-
-        Parameters
-        ----------
-        versions : str
-            What decides now which files can be decoded.
-        """
+        """Have all clips that failed be tried again, in this run or whichever comes to it."""
         with self._told():
             self._db.execute("UPDATE clips SET content_hash = NULL WHERE reason IS NOT NULL")
             self._db.execute("UPDATE troubles SET losses = 0")
         self.write_note(_DECODERS_NOTE, versions)
 
     def touch(self, clip: Clip) -> None:
-        """Note the present time stamp of a file that has the same content as before.
-
-        Parameters
-        ----------
-        clip : Clip
-            The clip, as it was planned.
-        """
+        """Note the present time stamp of a file that has the same content as before."""
         with self._told():
             self._db.execute("UPDATE clips SET mtime_ns = ? WHERE path = ?", (clip.mtime_ns, encoded_name(clip.path)))
         self.clear_trouble(clip.path)
 
     def forget(self, path: str) -> None:
-        """Drop what is kept of a clip, but for what was in its way.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the audio folder.
-        """
+        """Drop what is kept of a clip, but for what was in its way."""
         with self._told():
             self._db.execute("DELETE FROM clips WHERE path = ?", (encoded_name(path),))
 
     def add_to_plan(self, clip: Clip, *, todo: bool, known_hash: str | None = None, is_stale: bool = False) -> None:
-        """Append a clip to this run's plan.
-
-        Parameters
-        ----------
-        clip : Clip
-            The clip.
-        todo : bool
-            Whether it must be worked on.
-        known_hash : str, optional
-            Content that is done already.
-        is_stale : bool
-            Whether what is kept of it stays, but not in the tables.
-        """
+        """Append a clip to this run's plan."""
         with self._told():
             self._db.execute(
                 "INSERT INTO plan (path, label, filename, picture, size, mtime_ns, todo, known_hash, is_stale) "
@@ -454,18 +343,7 @@ class Journal(Store):
             )
 
     def planned(self, path: str) -> Clip:
-        """Return a clip of the plan.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the audio folder.
-
-        Returns
-        -------
-        Clip
-            The clip.
-        """
+        """Return a clip of the plan."""
         with self._told():
             label, filename, picture, size, mtime_ns = self._db.execute(
                 "SELECT label, filename, picture, size, mtime_ns FROM plan WHERE path = ?", (encoded_name(path),)
@@ -473,13 +351,7 @@ class Journal(Store):
         return Clip(path, decoded_name(label), decoded_name(filename), decoded_name(picture), size, mtime_ns)
 
     def tasks(self) -> Iterator[ClipTask]:
-        """Yield what is to be done, in the plan's order; clips that killed a worker process come last.
-
-        Yields
-        ------
-        ClipTask
-            One clip's task.
-        """
+        """Yield what is to be done, in the plan's order; clips that killed a worker process come last."""
         for path, picture, known_hash in self._rows(
             "SELECT path, picture, known_hash FROM plan LEFT JOIN troubles USING (path) WHERE todo "
             "ORDER BY coalesce(losses, 0), position"
@@ -487,28 +359,11 @@ class Journal(Store):
             yield ClipTask(decoded_name(path), decoded_name(picture), known_hash)
 
     def outside_plan(self) -> list[Known]:
-        """List clips that are kept and not planned.
-
-        Returns
-        -------
-        list of Known
-            The clips.
-        """
+        """List clips that are kept and not planned."""
         return self._known("path NOT IN (SELECT path FROM plan)", {})
 
     def below(self, folder: str) -> list[Known]:
-        """List clips that are kept and lie below a folder.
-
-        Parameters
-        ----------
-        folder : str
-            Its path below the audio folder.
-
-        Returns
-        -------
-        list of Known
-            The clips, in the order of a plan.
-        """
+        """List clips that are kept and lie below a folder."""
         start = encoded_name(folder.rstrip("/"))
         # A zero is what follows a slash.
         found = self._known("path > :first AND path < :behind", {"first": start + b"/", "behind": start + b"0"})
@@ -527,73 +382,32 @@ class Journal(Store):
         ]
 
     def close_folder(self, folder: str, reason: str) -> None:
-        """Keep for this run that a folder cannot be read.
-
-        Parameters
-        ----------
-        folder : str
-            Its path below the audio folder.
-        reason : str
-            What is wrong, to be read after the path.
-        """
+        """Keep for this run that a folder cannot be read."""
         with self._told():
             self._db.execute("INSERT OR REPLACE INTO closed VALUES (?, ?)", (encoded_name(folder), _valid(reason)))
 
     def doubly_owned(self) -> set[str]:
-        """Find pictures that two clips are kept with: runs of a part of the files can leave such.
-
-        Returns
-        -------
-        set of str
-            Paths of the pictures.
-        """
+        """Find pictures that two clips are kept with: runs of a part of the files can leave such."""
         counts: Counter[str] = Counter()
         for (pictures,) in self._rows("SELECT pictures FROM clips WHERE pictures != '[]'"):
             counts.update(json.loads(pictures))
         return {name for name, count in counts.items() if count > 1}
 
     def rename_pictures(self, path: str, pictures: Sequence[str]) -> None:
-        """Keep other names of a clip's pictures.
-
-        Parameters
-        ----------
-        path : str
-            The clip's path below the audio folder.
-        pictures : sequence of str
-            Paths of its pictures.
-        """
+        """Keep other names of a clip's pictures."""
         with self._told():
             self._db.execute(
                 "UPDATE clips SET pictures = ? WHERE path = ?", (json.dumps(list(pictures)), encoded_name(path))
             )
 
     def do_again(self, path: str) -> None:
-        """Have a planned clip be done again, and drop what is kept of it.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the audio folder.
-        """
+        """Have a planned clip be done again, and drop what is kept of it."""
         self.forget(path)
         with self._told():
             self._db.execute("UPDATE plan SET todo = 1, known_hash = NULL WHERE path = ?", (encoded_name(path),))
 
     def find_clash(self, path: str, count: int) -> str | None:
-        """Find out whether a row of a file has the name of another file.
-
-        Parameters
-        ----------
-        path : str
-            The file's path below the audio folder.
-        count : int
-            Number of its rows in the table of clips.
-
-        Returns
-        -------
-        str or None
-            Path of the first planned file that has the name of one of the rows.
-        """
+        """Find out whether a row of a file has the name of another file."""
         # Numbers are all that tells the rows of the table of segments apart, and so these cannot clash.
         names = (numbered(path, k) for k in range(count if count > 1 else 0))
         with self._told():
@@ -610,13 +424,7 @@ class Journal(Store):
                     self._db.execute("UPDATE plan SET clash = ? WHERE path = ?", (encoded_name(clash), path))
 
     def libraries(self) -> dict[str, list[str]]:
-        """List what computed the rows.
-
-        Returns
-        -------
-        dict of str to list of str
-            Versions of each library, in the order of their letters.
-        """
+        """List what computed the rows."""
         found: dict[str, set[str]] = {}
         for (versions,) in self._rows(f"SELECT DISTINCT libraries FROM {_IN_TABLES}"):
             for name, version in json.loads(versions).items():
@@ -627,11 +435,6 @@ class Journal(Store):
         """Yield the numbers of the planned clips that were extracted, in the plan's order.
 
         Clips that `mark_clashes` found are left out.
-
-        Yields
-        ------
-        Rows
-            The numbers of one clip.
         """
         import numpy as np
 
@@ -644,18 +447,7 @@ class Journal(Store):
             yield Rows(decoded_name(filename), decoded_name(label), rows, lengths, segments)
 
     def is_picture_planned(self, name: str) -> bool:
-        """Tell whether a picture file may be one of a planned clip.
-
-        Parameters
-        ----------
-        name : str
-            Path of the file below the pictures' folder.
-
-        Returns
-        -------
-        bool
-            Whether its name, with or without a number, is that of a planned clip's picture.
-        """
+        """Tell whether a picture file may be one of a planned clip."""
         with self._told():
             return any(
                 self._db.execute("SELECT 1 FROM plan WHERE picture = ?", (encoded_name(picture),)).fetchone()
@@ -663,13 +455,7 @@ class Journal(Store):
             )
 
     def failures(self) -> Iterator[tuple[str, str]]:
-        """Yield the planned clips that failed, that something is in the way of, or that `mark_clashes` found.
-
-        Yields
-        ------
-        tuple of str
-            Path and reason, sorted by path; folders that cannot be read are among them.
-        """
+        """Yield the planned clips that failed, that something is in the way of, or that `mark_clashes` found."""
         for path, trouble, reason, clash in self._rows(
             "SELECT path, troubles.reason, clips.reason, clash "
             "FROM plan LEFT JOIN clips USING (path) LEFT JOIN troubles USING (path) "
@@ -679,24 +465,12 @@ class Journal(Store):
             yield decoded_name(path), trouble or reason or clash_reason(decoded_name(clash))
 
     def in_tables(self) -> Iterator[tuple[str, str, str]]:
-        """Yield what the rows of the tables are called, in the plan's order.
-
-        Yields
-        ------
-        tuple of str
-            Path, name and label of a clip.
-        """
+        """Yield what the rows of the tables are called, in the plan's order."""
         for path, filename, label in self._rows(f"SELECT path, filename, label FROM {_IN_TABLES} ORDER BY position"):
             yield decoded_name(path), decoded_name(filename), decoded_name(label)
 
     def fingerprints(self) -> Iterator[bytes]:
-        """Yield what tells the present results of the plan from any other.
-
-        Yields
-        ------
-        bytes
-            What identifies one clip's place and result, or one folder that cannot be read.
-        """
+        """Yield what tells the present results of the plan from any other."""
         for parts in self._rows(
             "SELECT path, label, filename, coalesce(id, ''), coalesce(troubles.reason, '') "
             "FROM plan LEFT JOIN clips USING (path) LEFT JOIN troubles USING (path) ORDER BY position"
@@ -719,17 +493,6 @@ def _valid(reason: str) -> str:
 
 
 def clash_reason(other: str) -> str:
-    """Put into words why a clip stays out of the tables.
-
-    Parameters
-    ----------
-    other : str
-        Path of the file that has the name of one of its rows.
-
-    Returns
-    -------
-    str
-        The reason, to be read after the clip's path.
-    """
+    """Put into words why a clip stays out of the tables."""
     name = PurePosixPath(other).name
     return f"would give a row named {name}, which is another file's name; rename one of the two"

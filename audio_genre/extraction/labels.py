@@ -57,23 +57,6 @@ class LabelTable:
         A row means the file of its path; else the one of its name, its name without suffix, or its number, whatever
         the zeros before it. Of several such files it is the one with most folders in common.
 
-        Parameters
-        ----------
-        paths : sequence of str
-            Paths of the audio files below the audio folder, with forward slashes.
-
-        Returns
-        -------
-        labels : dict of str to str
-            Labels of the files that have one.
-        sentence : str
-            How many these are, and what is left over.
-
-        Raises
-        ------
-        ExtractionError
-            If a row could mean several files, or a file has two labels, or no row means any.
-
         Examples
         --------
         >>> table = LabelTable(Path("labels.csv"), "", (("2", "rock"), ("x.wav", "jazz")))
@@ -165,24 +148,6 @@ class _Finder:
 
 def read_labels(path: str | os.PathLike[str], label_column: str | None = None) -> LabelTable:
     r"""Read a table of labels: a path or name a row, and a label.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        A CSV file, with any of the usual delimiters; FMA's ``tracks.csv`` with three rows of header, and tables without
-        a header whose first row names an audio file, are understood.
-    label_column : str, optional
-        Name of the column of labels; by default it is known by its name, such as ``label`` or ``genre``.
-
-    Returns
-    -------
-    LabelTable
-        The table.
-
-    Raises
-    ------
-    ExtractionError
-        If it cannot be read, or has no such columns.
 
     Examples
     --------

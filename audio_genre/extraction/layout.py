@@ -43,16 +43,6 @@ class Layout:
     def place(self, clip: Clip) -> Clip:
         """Name a clip, and its picture, by this layout.
 
-        Parameters
-        ----------
-        clip : Clip
-            The clip as a folder per genre would have it.
-
-        Returns
-        -------
-        Clip
-            The clip with its label and names.
-
         Examples
         --------
         >>> clip = Clip("test/jazz/x.wav", "test", "jazz/x.wav", "test/jazz/x", 1, 0)
@@ -76,35 +66,12 @@ class Layout:
         return replace(clip, label=label, filename="/".join((*kept, PurePosixPath(clip.path).name)), picture=picture)
 
     def side(self, path: str) -> str | None:
-        """Tell which side of the split a clip is on.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the audio folder.
-
-        Returns
-        -------
-        str or None
-            One of `SIDES`; None where there is no split.
-        """
+        """Tell which side of the split a clip is on."""
         return self.sides.get(path.partition("/")[0])
 
 
 def plain_picture(path: str, picture: str) -> str:
     """Take back what a `Layout` made of the name of a picture.
-
-    Parameters
-    ----------
-    path : str
-        Path of the clip below the audio folder.
-    picture : str
-        `Clip.picture` by whichever layout.
-
-    Returns
-    -------
-    str
-        `Clip.picture` as a folder per genre would have it.
 
     Examples
     --------
@@ -121,26 +88,6 @@ def _digest(path: str) -> str:
 
 def find_sides(audio_dir: Path, leave_out: Path, *, are_labels: bool = True) -> dict[str, str]:
     """Recognise folders that stand for the sides of a split.
-
-    Parameters
-    ----------
-    audio_dir : Path
-        The audio folder.
-    leave_out : Path
-        A folder that does not count: the output folder.
-    are_labels : bool
-        Whether the names of other folders are labels.
-
-    Returns
-    -------
-    dict of str to str
-        The side of each; empty unless all folders are named after sides and there are at least train and another one,
-        or one with folders in it.
-
-    Raises
-    ------
-    ExtractionError
-        If several folders of sides, with folders in them, stand beside others, so that a side would pass for a genre.
 
     Examples
     --------
@@ -175,16 +122,6 @@ def find_sides(audio_dir: Path, leave_out: Path, *, are_labels: bool = True) -> 
 
 def sides_of(folders: Iterable[str]) -> dict[str, str]:
     """Tell the sides that the names of folders stand for.
-
-    Parameters
-    ----------
-    folders : iterable of str
-        Names of all folders.
-
-    Returns
-    -------
-    dict of str to str
-        The side of each; empty where one stands for none, or train or any other side is missing.
 
     Examples
     --------

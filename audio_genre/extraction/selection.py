@@ -57,28 +57,7 @@ def judge(
     pictures_dir: Path,
     retry: Why | None = None,
 ) -> Verdict:
-    """Decide whether a clip must be worked on.
-
-    Parameters
-    ----------
-    clip : Clip
-        The clip as it is now.
-    entry : Entry or None
-        What the journal says of it.
-    trouble : Trouble or None
-        What was in the way the last time.
-    identity : Identity
-        What its results are to depend on besides its file.
-    pictures_dir : Path
-        Folder of the pictures.
-    retry : Why or None
-        Why clips that failed are to be tried again although nothing of them changed.
-
-    Returns
-    -------
-    Verdict
-        The decision.
-    """
+    """Decide whether a clip must be worked on."""
     verdict = _judge_entry(clip, entry, identity, pictures_dir, retry)
     if trouble is None:
         return verdict
@@ -94,18 +73,6 @@ def is_renamed(clip: Clip, entry: Entry) -> bool:
     """Tell whether a clip's pictures have other names now.
 
     Another file of the folder has come or gone, or the label is another.
-
-    Parameters
-    ----------
-    clip : Clip
-        The clip as it is now.
-    entry : Entry
-        What the journal says of it.
-
-    Returns
-    -------
-    bool
-        Whether they have.
     """
     return bool(entry.pictures) and entry.pictures != picture_files(clip.picture, len(entry.pictures))
 

@@ -89,13 +89,7 @@ class Verification:
         return all(difference.is_equal for difference in self.differences)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the comparison as plain data.
-
-        Returns
-        -------
-        dict
-            With the attributes' names as keys.
-        """
+        """Return the comparison as plain data."""
         return {
             "recipe": self.recipe,
             "librosa": self.librosa,
@@ -124,29 +118,6 @@ def verify(
     progress: Callable[[int, int | None, str], None] | None = None,
 ) -> Verification:
     """Compare our features with those of plain librosa calls, on files of a folder.
-
-    Parameters
-    ----------
-    audio_dir : str or os.PathLike
-        Folder of audio files, with any sub-folders.
-    clips : int
-        How many files to compare, spread evenly over the folder; of each its first clip-long window is taken.
-    recipe : Recipe
-        Which features, with every parameter.
-    progress : callable, optional
-        Called with clips done, clips in all, and the clip that comes next.
-
-    Returns
-    -------
-    Verification
-        The largest difference of each feature.
-
-    Raises
-    ------
-    ParameterError
-        If `clips` is below 1.
-    ExtractionError
-        If the folder cannot be read, or none of its files can be compared.
 
     References
     ----------

@@ -30,18 +30,6 @@ _PARQUET_BATCH_ROWS = 4096
 def table_names(recipe: Recipe, table_format: str) -> tuple[str, str]:
     """Return the names of the clip table and of the segment table.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        The recipe.
-    table_format : {"csv", "parquet"}
-        Their format.
-
-    Returns
-    -------
-    tuple of str
-        Two file names.
-
     Examples
     --------
     >>> from audio_genre.dsp import GTZAN57
@@ -55,18 +43,7 @@ def table_names(recipe: Recipe, table_format: str) -> tuple[str, str]:
 
 
 def clip_rows(results: Iterable[Rows]) -> Iterator[Row]:
-    """Make the rows of the clip table: one a window, numbered where a file has several.
-
-    Parameters
-    ----------
-    results : iterable of Rows
-        The clips' numbers, in the table's order.
-
-    Yields
-    ------
-    tuple
-        File name, length in samples, features, label.
-    """
+    """Make the rows of the clip table: one a window, numbered where a file has several."""
     for result in results:
         is_split = len(result.clip_rows) > 1
         for k, (length, row) in enumerate(zip(result.clip_lengths.tolist(), result.clip_rows.tolist(), strict=True)):
@@ -74,20 +51,7 @@ def clip_rows(results: Iterable[Rows]) -> Iterator[Row]:
 
 
 def segment_rows(results: Iterable[Rows], recipe: Recipe) -> Iterator[Row]:
-    """Make the rows of the segment table.
-
-    Parameters
-    ----------
-    results : iterable of Rows
-        The clips' numbers, in the table's order.
-    recipe : Recipe
-        The recipe.
-
-    Yields
-    ------
-    tuple
-        File name with the segment's number, length in samples, features, label.
-    """
+    """Make the rows of the segment table."""
     for result in results:
         # A shorter clip is one segment, and its samples are those of the file.
         length = min(recipe.segment_samples, int(result.clip_lengths[0]))
@@ -99,22 +63,6 @@ def write_table(path: Path, staging: Path, recipe: Recipe, rows: Iterable[Row]) 
     """Write a feature table, in the format that its suffix names.
 
     Numbers are written in the fewest digits that give the same float64 when read.
-
-    Parameters
-    ----------
-    path : Path
-        The table to be written or replaced.
-    staging : Path
-        A folder on the same file system to write it in.
-    recipe : Recipe
-        The recipe, for the columns.
-    rows : iterable of tuple
-        The rows.
-
-    Returns
-    -------
-    int
-        Number of rows.
     """
     write = _write_parquet if path.suffix == ".parquet" else _write_csv
     with atomic_file(path, staging) as file:
@@ -122,24 +70,7 @@ def write_table(path: Path, staging: Path, recipe: Recipe, rows: Iterable[Row]) 
 
 
 def write_failures(path: Path, staging: Path, failures: Iterable[tuple[str, str]], *, excel_safe: bool = False) -> int:
-    """Write the list of failures: a path and a reason a row, and a header even when there are none.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be written or replaced.
-    staging : Path
-        A folder on the same file system to write it in.
-    failures : iterable of tuple
-        Path and reason of each.
-    excel_safe : bool
-        Whether cells that a spreadsheet program would take for a formula get a leading apostrophe.
-
-    Returns
-    -------
-    int
-        Number of failures.
-    """
+    """Write the list of failures: a path and a reason a row, and a header even when there are none."""
     safe = safe_cell if excel_safe else str
     with atomic_file(path, staging) as file:
         return _write_csv(file, ("path", "reason"), (tuple(map(safe, row)) for row in map(_with_valid_text, failures)))
@@ -158,29 +89,7 @@ def write_sidecar(
     n_continued: int,
     layout: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write what the tables and pictures were made by; nothing in it differs between two runs over the same files.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be written or replaced.
-    staging : Path
-        A folder on the same file system to write it in.
-    recipe : Recipe
-        The recipe.
-    pictures : mapping or None
-        Parameters of the pictures; None where none were made.
-    tables : mapping of str to int
-        Rows of each table by its name.
-    libraries : mapping of str to sequence of str
-        Versions of each library that rows or pictures came from: several after an upgrade between two runs.
-    n_clips, n_failed : int
-        Audio files found, and how many of them failed.
-    n_continued : int
-        Clips shorter than a segment, which were continued.
-    layout : mapping, optional
-        Where labels come from, if not from one folder per genre.
-    """
+    """Write what the tables and pictures were made by; nothing in it differs between two runs over the same files."""
     from audio_genre.audio import MIN_SECONDS
 
     content = {
@@ -202,17 +111,7 @@ def write_sidecar(
 
 
 def write_list(path: Path, staging: Path, names: Iterable[str]) -> None:
-    """Write a list of names, one a line, such as ``train --splits`` reads.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be written or replaced; its folder is made.
-    staging : Path
-        A folder on the same file system to write it in.
-    names : iterable of str
-        The names.
-    """
+    """Write a list of names, one a line, such as ``train --splits`` reads."""
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:

@@ -13,16 +13,6 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 def safe_cell(value: Any) -> Any:
     """Put an apostrophe before a text that a spreadsheet program would take for a formula.
 
-    Parameters
-    ----------
-    value : object
-        A cell; numbers, also as text, and other texts stay as they are.
-
-    Returns
-    -------
-    object
-        The cell to write.
-
     Examples
     --------
     >>> safe_cell("=cmd|' /C calc'!A0.wav"), safe_cell("-1.5"), safe_cell(-1.5), safe_cell("a=b")
@@ -34,16 +24,6 @@ def safe_cell(value: Any) -> Any:
 
 def plain_cell(value: Any) -> Any:
     """Take `safe_cell` back.
-
-    Parameters
-    ----------
-    value : object
-        A cell of a table that was written with `safe_cell`.
-
-    Returns
-    -------
-    object
-        The cell as it was.
 
     Examples
     --------

@@ -27,15 +27,7 @@ CLIP_CODES = frozenset(
 
 
 class NoSpaceError(ExtractionError):
-    """There is no space left to write to.
-
-    Parameters
-    ----------
-    path : Path
-        The file or folder that was to be written.
-    code : int
-        The error number: one of `NO_SPACE_CODES`.
-    """
+    """There is no space left to write to."""
 
     def __init__(self, path: Path, code: int = errno.ENOSPC) -> None:
         super().__init__(path, code)
@@ -59,20 +51,7 @@ class NoSpaceError(ExtractionError):
 
 
 def storage_error(error: OSError, path: Path) -> ExtractionError:
-    """Put an error of the operating system, met when a file was written, into a sentence.
-
-    Parameters
-    ----------
-    error : OSError
-        The error.
-    path : Path
-        The file or folder that was to be written.
-
-    Returns
-    -------
-    ExtractionError
-        The error to raise; a `NoSpaceError` where space is what is missing.
-    """
+    """Put an error of the operating system, met when a file was written, into a sentence."""
     if error.errno in NO_SPACE_CODES:
         return NoSpaceError(path, error.errno)
     return ExtractionError(
@@ -81,20 +60,7 @@ def storage_error(error: OSError, path: Path) -> ExtractionError:
 
 
 def why_no_space(folder: Path, size: int) -> int | None:
-    """Find out whether a file of a folder can still grow, by writing one.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    size : int
-        Length in bytes from which on to try; nothing is stored of it where the file system knows holes.
-
-    Returns
-    -------
-    int or None
-        One of `NO_SPACE_CODES`; None where there is space, or where something else is wrong.
-    """
+    """Find out whether a file of a folder can still grow, by writing one."""
     probe = folder / f"{uuid.uuid4().hex}.probe"
     try:
         try:
@@ -113,18 +79,7 @@ def why_no_space(folder: Path, size: int) -> int | None:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether there is something under a path, as far as this user can see.
-
-    Parameters
-    ----------
-    path : Path
-        The path.
-
-    Returns
-    -------
-    bool
-        False also where it cannot be found out; `Path.exists` raises an error then.
-    """
+    """Tell whether there is something under a path, as far as this user can see."""
     try:
         path.stat()
     except OSError:
@@ -134,25 +89,7 @@ def is_there(path: Path) -> bool:
 
 @contextmanager
 def atomic_file(path: Path, staging: Path) -> Iterator[IO[bytes]]:
-    """Write a file that appears under its name complete or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be written or replaced.
-    staging : Path
-        A folder on the same file system to write it in.
-
-    Yields
-    ------
-    file
-        The file to write to.
-
-    Raises
-    ------
-    ExtractionError
-        If it cannot be written.
-    """
+    """Write a file that appears under its name complete or not at all."""
     try:
         with whole_file(path, staging / f"{uuid.uuid4().hex}.part") as file:
             yield file

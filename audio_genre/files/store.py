@@ -19,11 +19,6 @@ _LOCK_TIMEOUT_SECONDS = 1.0
 class Store(ABC):
     """A database, locked for as long as it is open.
 
-    Parameters
-    ----------
-    path : Path or None
-        The database, made if it does not exist; None keeps it in memory.
-
     Attributes
     ----------
     schema, temporary_schema : str
@@ -33,12 +28,6 @@ class Store(ABC):
         What the file is marked with: whose it is, and in which layout.
     migrations : mapping of int to sequence of str
         By version, the statements that bring a file in it to the next version, written like `schema`.
-
-    Raises
-    ------
-    AudioGenreError
-        If another run holds it, if it is damaged or another's, or if it cannot be written; the sentence is that of the
-        kind of store.
     """
 
     schema: ClassVar[str]
@@ -92,32 +81,13 @@ class Store(ABC):
         self._db.close()
 
     def read_note(self, name: str) -> str | None:
-        """Return what was written under a name.
-
-        Parameters
-        ----------
-        name : str
-            The name.
-
-        Returns
-        -------
-        str or None
-            The value.
-        """
+        """Return what was written under a name."""
         with self._told():
             row = self._db.execute("SELECT value FROM notes WHERE name = ?", (self._note_key(name),)).fetchone()
         return None if row is None else str(row[0])
 
     def write_note(self, name: str, value: str) -> None:
-        """Write a value under a name.
-
-        Parameters
-        ----------
-        name : str
-            The name.
-        value : str
-            The value.
-        """
+        """Write a value under a name."""
         with self._told():
             self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (self._note_key(name), value))
 
@@ -186,32 +156,10 @@ class Store(ABC):
 
 
 def encoded_name(name: str) -> bytes:
-    """Encode the name of a file, which need not be valid text; SQLite's text must.
-
-    Parameters
-    ----------
-    name : str
-        The name, as Python has it.
-
-    Returns
-    -------
-    bytes
-        The name as it stands in the file system.
-    """
+    """Encode the name of a file, which need not be valid text; SQLite's text must."""
     return name.encode("utf-8", "surrogateescape")
 
 
 def decoded_name(name: bytes) -> str:
-    """Take `encoded_name` back.
-
-    Parameters
-    ----------
-    name : bytes
-        The name as it stands in the file system.
-
-    Returns
-    -------
-    str
-        The name, as Python has it.
-    """
+    """Take `encoded_name` back."""
     return name.decode("utf-8", "surrogateescape")

@@ -58,25 +58,6 @@ def find_clips(
     Names that begin with a dot are skipped, as are folders that lead back to themselves through links. The order is
     that of label and path, character by character, whatever the file system's own order is. No more is held in memory
     than the names of one folder on each level.
-
-    Parameters
-    ----------
-    audio_dir : Path
-        Folder with one sub-folder per genre, or with audio files.
-    leave_out : Path, optional
-        A folder whose contents are no input: the output folder.
-    unreadable : callable
-        Called with the relative path of what may be a folder of audio and cannot be examined or listed, such as a link
-        that leads nowhere, and with the error; the path of what is known to be a folder ends with a slash. The call
-        comes where the clips in it would have come.
-    empty : callable, optional
-        Called in the same way with the relative path of a folder that nothing is in, such as one where a disk is
-        usually mounted.
-
-    Yields
-    ------
-    Clip
-        One audio file.
     """
     skipped = None if leave_out is None else _identity(leave_out)
     levels = [_listing(audio_dir, "", frozenset({skipped, _identity(audio_dir)}), unreadable, empty)]
@@ -92,17 +73,6 @@ def find_clips(
 
 def picture_names(filenames: Iterable[str]) -> dict[str, str]:
     """Name the pictures of the audio files of one folder, so that no two files ever share a picture.
-
-    Parameters
-    ----------
-    filenames : iterable of str
-        Names of all audio files of the folder.
-
-    Returns
-    -------
-    dict of str to str
-        Name of each file's picture without ``.png``. A GTZAN stem loses its dot, another stem stays as it is; where
-        two files would get the same name, or one the other's with a number, they keep their suffix.
 
     Examples
     --------
@@ -127,18 +97,6 @@ def picture_names(filenames: Iterable[str]) -> dict[str, str]:
 def picture_files(picture: str, count: int) -> tuple[str, ...]:
     """Name the picture files of one clip.
 
-    Parameters
-    ----------
-    picture : str
-        The clip's `Clip.picture`.
-    count : int
-        Number of windows; pictures are numbered if there are several.
-
-    Returns
-    -------
-    tuple of str
-        Paths below the pictures' folder.
-
     Examples
     --------
     >>> picture_files("blues/blues00000", 1)
@@ -151,16 +109,6 @@ def picture_files(picture: str, count: int) -> tuple[str, ...]:
 
 def picture_owners(file: str) -> tuple[str, ...]:
     """Return which `Clip.picture` a picture file may belong to: the reverse of `picture_files`.
-
-    Parameters
-    ----------
-    file : str
-        Path below the pictures' folder.
-
-    Returns
-    -------
-    tuple of str
-        One value, or two where the name ends in a number.
 
     Examples
     --------
@@ -175,18 +123,6 @@ def picture_owners(file: str) -> tuple[str, ...]:
 def numbered(filename: str, k: int) -> str:
     """Name part `k` of a file as the public tables do.
 
-    Parameters
-    ----------
-    filename : str
-        Name with a suffix.
-    k : int
-        Number of the part, from 0.
-
-    Returns
-    -------
-    str
-        The name of the part.
-
     Examples
     --------
     >>> numbered("blues.00000.wav", 3)
@@ -198,16 +134,6 @@ def numbered(filename: str, k: int) -> str:
 
 def is_unread(filename: str) -> bool:
     """Tell whether a name is that of an audio file that needs the extra ``formats``, which is not installed.
-
-    Parameters
-    ----------
-    filename : str
-        Name or path with a suffix.
-
-    Returns
-    -------
-    bool
-        Whether it is.
 
     Examples
     --------
@@ -257,25 +183,7 @@ def _listing(
 
 
 def list_folder(folder: Path, suffixes: Collection[str]) -> tuple[list[str], list[str]]:
-    """List a folder, without what is hidden.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    suffixes : collection of str
-        Lower-case suffixes of the files that are wanted.
-
-    Returns
-    -------
-    files, folders : list of str
-        Names of the files with such a suffix and of all folders in it, also of those that links lead to; each sorted.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be read.
-    """
+    """List a folder, without what is hidden."""
     files, folders, _ = _scan(folder, suffixes)
     return files, folders
 

@@ -107,14 +107,7 @@ class Classifications:
         return self.answers[number]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the answers as a data frame.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row for each answer: path, genre, confidence, reason, distance, model, and ``p(<genre>)`` for every
-            genre.
-        """
+        """Return the answers as a data frame."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []

@@ -10,18 +10,7 @@ _NAME = "adam-5"
 
 
 def default_model() -> Path:
-    """Return the folder of the model that comes with the package.
-
-    Returns
-    -------
-    Path
-        A bundle.
-
-    Raises
-    ------
-    BundleError
-        If it is missing.
-    """
+    """Return the folder of the model that comes with the package."""
     package = Path(__file__).parents[1]
     # In a copy of the repository, installed as editable, it stands beside the package.
     for folder in (package / "models", package.parent / "models" / "shipped"):

@@ -53,16 +53,6 @@ def draw_strip(timeline: Timeline) -> Figure:
 
     Each point of the timeline is drawn where it is nearer than any other. The six most probable genres, on average over
     what is to be heard, have colours of their own. Unknown stretches are hatched, silent ones grey.
-
-    Parameters
-    ----------
-    timeline : Timeline
-        What a model says of a file.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        To be shown or written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -112,20 +102,7 @@ def draw_strip(timeline: Timeline) -> Figure:
 
 
 def write_strip(timeline: Timeline, path: Path) -> None:
-    """Write the picture that `draw_strip` draws.
-
-    Parameters
-    ----------
-    timeline : Timeline
-        What a model says of a file.
-    path : Path
-        The PNG file; it appears complete or not at all.
-
-    Raises
-    ------
-    ReportError
-        Where `refuse_strip` raises it, or if the file cannot be written.
-    """
+    """Write the picture that `draw_strip` draws."""
     refuse_strip(path)
     buffer = io.BytesIO()
     with _boxes_for_strange_letters():
@@ -138,18 +115,7 @@ def write_strip(timeline: Timeline, path: Path) -> None:
 
 
 def refuse_strip(path: Path) -> None:
-    """Make sure that a picture can be written under a name, before it takes time to make it.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be written.
-
-    Raises
-    ------
-    ReportError
-        If the suffix is not ``.png``, there is no such folder, or what stands there is not a PNG file.
-    """
+    """Make sure that a picture can be written under a name, before it takes time to make it."""
     if path.suffix.lower() != SUFFIX:
         raise ReportError(f"{path} is no name for a picture, which is written as PNG; choose a name that ends in .png.")
     try:

@@ -111,18 +111,6 @@ class Timeline:
 def clock(seconds: float, *, tenths: bool = False) -> str:
     """Write a time as people read it.
 
-    Parameters
-    ----------
-    seconds : float
-        From the start of a file; not negative.
-    tenths : bool
-        Whether to write tenths of a second.
-
-    Returns
-    -------
-    str
-        Minutes and seconds; from an hour on also hours.
-
     Examples
     --------
     >>> clock(65), clock(3605.2), clock(0.26, tenths=True)

@@ -128,23 +128,83 @@ class InputKind(ABC):
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:
-        """Tell whether a path looks like this kind of input; nothing large is read."""
+        """Tell whether a path looks like this kind of input; nothing large is read.
+
+        Parameters
+        ----------
+        path : Path
+            A file or a folder, which may be missing.
+
+        Returns
+        -------
+        bool
+            Whether it does.
+        """
 
     @abstractmethod
     def load(self, path: Path, **options: Any) -> Dataset:
-        """Read rows from a path."""
+        """Read rows from a path.
+
+        Parameters
+        ----------
+        path : Path
+            A file or a folder.
+        **options : object
+            Options of this kind of input.
+
+        Returns
+        -------
+        Dataset
+            The rows.
+
+        Raises
+        ------
+        AudioGenreError
+            If they cannot be read.
+        """
 
     @abstractmethod
     def describe(self, dataset: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
-        """Return what tells how novel rows are, shape (n, d); the reader of audio computes the same."""
+        """Return what tells how novel rows are, shape (n, d); the reader of audio computes the same.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `load` returned.
+        rows : np.ndarray of int, shape (n,)
+            Row numbers.
+
+        Returns
+        -------
+        np.ndarray, shape (n, d)
+            Quantities of each row, without a unit in common.
+        """
 
     @abstractmethod
     def card(self, dataset: Any) -> CardPart:
-        """Return what the card of a model says about the rows that it learned from."""
+        """Return what the card of a model says about the rows that it learned from.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `load` returned.
+
+        Returns
+        -------
+        CardPart
+            Recipe, window and fields of this kind.
+        """
 
     @abstractmethod
     def check(self, folder: Path, card: Card) -> None:
         """Refuse a card whose part of this kind is malformed.
+
+        Parameters
+        ----------
+        folder : Path
+            Folder of the bundle, for messages.
+        card : Card
+            Its card; `Card.require` checks a field.
 
         Raises
         ------
@@ -156,6 +216,16 @@ class InputKind(ABC):
     def reader(self, bundle: Bundle) -> AudioReader:
         """Return what turns audio into inputs of a model.
 
+        Parameters
+        ----------
+        bundle : Bundle
+            The model.
+
+        Returns
+        -------
+        AudioReader
+            For that model.
+
         Raises
         ------
         BundleError
@@ -163,12 +233,34 @@ class InputKind(ABC):
         """
 
     def name_suffixes(self, dataset: Any) -> tuple[str, ...]:  # noqa: ARG002
-        """Return what of the rows belongs into the name of a model, because it is not the default."""
+        """Return what of the rows belongs into the name of a model, because it is not the default.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `load` returned.
+
+        Returns
+        -------
+        tuple of str
+            Words such as ``"3s"``; usually none.
+        """
         return ()
 
 
 class AudioReader(ABC):
     """From an audio file to what a model takes.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Gives sampling rate, and lengths of clips and segments.
+    needed : int
+        Samples that a signal is continued to by reflection.
+    window_seconds : float
+        Length of what is behind a point of a timeline.
+    whole : bool
+        Whether the windows are clips, and not segments.
 
     Attributes
     ----------
@@ -199,27 +291,100 @@ class AudioReader(ABC):
         self.stretch_samples = self.stride if whole else self.stride - 1
 
     def windows(self, name: str) -> Iterator[NDArray[np.float32]]:
-        """Decode a file in clip-long windows."""
+        """Decode a file in clip-long windows.
+
+        Parameters
+        ----------
+        name : str
+            Path of an audio file.
+
+        Returns
+        -------
+        iterator of np.ndarray, shape (n,), float32
+            Mono windows at `sr`.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be decoded or is too short.
+        """
         return iter_windows(name, sr=self.sr, seconds=self._seconds, min_samples=self._shortest)
 
     def windows_of(self, y: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-        """Cut a signal at the sampling rate `sr` into the same windows."""
+        """Cut a signal at the sampling rate `sr` into the same windows.
+
+        Parameters
+        ----------
+        y : np.ndarray, shape (n,), float32
+            A mono signal.
+
+        Returns
+        -------
+        iterator of np.ndarray, shape (n,), float32
+            Windows.
+        """
         return windows_of(y, sr=self.sr, seconds=self._seconds, min_samples=self._shortest)
 
     def signals(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what votes of a window, shape (n, samples)."""
+        """Return what votes of a window, shape (n, samples).
+
+        Parameters
+        ----------
+        window : np.ndarray, shape (n,), float32
+            A clip-long window.
+
+        Returns
+        -------
+        np.ndarray, shape (n_votes, samples), float32
+            Signals that each give one vote.
+        """
         return continue_short(window, self._needed)[np.newaxis]
 
     def stretch(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what of a stretch the model takes."""
+        """Return what of a stretch the model takes.
+
+        Parameters
+        ----------
+        y : np.ndarray, shape (n,), float32
+            A stretch of a file.
+
+        Returns
+        -------
+        np.ndarray, shape (m,), float32
+            What is left of it, or its continuation.
+        """
         return continue_short(y, self._needed)
 
     @abstractmethod
     def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return inputs of the model for signals that vote, and what tells how novel each of those is."""
+        """Return inputs of the model for signals that vote, and what tells how novel each of those is.
+
+        Parameters
+        ----------
+        signals : np.ndarray, shape (n, samples), float32
+            Signals that each give one vote.
+
+        Returns
+        -------
+        X : np.ndarray, shape (m, *input_shape)
+            Inputs, one or more for each signal.
+        descriptions : np.ndarray, shape (n, described)
+            What `InputKind.describe` says of rows.
+        """
 
     def votes(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the votes that the probabilities of inputs amount to, all of equal weight."""
+        """Return the votes that the probabilities of inputs amount to, all of equal weight.
+
+        Parameters
+        ----------
+        probabilities : np.ndarray, shape (m, n_classes), float64
+            Of the inputs of signals.
+
+        Returns
+        -------
+        np.ndarray, shape (n, n_classes), float64
+            One row for each signal.
+        """
         return probabilities
 
 

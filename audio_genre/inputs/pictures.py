@@ -115,20 +115,6 @@ def _is_representation(value: Any) -> bool:
 def cut_crops(pixels: NDArray[np.uint8], columns: int, *, overlap: bool = True) -> NDArray[np.uint8]:
     """Cut a picture into crops that are evenly spaced and cover all of it: those that vote on it.
 
-    Parameters
-    ----------
-    pixels : np.ndarray, shape (bands, n), uint8
-        A picture; one narrower than a crop is repeated until it is wide enough.
-    columns : int
-        Width of a crop.
-    overlap : bool
-        Whether each crop overlaps the next by half or more, instead of as little as possible.
-
-    Returns
-    -------
-    np.ndarray, shape (n_crops, bands, columns), uint8
-        Crops, from the first column to the last.
-
     Examples
     --------
     >>> cut_crops(np.arange(8, dtype=np.uint8)[np.newaxis], 4)[:, 0].tolist()
@@ -146,17 +132,6 @@ def cut_crops(pixels: NDArray[np.uint8], columns: int, *, overlap: bool = True) 
 def describe_picture(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return what tells how familiar a picture is: level and movement in each of 32 ranges of bands.
 
-    Parameters
-    ----------
-    pixels : np.ndarray, shape (bands, columns), uint8
-        A picture, its bands a multiple of 32.
-
-    Returns
-    -------
-    np.ndarray, shape (96,), float64
-        Mean level of each range, its standard deviation over time, and the mean size of its steps from column to
-        column.
-
     Examples
     --------
     >>> describe_picture(np.full((128, 10), 7, dtype=np.uint8))[[0, 32, 64]].tolist()
@@ -170,28 +145,7 @@ def describe_picture(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 def crops_of(
     pictures: Pictures, rows: NDArray[np.intp], columns: int, size: int, *, overlap: bool = True
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.intp]]]:
-    """Yield the crops of pictures, see `cut_crops`, a bounded number at a time.
-
-    Parameters
-    ----------
-    pictures : Pictures
-        The pictures.
-    rows : np.ndarray of int, shape (n,)
-        Which of them.
-    columns : int
-        Width of a crop.
-    size : int
-        Crops in a block, except that no picture is divided.
-    overlap : bool
-        Whether each crop overlaps the next by half or more.
-
-    Yields
-    ------
-    crops : np.ndarray, shape (n_crops, bands, columns), float32
-        Crops.
-    owners : np.ndarray of int, shape (n_crops,)
-        For each crop the place of its picture in `rows`.
-    """
+    """Yield the crops of pictures, see `cut_crops`, a bounded number at a time."""
     crops: list[NDArray[np.uint8]] = []
     owners: list[int] = []
     for place, row in enumerate(rows):

@@ -30,18 +30,7 @@ _LIMIT_LOCK = threading.Lock()
 
 
 def refuse_bad_address(address: str) -> None:
-    """Refuse what cannot be the address of a scheduler.
-
-    Parameters
-    ----------
-    address : str
-        The address.
-
-    Raises
-    ------
-    ParameterError
-        If it is not of the form ``scheme://host:port``.
-    """
+    """Refuse what cannot be the address of a scheduler."""
     if _ADDRESS.fullmatch(address) is None:
         raise ParameterError(
             f"The Dask address must be scheme://host:port, such as tcp://10.0.0.1:8786, got {address!r}."
@@ -53,13 +42,6 @@ class DaskCluster:
 
     The workers need this package in the same version, and see the folders under the same paths. A worker that is lost
     has its tasks done by another one. A worker's numerical libraries are held to one thread from its first task on.
-
-    Parameters
-    ----------
-    address : str
-        Address of the scheduler, such as ``"tcp://10.0.0.1:8786"``.
-    folders : tuple of Path
-        Folders that every worker must see.
     """
 
     def __init__(self, address: str, folders: tuple[Path, ...] = ()) -> None:
@@ -69,25 +51,7 @@ class DaskCluster:
     def run(
         self, tasks: Iterator[Task], work: Callable[[Task], Result]
     ) -> Generator[tuple[Task, Result | Lost], None, None]:
-        """Run `work` over `tasks`.
-
-        Parameters
-        ----------
-        tasks : iterator
-            The tasks.
-        work : callable
-            A picklable function of one task.
-
-        Yields
-        ------
-        tuple
-            A task and its result, or `Lost` where one worker after the other was lost with it.
-
-        Raises
-        ------
-        ExtractionError
-            If the cluster cannot be reached or used.
-        """
+        """Run `work` over `tasks`."""
         with self._connected() as client:
             self._refuse_unfit(client)
             yield from self._stream(client, tasks, work)

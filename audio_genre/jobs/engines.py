@@ -37,20 +37,7 @@ class Engine(Protocol):
     def run(
         self, tasks: Iterator[Task], work: Callable[[Task], Result]
     ) -> Generator[tuple[Task, Result | Lost], None, None]:  # numpydoc ignore=PR01
-        """Run `work` over `tasks`; few of them are under way at a time.
-
-        Parameters
-        ----------
-        tasks : iterator
-            The tasks, taken in the caller's thread and only as fast as results are taken.
-        work : callable
-            A picklable function of one task. An exception that it raises ends the run and is raised here.
-
-        Yields
-        ------
-        tuple
-            A task and its result, in the order in which they are finished. Closing the iterator ends the run.
-        """
+        """Run `work` over `tasks`; few of them are under way at a time."""
         ...
 
 
@@ -60,20 +47,7 @@ class InProcess:
     def run(
         self, tasks: Iterator[Task], work: Callable[[Task], Result]
     ) -> Generator[tuple[Task, Result | Lost], None, None]:
-        """Run `work` over `tasks`.
-
-        Parameters
-        ----------
-        tasks : iterator
-            The tasks.
-        work : callable
-            A function of one task.
-
-        Yields
-        ------
-        tuple
-            A task and its result.
-        """
+        """Run `work` over `tasks`."""
         for task in tasks:
             with thread_pools().limit(limits=1):
                 result = work(task)
@@ -82,13 +56,7 @@ class InProcess:
 
 @lru_cache(maxsize=1)
 def thread_pools() -> threadpoolctl.ThreadpoolController:
-    """Return what controls the threads of numerical libraries in this process.
-
-    Returns
-    -------
-    threadpoolctl.ThreadpoolController
-        The controller; it knows the libraries that numpy loaded.
-    """
+    """Return what controls the threads of numerical libraries in this process."""
     import numpy  # noqa: F401
     import threadpoolctl
 

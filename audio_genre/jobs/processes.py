@@ -45,11 +45,6 @@ class WorkerProcesses:
     Workers are fresh interpreters that import what the function needs and nothing of the program's main module, so
     that neither a notebook nor a script without a ``__main__`` guard is in the way. A worker that dies costs the one
     task it had; a new one takes its place. Workers end with this process, whatever ends it.
-
-    Parameters
-    ----------
-    jobs : int
-        Number of processes.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -58,25 +53,7 @@ class WorkerProcesses:
     def run(
         self, tasks: Iterator[Task], work: Callable[[Task], Result]
     ) -> Generator[tuple[Task, Result | Lost], None, None]:
-        """Run `work` over `tasks`.
-
-        Parameters
-        ----------
-        tasks : iterator
-            The tasks.
-        work : callable
-            A picklable function of one task.
-
-        Yields
-        ------
-        tuple
-            A task and its result, or `Lost` where its worker died.
-
-        Raises
-        ------
-        ExtractionError
-            If workers cannot be started, or one after the other dies.
-        """
+        """Run `work` over `tasks`."""
         crew = _Crew(self._jobs, pickle.dumps(work))
         try:
             under_way = lost_in_a_row = 0

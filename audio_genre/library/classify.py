@@ -49,16 +49,6 @@ class ClassifySettings:
 def model_identity(card: Card) -> str:
     """Return what tells whether an answer is one of this model.
 
-    Parameters
-    ----------
-    card : Card
-        The model's card; the hash of its network stands in it, and so does all else that answers depend on.
-
-    Returns
-    -------
-    str
-        Name and hash.
-
     Examples
     --------
     >>> model_identity({"name": "adam-4", "compact_sha256": "0"})[:12]
@@ -69,25 +59,7 @@ def model_identity(card: Card) -> str:
 
 
 def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
-    """Tell the genre of one file; whatever is wrong with it comes back as a result.
-
-    Parameters
-    ----------
-    path : str
-        Its path below the library's folder.
-    settings : ClassifySettings
-        What is the same for all files.
-
-    Returns
-    -------
-    Answer or Failure
-        The result.
-
-    Raises
-    ------
-    BundleError
-        If the model cannot be used, or is another than when the run began.
-    """
+    """Tell the genre of one file; whatever is wrong with it comes back as a result."""
     file = settings.music_dir / path
     try:
         before = file.stat()
@@ -121,24 +93,7 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
 def as_answer(
     classification: Classification, *, size: int, mtime_ns: int, seconds: float | None = None, title: str | None = None
 ) -> Answer:
-    """Turn a classifier's answer into what is kept.
-
-    Parameters
-    ----------
-    classification : Classification
-        The classifier's answer.
-    size, mtime_ns : int
-        Size and time of change of the file.
-    seconds : float, optional
-        Length of the audio.
-    title : str, optional
-        Artist and title.
-
-    Returns
-    -------
-    Answer
-        What is kept.
-    """
+    """Turn a classifier's answer into what is kept."""
     return Answer(
         size,
         mtime_ns,

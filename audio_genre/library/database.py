@@ -94,18 +94,7 @@ _TAG_COLUMNS = (
 
 
 class Database(Store):
-    """The database of one library, locked for as long as it is open.
-
-    Parameters
-    ----------
-    path : Path
-        The database, made if it does not exist.
-
-    Raises
-    ------
-    LibraryError
-        If another run holds it, if it is damaged or another program's, or if it cannot be written.
-    """
+    """The database of one library, locked for as long as it is open."""
 
     schema = _SCHEMA + _PLAYLISTS_SCHEMA.lstrip()
     migrations = _MIGRATIONS
@@ -141,15 +130,7 @@ class Database(Store):
         )
 
     def retry_failures(self, decoders: str, *, always: bool) -> None:
-        """Have the files that failed be tried again, in this run or whichever comes to them; what tags need stays.
-
-        Parameters
-        ----------
-        decoders : str
-            What decides which files can be decoded.
-        always : bool
-            Whether to try them again also where that is what it was.
-        """
+        """Have the files that failed be tried again, in this run or whichever comes to them; what tags need stays."""
         if not always and self.read_note(_DECODERS_NOTE) == decoders:
             return
         with self.at_once():
@@ -158,20 +139,7 @@ class Database(Store):
             self.write_note(_DECODERS_NOTE, decoders)
 
     def see(self, clips: Iterable[Clip], model: str) -> Iterator[tuple[int, int]]:
-        """Take in which files are there, and find out which are to be listened to.
-
-        Parameters
-        ----------
-        clips : iterable of Clip
-            The audio files of the library.
-        model : str
-            Identity of the model.
-
-        Yields
-        ------
-        tuple of int
-            How many files were found so far, and how many of them are to be listened to; the last one counts all.
-        """
+        """Take in which files are there, and find out which are to be listened to."""
         found = todo = 0
         with self.at_once():
             for clip in clips:
@@ -197,20 +165,7 @@ class Database(Store):
         yield found, todo
 
     def keep_below(self, folder: str, model: str) -> int:
-        """Take the files that are known below a folder for seen, because it cannot be read.
-
-        Parameters
-        ----------
-        folder : str
-            Its path below the library's folder.
-        model : str
-            Identity of the model.
-
-        Returns
-        -------
-        int
-            How many these are.
-        """
+        """Take the files that are known below a folder for seen, because it cannot be read."""
         start = encoded_name(folder.rstrip("/"))
         with self._told():
             cursor = self._db.execute(
@@ -222,28 +177,12 @@ class Database(Store):
         return cursor.rowcount
 
     def todo(self) -> Iterator[str]:
-        """Yield the files to be listened to; those that killed a worker come last.
-
-        Yields
-        ------
-        str
-            Path below the library's folder.
-        """
+        """Yield the files to be listened to; those that killed a worker come last."""
         for (path,) in self._rows("SELECT path FROM seen WHERE todo ORDER BY losses, path", {}):
             yield decoded_name(path)
 
     def record(self, path: str, model: str, result: Answer | Failure) -> None:
-        """Keep a file's result instead of what was kept of it; a failure that may pass does not replace an answer.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the library's folder.
-        model : str
-            Identity of the model.
-        result : Answer or Failure
-            The result.
-        """
+        """Keep a file's result instead of what was kept of it; a failure that may pass does not replace an answer."""
         values: tuple[object, ...]
         if isinstance(result, Answer):
             values = (
@@ -274,22 +213,7 @@ class Database(Store):
         return cursor.rowcount > 0
 
     def record_loss(self, path: str, model: str, how: str) -> str:
-        """Keep that a worker died of a file; it is tried once more in the next run, and then no more.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the library's folder.
-        model : str
-            Identity of the model.
-        how : str
-            How the worker died.
-
-        Returns
-        -------
-        str
-            What is wrong, to be read after the path.
-        """
+        """Keep that a worker died of a file; it is tried once more in the next run, and then no more."""
         with self._told():
             size, mtime_ns, losses = self._db.execute(
                 "SELECT size, mtime_ns, losses FROM seen WHERE path = ?", (encoded_name(path),)
@@ -313,20 +237,7 @@ class Database(Store):
             )
 
     def summary(self, model: str, accepted: Acceptance) -> list[tuple[str | None, int, float]]:
-        """Count the files of each genre.
-
-        Parameters
-        ----------
-        model : str
-            Identity of the model.
-        accepted : Acceptance
-            When a file is unknown.
-
-        Returns
-        -------
-        list of tuple
-            Genre, number of files, seconds; None for files without an answer.
-        """
+        """Count the files of each genre."""
         query = f"SELECT decided, count(*), total(seconds) FROM ({_RESULTS}) GROUP BY decided ORDER BY 2 DESC, 1"
         return [
             (None if genre is None else _decoded_genre(genre), count, seconds)
@@ -334,41 +245,13 @@ class Database(Store):
         ]
 
     def count_failures(self, model: str, accepted: Acceptance) -> int:
-        """Count the files that failed, also those that an earlier answer is kept of.
-
-        Parameters
-        ----------
-        model : str
-            Identity of the model.
-        accepted : Acceptance
-            When a file is unknown.
-
-        Returns
-        -------
-        int
-            Number of files.
-        """
+        """Count the files that failed, also those that an earlier answer is kept of."""
         query = f"SELECT count(*) FROM ({_RESULTS}) WHERE error IS NOT NULL"
         ((count,),) = self._rows(query, _parameters(model, accepted))
         return int(count)
 
     def entries(self, model: str, accepted: Acceptance, genre: str | None = None) -> Iterator[Entry]:
-        """Yield files in the order of their paths.
-
-        Parameters
-        ----------
-        model : str
-            Identity of the model.
-        accepted : Acceptance
-            When a file is unknown.
-        genre : str, optional
-            Only those of this genre, which may be unknown; by default all, also those without an answer.
-
-        Yields
-        ------
-        Entry
-            One file.
-        """
+        """Yield files in the order of their paths."""
         parameters = _parameters(model, accepted)
         where = ""
         if genre is not None:
@@ -383,24 +266,7 @@ class Database(Store):
             self._db.execute("PRAGMA synchronous = FULL")
 
     def begin_tag(self, path: str, genre: str, part: str, before: FileState) -> int:
-        """Keep that a tag is about to be written.
-
-        Parameters
-        ----------
-        path : str
-            Path of the file below the library's folder.
-        genre : str
-            The genre.
-        part : str
-            Name of the file beside it that the new content is prepared in.
-        before : FileState
-            The file as it is.
-
-        Returns
-        -------
-        int
-            Number of the record.
-        """
+        """Keep that a tag is about to be written."""
         with self._told():
             cursor = self._db.execute(
                 "INSERT INTO tags (path, genre, is_settled, part, sha256_before, size_before, mtime_ns_before, delta) "
@@ -418,17 +284,7 @@ class Database(Store):
         return cursor.lastrowid
 
     def ready_tag(self, number: int, after: FileState, delta: bytes) -> None:
-        """Keep what a file will be with its tag, and what gives the former content back.
-
-        Parameters
-        ----------
-        number : int
-            Number of the record.
-        after : FileState
-            The file with the tag.
-        delta : bytes
-            What makes the former content out of that.
-        """
+        """Keep what a file will be with its tag, and what gives the former content back."""
         with self._told():
             self._db.execute(
                 "UPDATE tags SET sha256_after = ?, size_after = ?, mtime_ns_after = ?, delta = ? WHERE number = ?",
@@ -436,13 +292,7 @@ class Database(Store):
             )
 
     def settle_tag(self, number: int) -> None:
-        """Keep that a tag is in its file.
-
-        Parameters
-        ----------
-        number : int
-            Number of the record.
-        """
+        """Keep that a tag is in its file."""
         with self.at_once(), self._told():
             self._db.execute("UPDATE tags SET is_settled = 1 WHERE number = ?", (number,))
             path, *states = self._db.execute(
@@ -452,37 +302,17 @@ class Database(Store):
             self._follow(path, *states)
 
     def begin_undo(self, number: int, part: str) -> None:
-        """Keep that a tag is about to be taken back.
-
-        Parameters
-        ----------
-        number : int
-            Number of the record.
-        part : str
-            Name of the file beside it that the former content is prepared in.
-        """
+        """Keep that a tag is about to be taken back."""
         with self._told():
             self._db.execute("UPDATE tags SET is_settled = 0, part = ? WHERE number = ?", (encoded_name(part), number))
 
     def keep_tag(self, number: int) -> None:
-        """Keep that a tag was not taken back after all.
-
-        Parameters
-        ----------
-        number : int
-            Number of the record.
-        """
+        """Keep that a tag was not taken back after all."""
         with self._told():
             self._db.execute("UPDATE tags SET is_settled = 1 WHERE number = ?", (number,))
 
     def end_tag(self, number: int) -> None:
-        """Forget a tag that was taken back, or never got into its file.
-
-        Parameters
-        ----------
-        number : int
-            Number of the record.
-        """
+        """Forget a tag that was taken back, or never got into its file."""
         with self.at_once(), self._told():
             path, *states = self._db.execute(
                 "SELECT path, size_after, mtime_ns_after, size_before, mtime_ns_before FROM tags WHERE number = ?",
@@ -492,49 +322,20 @@ class Database(Store):
             self._follow(path, *states)
 
     def tags(self, path: str) -> list[TagRecord]:
-        """List the tags written to one file.
-
-        Parameters
-        ----------
-        path : str
-            Path of the file below the library's folder.
-
-        Returns
-        -------
-        list of TagRecord
-            The records, the last one first.
-        """
+        """List the tags written to one file."""
         query = f"SELECT {_TAG_COLUMNS} FROM tags WHERE path = :path ORDER BY number DESC"
         return [_tag(row) for row in self._rows(query, {"path": encoded_name(path)})]
 
     def unsettled_tags(self) -> list[TagRecord]:
-        """List the tags that were being written or taken back when a run ended early.
-
-        Returns
-        -------
-        list of TagRecord
-            The records.
-        """
+        """List the tags that were being written or taken back when a run ended early."""
         return [_tag(row) for row in self._rows(f"SELECT {_TAG_COLUMNS} FROM tags WHERE NOT is_settled", {})]
 
     def tagged_paths(self) -> list[str]:
-        """List the files that tags were written to.
-
-        Returns
-        -------
-        list of str
-            Paths below the library's folder, sorted.
-        """
+        """List the files that tags were written to."""
         return [decoded_name(path) for (path,) in self._rows("SELECT DISTINCT path FROM tags ORDER BY path", {})]
 
     def playlists(self) -> list[PlaylistRecord]:
-        """List the playlists that were written and not taken back.
-
-        Returns
-        -------
-        list of PlaylistRecord
-            The records, the last one first.
-        """
+        """List the playlists that were written and not taken back."""
         query = "SELECT name, before, own_before, after, folders_made FROM playlists ORDER BY number DESC"
         return [
             PlaylistRecord(decoded_name(name), before, own_before, tuple(json.loads(after)), made)
@@ -542,15 +343,7 @@ class Database(Store):
         ]
 
     def begin_playlist(self, record: PlaylistRecord, note: str, value: str) -> None:
-        """Keep that a playlist is about to be written or removed; what it was before the first time stays.
-
-        Parameters
-        ----------
-        record : PlaylistRecord
-            What it was and may be.
-        note, value : str
-            Name and value of the note that says which content is this program's own.
-        """
+        """Keep that a playlist is about to be written or removed; what it was before the first time stays."""
         with self.at_once(), self._told():
             self._db.execute(
                 "INSERT INTO playlists (name, before, own_before, after, folders_made) VALUES (?, ?, ?, ?, ?) "
@@ -566,31 +359,13 @@ class Database(Store):
             self.write_note(note, value)
 
     def settle_playlist(self, name: str, after: str | None, note: str, value: str) -> None:
-        """Keep that a playlist was written or removed.
-
-        Parameters
-        ----------
-        name : str
-            Its name, as in the record.
-        after : str or None
-            Hash of its content; None where it was removed.
-        note, value : str
-            Name and value of the note that says which content is this program's own.
-        """
+        """Keep that a playlist was written or removed."""
         with self.at_once(), self._told():
             self._db.execute("UPDATE playlists SET after = ? WHERE name = ?", (json.dumps([after]), encoded_name(name)))
             self.write_note(note, value)
 
     def end_playlist(self, record: PlaylistRecord, note: str) -> None:
-        """Forget a playlist that was taken back.
-
-        Parameters
-        ----------
-        record : PlaylistRecord
-            The record.
-        note : str
-            Name of the note that says which content is this program's own.
-        """
+        """Forget a playlist that was taken back."""
         with self.at_once(), self._told():
             self._db.execute("DELETE FROM playlists WHERE name = ?", (encoded_name(record.name),))
             self.write_note(note, record.own_before or "[]")

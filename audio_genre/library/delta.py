@@ -21,22 +21,7 @@ _CHUNK = 1 << 20
 
 
 def make_delta(former: Path, present: Path, *, most_new: int) -> bytes | None:
-    """Find out what gives one file out of another.
-
-    Parameters
-    ----------
-    former : Path
-        The file to be given back; not empty.
-    present : Path
-        The file that will be there; not empty.
-    most_new : int
-        Most bytes of `former` that `present` need not hold.
-
-    Returns
-    -------
-    bytes or None
-        What `apply_delta` takes; None where the two have too little in common.
-    """
+    """Find out what gives one file out of another."""
     with ExitStack() as stack:
         old, new = (
             stack.enter_context(mmap.mmap(stack.enter_context(file.open("rb")).fileno(), 0, access=mmap.ACCESS_READ))
@@ -60,17 +45,7 @@ def make_delta(former: Path, present: Path, *, most_new: int) -> bytes | None:
 
 
 def apply_delta(present: Path, delta: bytes, write: Callable[[bytes], object]) -> None:
-    """Give out the former content of a file.
-
-    Parameters
-    ----------
-    present : Path
-        The file as it is.
-    delta : bytes
-        What `make_delta` found.
-    write : callable
-        Takes the content, piece by piece.
-    """
+    """Give out the former content of a file."""
     head, _, literals = zlib.decompress(delta).partition(b"\n")
     at = 0
     with present.open("rb") as file:

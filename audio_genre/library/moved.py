@@ -37,43 +37,13 @@ class Fitting:
     is_certain: bool
 
     def command(self, music_dir: Path, option: str = "") -> str:
-        """Return the command that uses this database.
-
-        Parameters
-        ----------
-        music_dir : Path
-            The library.
-        option : str
-            What stands before ``--database``.
-
-        Returns
-        -------
-        str
-            The command.
-        """
+        """Return the command that uses this database."""
         words = ["audio-genre", "organize", str(music_dir), *([option] if option else []), "--database", str(self.file)]
         return shlex.join(words)
 
 
 def fitting_database(music_dir: Path, own: Path, folder: Path, *, for_undo: bool) -> Fitting | None:
-    """Look for the database of a library among those of this user.
-
-    Parameters
-    ----------
-    music_dir : Path
-        The library's folder, free of links.
-    own : Path
-        The database that was looked into already.
-    folder : Path
-        Where the databases lie.
-    for_undo : bool
-        Whether there must be something to take back: then files are known by their hash, else by size and time stamp.
-
-    Returns
-    -------
-    Fitting or None
-        The one that fits best; certain only where no other one fits.
-    """
+    """Look for the database of a library among those of this user."""
     found = []
     for file in sorted(folder.glob("*.sqlite")):
         if file != own:

@@ -30,16 +30,6 @@ _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("c
 def playlist_names(genres: Iterable[str]) -> dict[str, str]:
     """Name the playlists of genres, in a way that all file systems take and that no two share.
 
-    Parameters
-    ----------
-    genres : iterable of str
-        All genres of a model; a genre's name depends on no other answer than this list.
-
-    Returns
-    -------
-    dict of str to str
-        Name of each genre's file.
-
     Examples
     --------
     >>> playlist_names(["jazz", "drum & bass"])
@@ -59,24 +49,6 @@ def playlist_names(genres: Iterable[str]) -> dict[str, str]:
 
 def playlist_text(entries: Iterable[Entry], music_dir: Path, folder: Path) -> tuple[str, int, list[str]]:
     r"""Write down a playlist.
-
-    Parameters
-    ----------
-    entries : iterable of Entry
-        Its tracks, in their order.
-    music_dir : Path
-        The library's folder, free of links.
-    folder : Path
-        The playlist's folder, free of links.
-
-    Returns
-    -------
-    str
-        The text; paths are relative to `folder`.
-    int
-        Number of tracks in it.
-    list of str
-        Paths of the tracks whose names cannot stand in it: with line breaks, or no valid text.
 
     Examples
     --------
@@ -129,27 +101,7 @@ class Writer:
     apply: bool
 
     def write(self, name: str, entries: Iterator[Entry]) -> tuple[PlaylistReport, list[str]]:
-        """Write a playlist; one without tracks is removed.
-
-        Parameters
-        ----------
-        name : str
-            Name of its file.
-        entries : iterator of Entry
-            Its tracks.
-
-        Returns
-        -------
-        PlaylistReport
-            What became of it.
-        list of str
-            Paths of the tracks whose names cannot stand in it.
-
-        Raises
-        ------
-        ExtractionError
-            If it cannot be written.
-        """
+        """Write a playlist; one without tracks is removed."""
         path = self.folder / name
         text, count, left_out = playlist_text(entries, self.music_dir, self.folder)
         content = text.encode()
@@ -189,29 +141,7 @@ class Writer:
 
 
 def undo_playlist(record: PlaylistRecord, music_dir: Path, database: Database, *, apply: bool) -> PlaylistReport:
-    """Give a playlist back as it was before it was first written.
-
-    Parameters
-    ----------
-    record : PlaylistRecord
-        What it was.
-    music_dir : Path
-        The library's folder, free of links.
-    database : Database
-        Where the record is.
-    apply : bool
-        Whether to write, and not only tell what would be written.
-
-    Returns
-    -------
-    PlaylistReport
-        What became of it; "refuse" where somebody else changed or removed it since.
-
-    Raises
-    ------
-    ExtractionError
-        If it cannot be written.
-    """
+    """Give a playlist back as it was before it was first written."""
     path = music_dir / record.name
     there = _digest(path)
     before = None if record.before is None else hashlib.sha256(record.before).hexdigest()
@@ -257,23 +187,7 @@ def _sweep(staging: Path) -> None:
 
 
 def real_folder(folder: Path) -> Path:
-    """Return where a folder of playlists is, without links.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder, which need not exist.
-
-    Returns
-    -------
-    Path
-        Its absolute path.
-
-    Raises
-    ------
-    LibraryError
-        If it is a file, or in one.
-    """
+    """Return where a folder of playlists is, without links."""
     real = Path(os.path.realpath(folder))
     above = next(path for path in (real, *real.parents) if os.path.lexists(path))
     if not above.is_dir():

@@ -476,18 +476,7 @@ def _real_music_dir(music_dir: str | os.PathLike[str]) -> Path:
 
 
 def trust_sentence(card: Card) -> str:
-    """Say how far a model's answers can be trusted, as far as its card tells.
-
-    Parameters
-    ----------
-    card : Card
-        The card.
-
-    Returns
-    -------
-    str
-        One sentence.
-    """
+    """Say how far a model's answers can be trusted, as far as its card tells."""
     try:
         score = card.metrics["test"]["tracks"]
         accuracy = score["accuracy"]

@@ -35,16 +35,6 @@ _BY_LETTERS = {_letters(name): usual for usual, others in _USUAL.items() for nam
 def same_genre(first: str, second: str) -> bool:
     """Tell whether two names mean one genre, whatever their case, blanks, hyphens and usual short forms.
 
-    Parameters
-    ----------
-    first, second : str
-        The names.
-
-    Returns
-    -------
-    bool
-        Whether they do.
-
     Examples
     --------
     >>> same_genre("hip hop", "Hip-Hop"), same_genre("RnB", "r&b"), same_genre("rock", "pop")
@@ -58,16 +48,6 @@ def usual_spelling(genre: str) -> str:
 
     A small table comes first. Otherwise a name with a capital letter in it stays as it is, because somebody chose it;
     any other gets capital initials, and blanks for underscores.
-
-    Parameters
-    ----------
-    genre : str
-        Name of a genre, such as a model's class.
-
-    Returns
-    -------
-    str
-        The usual spelling.
 
     Examples
     --------

@@ -19,18 +19,7 @@ _HEAD = ",".join(_COLUMNS).encode()
 
 
 def refuse_foreign_table(path: Path) -> None:
-    """Refuse to write a table over something that is none.
-
-    Parameters
-    ----------
-    path : Path
-        Where the table is to be written.
-
-    Raises
-    ------
-    LibraryError
-        If there is something else, or no folder to write it in.
-    """
+    """Refuse to write a table over something that is none."""
     if not path.parent.is_dir():
         raise LibraryError(f"The folder of {path} does not exist; make it, or choose another --csv.")
     try:
@@ -50,22 +39,6 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
     """Write a table of all files: path, genre, confidence, runner-up, reason, error, a probability for each genre.
 
     The runner-up is the most probable genre besides the answer: of an unknown file it is the most probable one at all.
-
-    Parameters
-    ----------
-    path : Path
-        The table.
-    genres : sequence of str
-        The model's genres; their columns are named ``p_`` and the genre.
-    entries : iterable of Entry
-        The files.
-    excel_safe : bool
-        Whether cells that a spreadsheet program would take for a formula get a leading apostrophe.
-
-    Raises
-    ------
-    ExtractionError
-        If it cannot be written.
     """
     safe = safe_cell if excel_safe else str
     with atomic_file(path, path.parent) as file:
@@ -94,18 +67,6 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
 
 def runner_up(genre: str, probabilities: Iterable[tuple[str, float]]) -> str:
     """Return the most probable genre besides the answer.
-
-    Parameters
-    ----------
-    genre : str
-        The answer.
-    probabilities : iterable of tuple
-        Genres and their probabilities.
-
-    Returns
-    -------
-    str
-        The genre; empty if there is no other.
 
     Examples
     --------

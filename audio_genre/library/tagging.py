@@ -51,29 +51,7 @@ class Tagger:
     def write(
         self, entry: Entry, *, overwrite: bool, overwrite_confidence: float = 0.0
     ) -> Literal["written", "unchanged", "has_genre", "held_back"]:
-        """Write a file's genre, in its usual spelling, into its tag.
-
-        Parameters
-        ----------
-        entry : Entry
-            The file and its answer.
-        overwrite : bool
-            Whether to write over another genre.
-        overwrite_confidence : float
-            Confidence below which another genre is not written over.
-
-        Returns
-        -------
-        {"written", "unchanged", "has_genre", "held_back"}
-            What was done, or would be.
-
-        Raises
-        ------
-        TagError
-            If this file is left alone, and why.
-        NoSpaceError
-            If no space is left.
-        """
+        """Write a file's genre, in its usual spelling, into its tag."""
         assert entry.answer is not None
         file, status = self._writable(entry.path)
         if (status.st_size, status.st_mtime_ns) != (entry.answer.size, entry.answer.mtime_ns):
@@ -92,20 +70,7 @@ class Tagger:
         return "written"
 
     def undo(self, path: str) -> None:
-        """Give a file back as it was before its first tag was written.
-
-        Parameters
-        ----------
-        path : str
-            Its path below the library's folder.
-
-        Raises
-        ------
-        TagError
-            If the file is left alone, and why.
-        NoSpaceError
-            If no space is left.
-        """
+        """Give a file back as it was before its first tag was written."""
         expected = None
         with _of_this_file():
             for record in self.database.tags(path):

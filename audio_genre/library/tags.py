@@ -29,13 +29,7 @@ class TagError(Exception):
 
 
 def require_mutagen() -> None:
-    """Refuse to go on without mutagen.
-
-    Raises
-    ------
-    ParameterError
-        If mutagen is not installed.
-    """
+    """Refuse to go on without mutagen."""
     if importlib.util.find_spec("mutagen") is None:
         raise ParameterError('Writing tags needs mutagen; install it with: pip install "audio-genre[tags]".')
 
@@ -44,21 +38,6 @@ def read_genres(file: Path) -> list[str]:
     """Read the genres in all of a file's tags: its main one, and those that other programs put beside it.
 
     Beside it means a RIFF INFO chunk (``IGNR``) of a wav, an APEv2 or ID3v1 tag of an mp3, an ID3 tag of a flac.
-
-    Parameters
-    ----------
-    file : Path
-        An mp3, flac, ogg, opus, m4a, wma, ape, wv, mpc, wav or aiff file.
-
-    Returns
-    -------
-    list of str
-        The genres that are not blank, each once; none where there is no tag.
-
-    Raises
-    ------
-    TagError
-        If the file is in another format, or its tag is damaged.
     """
     with _of_this_file("has a tag that cannot be read, because it is damaged or of an unknown kind"):
         fault = _riff_fault(file)
@@ -77,18 +56,6 @@ def write_genre(file: Path, genre: str) -> None:
     """Write one genre into a file's main tag, in place of those in it; the rest of the tag stays.
 
     A genre in a further tag is written over too, so that all of them agree.
-
-    Parameters
-    ----------
-    file : Path
-        The file, as for `read_genres`. It may be left damaged if this fails.
-    genre : str
-        The genre.
-
-    Raises
-    ------
-    TagError
-        If the file is in another format, its tag is damaged, or cannot hold this genre.
     """
     with _of_this_file("cannot be given a tag, because what is in the file is damaged or of an unknown kind"):
         fault = _riff_fault(file)

@@ -351,29 +351,6 @@ def synthesize(style: str, *, index: int = 0, seconds: float = 30.0, sr: int = 2
 
     The track depends on the arguments alone, not on what was synthesised before.
 
-    Parameters
-    ----------
-    style : str
-        One of `STYLES`.
-    index : int
-        Number of the track within its style, from 0; each is another variation.
-    seconds : float
-        Length in seconds, from 1 to 300.
-    sr : int
-        Sampling rate in Hz, from 8000 to 96000.
-    seed : int
-        Seed of the whole data set, 0 or greater.
-
-    Returns
-    -------
-    np.ndarray, shape (round(seconds * sr),), float32
-        The mono signal; full scale is 1 and is not reached.
-
-    Raises
-    ------
-    ParameterError
-        If the style is unknown or a number is outside its range.
-
     Examples
     --------
     >>> y = synthesize("pluck", index=3, seconds=2)
@@ -400,35 +377,6 @@ def write_dataset(
 
     Tracks are written as ``<folder>/<style>/<style>.00000.wav``, 16 bit. Each appears complete or not at all; one that
     exists is replaced.
-
-    Parameters
-    ----------
-    folder : str or os.PathLike
-        Folder to write to; created if missing.
-    tracks_per_style : int
-        Tracks of each style, with `index` from 0.
-    seconds : float
-        Length of each track in seconds, from 1 to 300.
-    sr : int
-        Sampling rate in Hz, from 8000 to 96000.
-    seed : int
-        Seed of the data set, 0 or greater.
-    styles : sequence of str
-        Styles to write, from `STYLES`.
-    progress : callable, optional
-        Called after each track with the tracks written and the tracks in all.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files, style by style and in the order of their index.
-
-    Raises
-    ------
-    ParameterError
-        If a style is unknown or a number is outside its range; nothing is written then.
-    AudioGenreError
-        If a file cannot be written.
 
     Examples
     --------

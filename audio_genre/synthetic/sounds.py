@@ -20,20 +20,6 @@ SR = 22050
 def no_music(kind: str, *, seconds: float = 30.0, seed: int = 0) -> NDArray[np.float32]:
     """Synthesise a sound that is no music.
 
-    Parameters
-    ----------
-    kind : str
-        A key of `NO_MUSIC`.
-    seconds : float
-        Its length.
-    seed : int
-        Seed of whatever is drawn: pitches, pauses, noise, level.
-
-    Returns
-    -------
-    np.ndarray, shape (round(seconds * 22050),), float32
-        Mono signal at 22050 Hz; its peak is between -26 and -1 dB of full scale.
-
     Examples
     --------
     >>> no_music("tone", seconds=1).shape

@@ -16,13 +16,7 @@ _PACKAGES = {"tensorflow": "TensorFlow", "keras": "Keras"}
 
 
 def require_keras() -> None:
-    """Refuse to go on where Keras or TensorFlow is not installed; neither is imported.
-
-    Raises
-    ------
-    ParameterError
-        If one of them is not installed.
-    """
+    """Refuse to go on where Keras or TensorFlow is not installed; neither is imported."""
     for package, name in _PACKAGES.items():
         if importlib.util.find_spec(package) is None:
             raise ParameterError(
@@ -35,16 +29,6 @@ def import_keras() -> Any:
 
     The first call takes several seconds, in which the process's standard error is held back: draw no progress on it
     then, but say beforehand what takes so long.
-
-    Returns
-    -------
-    module
-        ``keras``.
-
-    Raises
-    ------
-    ParameterError
-        If Keras or TensorFlow is not installed, or cannot be loaded.
     """
     require_keras()
     try:

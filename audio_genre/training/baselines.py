@@ -266,21 +266,6 @@ BASELINES = MappingProxyType({variant.name: variant for variant in _VARIANTS})
 def get_baselines(name: str) -> tuple[BaselineVariant, ...]:
     """Return the baseline of a name, or all whose packages are installed.
 
-    Parameters
-    ----------
-    name : str
-        Name of a baseline, or ``"all"``.
-
-    Returns
-    -------
-    tuple of BaselineVariant
-        The baselines.
-
-    Raises
-    ------
-    ParameterError
-        If there is none of that name, or its package is missing.
-
     Examples
     --------
     >>> [variant.name for variant in get_baselines("random-forest")]
@@ -315,15 +300,7 @@ class Baseline:
 
 
 class BaselineLearner(VectorLearner):
-    """A baseline on a feature table.
-
-    Parameters
-    ----------
-    table : Table
-        The table.
-    variant : BaselineVariant
-        What is fitted.
-    """
+    """A baseline on a feature table."""
 
     kind = "baseline"
 
@@ -342,50 +319,14 @@ class BaselineLearner(VectorLearner):
         return {"name": self.variant.name, "parameters": dict(self.variant.parameters)}
 
     def set_seed(self, seed: int) -> None:
-        """Leave every global generator alone: a baseline draws from the seed that `fit` gets.
-
-        Parameters
-        ----------
-        seed : int
-            Not used.
-        """
+        """Leave every global generator alone: a baseline draws from the seed that `fit` gets."""
 
     def build(self, split: Split) -> Baseline:  # noqa: ARG002
-        """Return an empty model.
-
-        Parameters
-        ----------
-        split : Split
-            The rows.
-
-        Returns
-        -------
-        Baseline
-            Not yet fitted.
-        """
+        """Return an empty model."""
         return Baseline()
 
     def fit(self, model: Baseline, split: Split, y: NDArray[np.intp], seed: int, options: FitOptions) -> FitResult:  # noqa: ARG002
-        """Fit the baseline on the training rows.
-
-        Parameters
-        ----------
-        model : Baseline
-            What `build` gave.
-        split : Split
-            The rows.
-        y : np.ndarray of int, shape (n,)
-            Class number of every row.
-        seed : int
-            Seed of whatever the baseline draws.
-        options : FitOptions
-            Not used: there are no passes to report, and a fit takes seconds.
-
-        Returns
-        -------
-        FitResult
-            The time, and no passes.
-        """
+        """Fit the baseline on the training rows."""
         # Loaded first, so that its threads are there to be limited.
         import sklearn.ensemble  # noqa: F401
         from threadpoolctl import threadpool_limits
@@ -400,52 +341,15 @@ class BaselineLearner(VectorLearner):
         return FitResult((), best_epoch=0, seconds=time.perf_counter() - started, interrupted=False)
 
     def predict(self, model: Baseline, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Predict rows of the table, with what the bundle will hold.
-
-        Parameters
-        ----------
-        model : Baseline
-            The fitted baseline.
-        rows : np.ndarray of int, shape (n,)
-            Row numbers.
-
-        Returns
-        -------
-        np.ndarray, shape (n, classes), float32
-            Probabilities.
-        """
+        """Predict rows of the table, with what the bundle will hold."""
         return model.fitted.exported(self.dataset.X[rows])
 
     def check(self, model: Baseline, X: NDArray[np.float32]) -> NDArray[Any]:
-        """Predict with the library that fitted the baseline.
-
-        Parameters
-        ----------
-        model : Baseline
-            The fitted baseline.
-        X : np.ndarray, shape (n, d), float32
-            Features.
-
-        Returns
-        -------
-        np.ndarray, shape (n, classes)
-            Probabilities.
-        """
+        """Predict with the library that fitted the baseline."""
         return model.fitted.check(X)
 
     def exported(self, model: Baseline) -> ArrayModel:
-        """Return the baseline as arrays.
-
-        Parameters
-        ----------
-        model : Baseline
-            The fitted baseline.
-
-        Returns
-        -------
-        ArrayModel
-            What the bundle will hold.
-        """
+        """Return the baseline as arrays."""
         return model.fitted.exported
 
     def facts(self) -> dict[str, Any]:

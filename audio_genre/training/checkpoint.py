@@ -27,15 +27,6 @@ class Checkpoint:
     """A file with weights, optimiser, early stopping, random numbers and history after the last complete pass.
 
     It is written whole or not at all, and holds arrays and JSON only, so that reading it runs no code.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    identity : mapping
-        What makes a fit the same as another, as plain data: only such a fit goes on from the file.
-    resume : bool
-        Whether to go on from what is there; otherwise the fit begins anew and the file is replaced.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
@@ -46,50 +37,18 @@ class Checkpoint:
         self._written = -_EVERY_SECONDS
 
     def fault(self) -> str | None:
-        """Say why a fit cannot go on from the file that is there.
-
-        Returns
-        -------
-        str or None
-            A sentence; None if there is no file, or the fit goes on from it.
-        """
+        """Say why a fit cannot go on from the file that is there."""
         if not self.path.exists() or self._read() is not None:
             return None
         return f"{self.path} is damaged, or is of other settings or data, so the training begins anew"
 
     def epochs(self) -> int:
-        """Return how many passes a fit of this identity has behind it.
-
-        Returns
-        -------
-        int
-            Number of passes; 0 if there is no file, or one of another fit.
-        """
+        """Return how many passes a fit of this identity has behind it."""
         found = self._read()
         return 0 if found is None else len(found[0]["history"])
 
     def restore(self, model: Any, stopping: Any, rng: np.random.Generator) -> list[dict[str, Any]]:
-        """Put a fit into the state that was saved last, if it is to be resumed and there is one.
-
-        Parameters
-        ----------
-        model : keras.Model
-            The compiled model, its optimiser built.
-        stopping : keras.callbacks.EarlyStopping
-            After its ``on_train_begin``.
-        rng : numpy.random.Generator
-            Source of random numbers.
-
-        Returns
-        -------
-        list of dict
-            Reports of the passes so far; empty if the fit begins anew.
-
-        Raises
-        ------
-        BundleError
-            If the state is not that of such a network; nothing has been changed then.
-        """
+        """Put a fit into the state that was saved last, if it is to be resumed and there is one."""
         found = self._read() if self._resume else None
         if found is None:
             return []
@@ -113,24 +72,7 @@ class Checkpoint:
         return history
 
     def save(self, model: Any, stopping: Any, rng: np.random.Generator, history: Sequence[Mapping[str, Any]]) -> None:
-        """Save the state after a pass; where passes are short, only every few seconds, and what is left in `flush`.
-
-        Parameters
-        ----------
-        model : keras.Model
-            The model in training.
-        stopping : keras.callbacks.EarlyStopping
-            The stopping rule.
-        rng : numpy.random.Generator
-            Source of random numbers.
-        history : sequence of mapping
-            Reports of the passes so far.
-
-        Raises
-        ------
-        BundleError
-            If the file cannot be written.
-        """
+        """Save the state after a pass; where passes are short, only every few seconds, and what is left in `flush`."""
         state = {
             "identity": self._identity,
             "history": list(history),
@@ -152,13 +94,7 @@ class Checkpoint:
             self.flush()
 
     def flush(self) -> None:
-        """Write the state of the last pass, if it has not been.
-
-        Raises
-        ------
-        BundleError
-            If the file cannot be written.
-        """
+        """Write the state of the last pass, if it has not been."""
         if self._unwritten is None:
             return
         try:

@@ -204,15 +204,7 @@ NORMALISATION = "inside the model: each band minus its mean, by its standard dev
 
 
 class CnnLearner(Learner):
-    """The network on pictures.
-
-    Parameters
-    ----------
-    pictures : Pictures
-        The pictures.
-    cnn : CnnSettings
-        The network and how it is trained.
-    """
+    """The network on pictures."""
 
     kind = "cnn"
     dataset: Pictures
@@ -243,18 +235,7 @@ class CnnLearner(Learner):
         return asdict(self.cnn)
 
     def build(self, split: Split) -> Any:
-        """Build the network; its normalisation is that of the training pictures.
-
-        Parameters
-        ----------
-        split : Split
-            The rows.
-
-        Returns
-        -------
-        keras.Model
-            Not yet compiled.
-        """
+        """Build the network; its normalisation is that of the training pictures."""
         sums, squares, columns = np.zeros(BANDS), np.zeros(BANDS), 0
         for row in split.train:
             pixels = self.dataset.pixels(row).astype(np.float64)
@@ -266,26 +247,7 @@ class CnnLearner(Learner):
         return self.cnn.build(self._columns, mean, variance, len(self.dataset.classes))
 
     def fit(self, model: Any, split: Split, y: NDArray[np.intp], seed: int, options: FitOptions) -> FitResult:
-        """Train the network.
-
-        Parameters
-        ----------
-        model : keras.Model
-            What `build` gave.
-        split : Split
-            The rows.
-        y : np.ndarray of int, shape (n,)
-            Class number of every row.
-        seed : int
-            Seed of the order of the pictures and of augmentation.
-        options : FitOptions
-            Progress, state and log.
-
-        Returns
-        -------
-        FitResult
-            History and best pass.
-        """
+        """Train the network."""
         from audio_genre.training.backend import import_keras
 
         train, validation = (
@@ -314,20 +276,7 @@ class CnnLearner(Learner):
         )
 
     def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Predict pictures: the mean over their crops.
-
-        Parameters
-        ----------
-        model : keras.Model
-            The trained network.
-        rows : np.ndarray of int, shape (n,)
-            Row numbers.
-
-        Returns
-        -------
-        np.ndarray, shape (n, classes), float32
-            Probabilities.
-        """
+        """Predict pictures: the mean over their crops."""
         voted = np.zeros((len(rows), len(self.dataset.classes)), dtype=np.float64)
         for crops, owners in crops_of(self.dataset, rows, self._columns, _BLOCK):
             np.add.at(voted, owners, model.predict(crops, batch_size=128, verbose=0))
@@ -335,18 +284,7 @@ class CnnLearner(Learner):
         return probabilities
 
     def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return the first crop of pictures.
-
-        Parameters
-        ----------
-        rows : np.ndarray of int, shape (n,)
-            Row numbers.
-
-        Returns
-        -------
-        np.ndarray, shape (n, bands, columns), float32
-            Crops.
-        """
+        """Return the first crop of pictures."""
         first: list[NDArray[np.float32]] = []
         for row in rows:
             crops, _ = next(crops_of(self.dataset, np.array([row]), self._columns, _BLOCK))

@@ -98,8 +98,10 @@ class Augmentation:
 
         Returns
         -------
-        X, targets : np.ndarray
-            Mixed, of the same shapes.
+        X : np.ndarray, shape (n, bands, columns), float32
+            Mixed crops.
+        targets : np.ndarray, shape (n, classes), float32
+            Mixed targets.
         """
         if not self.mixup:
             return X, targets
@@ -148,23 +150,7 @@ class CropExamples:
     def batches(
         self, size: int, rng: np.random.Generator | None
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield crops and targets.
-
-        Parameters
-        ----------
-        size : int
-            Most crops in a batch.
-        rng : numpy.random.Generator or None
-            Shuffles the pictures, cuts a crop of each at random and varies it. Without it every picture is cut into
-            crops that overlap as little as possible.
-
-        Yields
-        ------
-        inputs : np.ndarray, shape (n, bands, columns), float32
-            Crops.
-        targets : np.ndarray, shape (n, members, classes), float32
-            Target probabilities.
-        """
+        """Yield crops and targets."""
         targets = np.eye(len(self.pictures.classes), dtype=np.float32)
         if rng is not None:
             order = np.concatenate([rng.permutation(len(self.rows)) for _ in range(self.passes)])

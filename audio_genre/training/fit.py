@@ -114,22 +114,7 @@ class Examples(Protocol):
     def batches(
         self, size: int, rng: np.random.Generator | None
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield inputs and target probabilities, `size` examples at a time at most.
-
-        Parameters
-        ----------
-        size : int
-            Most examples in a batch.
-        rng : numpy.random.Generator or None
-            Shuffles, and augments where there is something to; without it the examples come in order and untouched.
-
-        Yields
-        ------
-        inputs : np.ndarray, shape (n, ...), float32
-            What the model takes.
-        targets : np.ndarray, shape (n, classes), float32
-            Target probabilities.
-        """
+        """Yield inputs and target probabilities, `size` examples at a time at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,22 +147,7 @@ class ArrayExamples:
     def batches(
         self, size: int, rng: np.random.Generator | None
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield inputs and targets; in batches of nearly equal size where they are shuffled.
-
-        Parameters
-        ----------
-        size : int
-            Most rows in a batch.
-        rng : numpy.random.Generator or None
-            Shuffles the rows; without it they come in order.
-
-        Yields
-        ------
-        inputs : np.ndarray, shape (n, ...), float32
-            Rows of `X`.
-        targets : np.ndarray, shape (n, classes), float32
-            One-hot vectors.
-        """
+        """Yield inputs and targets; in batches of nearly equal size where they are shuffled."""
         targets = np.eye(self.classes, dtype=np.float32)
         if rng is None:
             for start in range(0, len(self), size):
@@ -193,11 +163,6 @@ def set_seed(seed: int) -> None:
     Call it before the model is built. On one machine with the same versions a fit then repeats exactly on the CPU;
     across machines, thread counts and on a GPU the order of floating-point sums differs, and so do the last digits,
     which training amplifies.
-
-    Parameters
-    ----------
-    seed : int
-        Seed in the range 0 .. 2**32 - 1.
     """
     import_keras().utils.set_random_seed(seed)
 
@@ -213,38 +178,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     tensorboard: Path | None = None,
 ) -> FitResult:
-    """Train a Keras classifier in place.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Maps inputs (n, ...) to probabilities (n, classes).
-    train, validation : Examples
-        What to learn from, and what early stopping looks at.
-    settings : FitSettings
-        Optimiser, batches, stopping rule.
-    seed : int
-        Seed of the order of the mini-batches and of augmentation; initial weights and dropout follow `set_seed`.
-    progress : callable, optional
-        Called after each pass, see `Progress`.
-    checkpoint : Checkpoint, optional
-        Where the state after each pass is kept. A fit of the same identity goes on from there, and gives what it would
-        have given without a break.
-    tensorboard : Path, optional
-        Folder that receives a log for TensorBoard.
-
-    Returns
-    -------
-    FitResult
-        History, best pass, time. A keyboard interrupt after the first pass ends the fit early and is told here.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If it comes before the first pass is complete: then there is nothing to keep.
-    ParameterError
-        If a log is asked for and the package tensorboard is missing.
-    """
+    """Train a Keras classifier in place."""
     keras = import_keras()
     steps = -(-len(train) // settings.batch_size)
     model.compile(

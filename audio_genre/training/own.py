@@ -38,25 +38,6 @@ CNN_OPTIONS = MappingProxyType(
 def own_settings(base: _S, options: Mapping[str, str], given: Mapping[str, Any]) -> _S:
     """Return settings with other values for some options, under a name that tells them.
 
-    Parameters
-    ----------
-    base : DenseVariant or CnnSettings
-        The settings to start from.
-    options : mapping of str to str
-        `DENSE_OPTIONS` or `CNN_OPTIONS`.
-    given : mapping of str to object
-        Values by option; None leaves what `base` has.
-
-    Returns
-    -------
-    DenseVariant or CnnSettings
-        `base` itself if no value differs.
-
-    Raises
-    ------
-    ParameterError
-        If a value is out of range.
-
     Examples
     --------
     >>> from audio_genre.training import VARIANTS

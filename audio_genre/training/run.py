@@ -380,11 +380,6 @@ class Trials:
         The first seed, and the number of seeds that follow each other.
     folds : int, optional
         Number of folds of a cross-validation; by default what each protocol does by itself.
-
-    Raises
-    ------
-    ParameterError
-        If the protocol is unknown, or a seed or their number is out of range.
     """
 
     protocol: str | SplitProtocol = DEFAULT_PROTOCOL
@@ -403,25 +398,7 @@ class Trials:
             raise ParameterError(f"The seed must be in the range 0 to {SEEDS - self.seeds}; got {self.seed}.")
 
     def splits(self, dataset: Dataset) -> list[tuple[SplitProtocol, int, Split]]:
-        """Split rows for every trial.
-
-        Parameters
-        ----------
-        dataset : Dataset
-            The rows.
-
-        Returns
-        -------
-        list of tuple of SplitProtocol, int and Split
-            Protocol, seed and split of each trial.
-
-        Raises
-        ------
-        ParameterError
-            If the protocol cannot make so many folds.
-        ProtocolError
-            If the rows cannot be split under the protocol; with ``"all"``, if no protocol applies.
-        """
+        """Split rows for every trial."""
         protocols: tuple[SplitProtocol, ...]
         if isinstance(self.protocol, SplitProtocol):
             protocols = (self.protocol,)
@@ -443,31 +420,7 @@ class Trials:
 
 
 def plan_runs(learners: Sequence[Learner], models_dir: str | os.PathLike[str], trials: Trials) -> TrainingPlan:
-    """Split the rows for every training and make the folder of the models.
-
-    Parameters
-    ----------
-    learners : sequence of Learner
-        What is to be trained, all on the same dataset.
-    models_dir : str or os.PathLike
-        Folder that receives the bundles; it is made if need be.
-    trials : Trials
-        Protocols, seeds and folds.
-
-    Returns
-    -------
-    TrainingPlan
-        What is to be trained.
-
-    Raises
-    ------
-    ParameterError
-        If a protocol cannot make so many folds, or a genre has a name that is an answer.
-    ProtocolError
-        If the rows cannot be split under the protocol.
-    BundleError
-        If the folder cannot be made or written to.
-    """
+    """Split the rows for every training and make the folder of the models."""
     dataset = learners[0].dataset
     if UNKNOWN in dataset.classes:
         raise ParameterError(
@@ -528,37 +481,11 @@ class Run:
         return "-".join(parts)
 
     def checkpoint(self, models: Path, *, resume: bool) -> Checkpoint:
-        """Return where the state of the fit is kept while it goes on.
-
-        Parameters
-        ----------
-        models : Path
-            Folder of the bundles.
-        resume : bool
-            Whether to go on from there.
-
-        Returns
-        -------
-        Checkpoint
-            The file.
-        """
+        """Return where the state of the fit is kept while it goes on."""
         return Checkpoint(models / f".{self.name}.checkpoint.npz", self._identity(), resume=resume)
 
     def train(self, models: Path, options: FitOptions) -> TrainedModel:
-        """Fit, score and write the bundle.
-
-        Parameters
-        ----------
-        models : Path
-            Folder of the bundles.
-        options : FitOptions
-            How the fit is run.
-
-        Returns
-        -------
-        TrainedModel
-            What it gave.
-        """
+        """Fit, score and write the bundle."""
         learner, split, dataset = self.learner, self.split, self.learner.dataset
         y = np.searchsorted(dataset.classes, dataset.labels)
 

@@ -22,15 +22,7 @@ _PREDICTION_ROWS = 1024
 
 
 class DenseLearner(VectorLearner):
-    """A dense variant on vectors.
-
-    Parameters
-    ----------
-    table : Table
-        The table.
-    variant : DenseVariant
-        The network and how it is trained.
-    """
+    """A dense variant on vectors."""
 
     kind = "tabular"
 
@@ -52,41 +44,11 @@ class DenseLearner(VectorLearner):
         return asdict(self.variant)
 
     def build(self, split: Split) -> Any:
-        """Build the network; its normalisation is that of the training rows.
-
-        Parameters
-        ----------
-        split : Split
-            The rows.
-
-        Returns
-        -------
-        keras.Model
-            Not yet compiled.
-        """
+        """Build the network; its normalisation is that of the training rows."""
         return self.variant.build(self.dataset.X[split.train], len(self.dataset.classes))
 
     def fit(self, model: Any, split: Split, y: NDArray[np.intp], seed: int, options: FitOptions) -> FitResult:
-        """Train the network.
-
-        Parameters
-        ----------
-        model : keras.Model
-            What `build` gave.
-        split : Split
-            The rows.
-        y : np.ndarray of int, shape (n,)
-            Class number of every row.
-        seed : int
-            Seed of the order of the rows.
-        options : FitOptions
-            Progress and state.
-
-        Returns
-        -------
-        FitResult
-            History and best pass.
-        """
+        """Train the network."""
         X, classes = self.dataset.X, len(self.dataset.classes)
         return fit(
             model,
@@ -99,19 +61,6 @@ class DenseLearner(VectorLearner):
         )
 
     def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Predict rows of the table.
-
-        Parameters
-        ----------
-        model : keras.Model
-            The trained network.
-        rows : np.ndarray of int, shape (n,)
-            Row numbers.
-
-        Returns
-        -------
-        np.ndarray, shape (n, classes), float32
-            Probabilities.
-        """
+        """Predict rows of the table."""
         probabilities: NDArray[np.float32] = model.predict(self.dataset.X[rows], batch_size=_PREDICTION_ROWS, verbose=0)
         return probabilities

@@ -82,20 +82,12 @@ def plan(
 ) -> TrainingPlan:
     """Check everything that a training needs, within a second and without TensorFlow.
 
-    Parameters
-    ----------
-    data, models_dir, kind, variant, settings, protocol, epochs, seed, seeds, folds
-        See `train`.
+    Parameters and errors are those of `train`; see `train`.
 
     Returns
     -------
     TrainingPlan
         What is to be trained; its method `train` does it.
-
-    Raises
-    ------
-    AudioGenreError
-        See `train`.
     """
     if kind not in MODEL_KINDS:
         raise ParameterError(f"The kind of model {kind!r} is unknown; choose one of {', '.join(MODEL_KINDS)}.")

@@ -95,21 +95,6 @@ VARIANTS = MappingProxyType({variant.name: variant for variant in _VARIANTS})
 def get_variants(name: str) -> tuple[DenseVariant, ...]:
     """Return the variant of a name, or all of them.
 
-    Parameters
-    ----------
-    name : str
-        Name of a variant, or ``"all"``.
-
-    Returns
-    -------
-    tuple of DenseVariant
-        The variants.
-
-    Raises
-    ------
-    ParameterError
-        If there is none of that name.
-
     Examples
     --------
     >>> [variant.name for variant in get_variants("all")]
