@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from numpydoc.docscrape import NumpyDocString
@@ -59,3 +60,10 @@ def test_what_is_exported_is_documented_in_full(name: str) -> None:
     elif "see `train`" in thing.__doc__:
         faults = {code: text for code, text in faults.items() if code not in ("PR01", "RT01")}
     assert faults == {}
+
+
+def test_every_exported_name_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8").splitlines()
+    listed = {line.removeprefix("::: ") for line in page if line.startswith("::: ")}
+    # Methods are shown with their class.
+    assert listed == {name for name in exported() if not name.split(".")[-2][0].isupper()}

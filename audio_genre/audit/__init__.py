@@ -33,7 +33,7 @@ def audit(
     Parameters
     ----------
     path : str or os.PathLike
-        A CSV or Parquet table, or a folder with one sub-folder per genre or with audio files.
+        A CSV or Parquet table, or a folder with one folder per genre or with audio files.
     schema : TableSchema, optional
         What the columns of a table mean; by default found out, see `audio_genre.datasets.load_table`.
     label_column, group_column, rows : str, optional

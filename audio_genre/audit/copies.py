@@ -99,7 +99,7 @@ def audit_copies(
         remedy = "decide on one class and leave the others out"
         findings.append(_found(f"{kind}_across_classes", "serious", across, "in several classes", remedy))
     if within:
-        remedy = "keep one of each, or all on one side of every split"
+        remedy = "keep one of each, or all in one subset of every split"
         severity: Severity = "serious" if surplus > _MUCH else "warning"
         findings.append(_found(kind, severity, within, "in one class", remedy))
     return findings

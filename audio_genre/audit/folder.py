@@ -59,7 +59,7 @@ def audit_folder(folder: Path, jobs: int | None, progress: Progress) -> Audit:
     Parameters
     ----------
     folder : Path
-        Folder with one sub-folder per genre, or with audio files.
+        Folder with one folder per genre, or with audio files.
     jobs : int or None
         Worker processes; None for the cores there are, 1 for none.
     progress : callable
@@ -91,7 +91,7 @@ def audit_folder(folder: Path, jobs: int | None, progress: Progress) -> Audit:
         if not closed and tables_in(folder):
             raise TableError(advise_on_folder(folder))
         reason = closed[0] if closed else f"{folder} holds no audio file"
-        raise ExtractionError(f"{reason}; give a folder with one sub-folder per genre.")
+        raise ExtractionError(f"{reason}; give a folder with one folder per genre.")
     unread = [clip.path for clip in clips if is_unread(clip.filename)]
     files, faults = _listened(folder, [clip for clip in clips if not is_unread(clip.filename)], jobs, progress)
 

@@ -347,7 +347,7 @@ def _duplicates(sheet: Sheet, rows: _Rows) -> list[Finding]:
     if len(renamed):
         message = (
             f"{counted(len(renamed), 'row has', 'rows have')} the features of another row of the same track, such as "
-            f"{rows.items[renamed[0]]} those of {rows.items[same[renamed[0]]]}; keep the track on one side of a split."
+            f"{rows.items[renamed[0]]} those of {rows.items[same[renamed[0]]]}; keep the track in one subset."
         )
         items = tuple(f"{rows.items[same[row]]} = {rows.items[row]}" for row in renamed)
         findings.append(Finding("repeated_segment", "note", message, items))

@@ -7,12 +7,12 @@
       model.tflite      to predict with LiteRT, without TensorFlow
       card.json         classes, recipe, window, training data and hash, protocol, metrics, calibration, versions, seed
       novelty.npz       what tells how far an input is from the training data
-      history.csv       one line a pass over the training rows
+      history.csv       one line per epoch
       predictions.csv   probabilities of every test row
 
     random-forest/                a baseline
       model.npz         to predict with NumPy alone
-      card.json, novelty.npz, history.csv (a header only: there are no passes), predictions.csv
+      card.json, novelty.npz, history.csv (a header only: there are no epochs), predictions.csv
 
 Nothing in it is a pickle: reading a bundle runs no code from it. `model.keras` is only read to train on.
 """

@@ -28,14 +28,16 @@ _LETTERS_SHOWN = 240
 def audit(
     path: Annotated[
         Path,
-        typer.Argument(metavar="PATH", help="Feature table (CSV, Parquet), or folder with one sub-folder a genre."),
+        typer.Argument(metavar="PATH", help="Feature table (CSV, Parquet), or folder with one folder per genre."),
     ],
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     rows: Rows = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Worker processes for a folder.", show_default="the cores there are"),
+        typer.Option(
+            "--jobs", "-j", min=1, help="Number of worker processes for a folder.", show_default="number of cores"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:

@@ -53,14 +53,14 @@ def classify(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many genres to show.")] = 3,
     unknown: Annotated[
-        bool, typer.Option(" /--no-unknown", help="Answer a genre for all that is not silent.", show_default=False)
+        bool, typer.Option(" /--no-unknown", help="Always answer with a genre, except for silence.", show_default=False)
     ] = True,
-    timeline: Annotated[bool, typer.Option("--timeline", help="Also tell the genre over time.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Also show the genre over time.")] = False,
     hop: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="From one point of the timeline to the next.",
+            help="Time between two points of the timeline.",
             show_default="a third of a 30-s window, or a segment",
         ),
     ] = None,
@@ -68,12 +68,12 @@ def classify(
         Path | None, typer.Option(metavar="FILE.png", help="Draw the timeline of one clip as a picture.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a clip, each on its own line.")
+        bool, typer.Option("--json", help="Print one JSON object per clip, each on its own line.")
     ] = False,
 ) -> None:
-    """Tell the genre of audio files with a trained model.
+    """Classify the genre of audio files with a trained model.
 
-    Exit status: 0 all answered, also with "unknown", 1 some files failed, 2 all of them did, 130 stopped with Ctrl-C.
+    Exit status: 0 all answered (also with "unknown"), 1 some files failed, 2 all of them did, 130 stopped with Ctrl-C.
     """
     if strip is not None and len(clips) > 1:
         raise typer.BadParameter("draws the timeline of one clip; give one CLIP.", param_hint="--strip")

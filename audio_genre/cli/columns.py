@@ -35,7 +35,7 @@ GroupColumn = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Column whose equal values belong together and are never split.",
+        help="Column of the group (such as track or artist); a group is never split.",
         show_default="by file name",
     ),
 ]
@@ -44,8 +44,7 @@ GroupColumn = Annotated[
 Rows = Annotated[
     RowKind | None,
     typer.Option(
-        help="Whether each row or picture is a track of its own (clips), or those named TRACK.NUMBER are parts of one "
-        "(segments).",
+        help="What a row or picture is: a whole track (clips), or a part of one, named TRACK.NUMBER (segments).",
         show_default="by names and lengths",
     ),
 ]

@@ -29,12 +29,10 @@ _NAMES_SHOWN = 5
 
 @guarded("stopped; there is no complete report.")
 def compare(
-    models_dir: Annotated[
-        Path, typer.Argument(metavar="MODELS_DIR", help="Folder with trained models, each in a folder of its own.")
-    ],
+    models_dir: Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder with one folder per trained model.")],
     report_dir: Annotated[
         Path,
-        typer.Argument(metavar="REPORT_DIR", help="Folder that receives the report; one that is there is replaced."),
+        typer.Argument(metavar="REPORT_DIR", help="Folder that receives the report; an earlier report is replaced."),
     ],
     excel_safe: Annotated[
         bool, typer.Option("--excel-safe", help="Put an apostrophe before cells of CSV files that look like formulas.")
@@ -43,7 +41,7 @@ def compare(
         bool, typer.Option("--json", help="Print everything that metrics.json holds as one JSON object.")
     ] = False,
 ) -> None:
-    """Compare trained models: accuracy with intervals, confusion, paired tests, what is hard, what is leak.
+    """Compare trained models: accuracy with intervals, confusion, paired tests, hard tracks, leaks.
 
     Exit status: 0 all models compared, 1 some could not be read, 2 there is nothing to compare.
     """

@@ -24,14 +24,14 @@ _CNN_EPOCHS = 30
 _UNSEEN_STYLE = 3
 
 
-@guarded("stopped; run the same command again: the extraction goes on where it was.")
+@guarded("stopped; run the same command again: the extraction continues where it was.")
 def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="Folder for the demonstration's files.", show_default=True)
     ] = Path("audio-genre-demo"),
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Seed of the music, the split and the training.")] = 0,
 ) -> None:
-    """Make synthetic music in ten styles, extract features, train, classify an unseen clip: three minutes."""
+    """Make synthetic music in ten styles, extract features, train, classify an unseen clip."""
     from audio_genre.datasets import load_table
     from audio_genre.synthetic import music as synthesis
     from audio_genre.training import plan as plan_training
@@ -45,7 +45,7 @@ def demo(
     except OSError as error:
         raise AudioGenreError(f"The folder {folder} cannot be made: {error.strerror}; choose another.") from None
     _step(1, f"Synthesise {_TRACKS_PER_STYLE} tracks in each of {len(synthesis.STYLES)} made-up styles")
-    typer.echo(f"  your own data: one folder a genre, such as {folder}/audio")
+    typer.echo(f"  your own data: one folder per genre, such as {folder}/audio")
     with ProgressLine("synthesising", "tracks") as line:
         synthesis.write_dataset(
             audio, tracks_per_style=_TRACKS_PER_STYLE, seconds=_SECONDS, seed=seed, progress=line.update
@@ -57,7 +57,7 @@ def demo(
     for text in report_lines(report):
         typer.echo(f"  {text}")
 
-    _step(3, "Train four dense networks, no track on two sides")
+    _step(3, "Train four dense networks, each track in one subset only")
     table = features / "features_3_sec.csv"
     _command("train", "tabular", table, models)
     dense = _train(plan_training(load_table(table), models, epochs=_EPOCHS, seed=seed, kind="tabular"))

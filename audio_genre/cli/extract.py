@@ -23,25 +23,26 @@ from audio_genre.cli.console import (
 if TYPE_CHECKING:
     from audio_genre.extraction import ExtractionReport
 
-_PANEL = "Parameters of the recipe: other values make a recipe of another name"
+_PANEL = "Parameters of the recipe: other values give a recipe with another name"
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
 @guarded("stopped; run the same command again to go on.")
 def extract(
-    audio_dir: Annotated[Path, typer.Argument(metavar="AUDIO_DIR", help="Folder with one sub-folder a genre.")],
+    audio_dir: Annotated[Path, typer.Argument(metavar="AUDIO_DIR", help="Folder with one folder per genre.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder for tables and pictures.")],
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="the cores there are")
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Number of worker processes.", show_default="number of cores"),
     ] = None,
     no_images: Annotated[bool, typer.Option("--no-images", help="Write no pictures.")] = False,
     picture_size: Annotated[
         str | None,
         typer.Option(
-            metavar="WxH", help="Size of the pictures, such as 432x288.", show_default="a pixel a frame and band"
+            metavar="WxH", help="Size of the pictures, such as 432x288.", show_default="one pixel per frame and band"
         ),
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew; forget what an earlier run did.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start again; discard what an earlier run did.")] = False,
     labels: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Table of paths or names and labels.", show_default="folders are labels"),
@@ -50,10 +51,11 @@ def extract(
         str | None, typer.Option(metavar="NAME", help="Column of labels in that table.", show_default="label or genre")
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try files again that failed, though they did not change.")
+        bool,
+        typer.Option("--retry-failed", help="Try again the files that failed before, even if they have not changed."),
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many files.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of files.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")] = False,
     table_format: Annotated[
         str, typer.Option("--format", help="csv or parquet (extra: parquet).", metavar="FORMAT")
     ] = "csv",
@@ -64,14 +66,15 @@ def extract(
         int | None, typer.Option(help="Sampling rate in Hz.", show_default="22050", rich_help_panel=_PANEL)
     ] = None,
     n_fft: Annotated[
-        int | None, typer.Option(help="Samples of an STFT frame.", show_default="2048", rich_help_panel=_PANEL)
+        int | None,
+        typer.Option(help="Length of an STFT frame in samples.", show_default="2048", rich_help_panel=_PANEL),
     ] = None,
     hop_length: Annotated[
         int | None,
-        typer.Option(help="Samples from one frame to the next.", show_default="512", rich_help_panel=_PANEL),
+        typer.Option(help="Hop between frames in samples.", show_default="512", rich_help_panel=_PANEL),
     ] = None,
     n_mels: Annotated[
-        int | None, typer.Option(help="Bands of the mel spectrogram.", show_default="128", rich_help_panel=_PANEL)
+        int | None, typer.Option(help="Number of mel bands.", show_default="128", rich_help_panel=_PANEL)
     ] = None,
     n_mfcc: Annotated[
         int | None,
@@ -93,7 +96,7 @@ def extract(
 ) -> None:
     """Turn a folder of audio into 30-s and 3-s feature tables and mel-spectrogram pictures.
 
-    A run that was stopped goes on where it was. Files that cannot be used are listed in failures.csv.
+    A run that was stopped continues where it was. Files that cannot be used are listed in failures.csv.
 
     Exit status: 0 all done, 1 some files failed, 2 nothing could be done, 130 stopped with Ctrl-C.
     """

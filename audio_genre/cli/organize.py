@@ -28,7 +28,9 @@ _GENRE_LETTERS = 40
 
 @guarded("stopped; what was done is kept, run the same command again to go on.")
 def organize(
-    music_dir: Annotated[Path, typer.Argument(metavar="MUSIC_DIR", help="Folder of music, with any sub-folders.")],
+    music_dir: Annotated[
+        Path, typer.Argument(metavar="MUSIC_DIR", help="Folder of music; its sub-folders are searched too.")
+    ],
     model: Annotated[
         Path | None,
         typer.Option(
@@ -36,13 +38,14 @@ def organize(
         ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes.", show_default="the cores there are")
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Number of worker processes.", show_default="number of cores"),
     ] = None,
     min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, metavar="P", help="Below this confidence, a genre is unknown.")
+        float, typer.Option(min=0, max=1, metavar="P", help="Minimum confidence; below it the answer is unknown.")
     ] = 0.0,
     no_unknown: Annotated[
-        bool, typer.Option("--no-unknown", help="Answer a genre for all that is not silent.")
+        bool, typer.Option("--no-unknown", help="Always answer with a genre, except for silence.")
     ] = False,
     genres: Annotated[
         str | None,
@@ -62,22 +65,23 @@ def organize(
         bool, typer.Option("--write-tags", help="Write the genre into files that have none (extra: tags).")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over the genre of files that have another one.")
+        bool, typer.Option("--overwrite", help="Replace the genre of files that have another one.")
     ] = False,
     overwrite_confidence: Annotated[
-        float, typer.Option(min=0, max=1, metavar="P", help="Below this confidence, no genre is written over.")
+        float, typer.Option(min=0, max=1, metavar="P", help="Minimum confidence for replacing a genre.")
     ] = 0.8,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try files again that failed, though they did not change.")
+        bool,
+        typer.Option("--retry-failed", help="Try again the files that failed before, even if they have not changed."),
     ] = False,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Give tagged files and playlists back as they were before, to the byte.")
-    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Restore tagged files and playlists byte for byte.")] = False,
     list_files: Annotated[bool, typer.Option("--list", help="Show the genre of every file.")] = False,
     csv: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Table of all files; written at once unless it lies in MUSIC_DIR.", show_default=False
+            metavar="FILE",
+            help="Write a table of all files; without --apply only outside of MUSIC_DIR.",
+            show_default=False,
         ),
     ] = None,
     excel_safe: Annotated[
@@ -90,7 +94,7 @@ def organize(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where answers, and what was written over, are kept.",
+            help="File that keeps answers and replaced tags.",
             show_default="one for each library in your data folder",
         ),
     ] = None,

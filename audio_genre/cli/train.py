@@ -44,39 +44,38 @@ def _train() -> None:
     """Train genre models."""
 
 
-_Models = Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder that receives a folder a model.")]
+_Models = Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder that receives one folder per model.")]
 _Protocol = Annotated[
     str,
     typer.Option(
-        help="How rows are split: track (no track on two sides), segment (leaky), artist or fault-filtered (published "
-        "splits of GTZAN), or all that apply."
+        help="How rows are split: track (each track in one subset only), segment (leaky), artist or fault-filtered "
+        "(published splits of GTZAN), or all that apply."
     ),
 ]
 _Seed = Annotated[int, typer.Option(help="Seed of the split and of the training.")]
-_Seeds = Annotated[int, typer.Option(help="Repeat with so many seeds, one after the other.")]
+_Seeds = Annotated[int, typer.Option(help="Number of seeds; everything is repeated with each.")]
 _Folds = Annotated[
-    int | None, typer.Option(help="Cross-validate: every track is tested once.", show_default="one split")
+    int | None,
+    typer.Option(help="Number of folds of a cross-validation; every track is tested once.", show_default="one split"),
 ]
 _Splits = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Split by lists in place of a protocol: a folder with train.txt, validation.txt and test.txt, one file "
-        "name per line.",
+        help="Split by your own lists instead of a protocol: a folder with train.txt, validation.txt and test.txt, one "
+        "file name per line.",
     ),
 ]
 _Leaky = Annotated[
-    bool, typer.Option("--leaky", help="Allow lists with rows of one track on two sides; scores are marked as leaky.")
+    bool, typer.Option("--leaky", help="Allow lists with rows of one track in two subsets; scores are marked as leaky.")
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a model, each on its own line.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per model, each on its own line.")]
 
 
-_Dropout = Annotated[
-    float | None, typer.Option(help="Share of outputs that is dropped in training.", show_default="by variant")
-]
+_Dropout = Annotated[float | None, typer.Option(help="Dropout rate in training.", show_default="by variant")]
 _LearningRate = Annotated[float | None, typer.Option(help="Learning rate at the start.", show_default="by variant")]
-_BatchSize = Annotated[int | None, typer.Option(help="Rows in a mini-batch.", show_default="by variant")]
-_Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training of the same settings.")]
+_BatchSize = Annotated[int | None, typer.Option(help="Number of rows in a mini-batch.", show_default="by variant")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted training with the same settings.")]
 
 
 @train.command()
@@ -142,11 +141,11 @@ def tabular(
 
 
 @train.command()
-@guarded("stopped before the first pass was complete; nothing is left behind.")
+@guarded("stopped before the first epoch was complete; nothing is left behind.")
 def cnn(
     pictures: Annotated[
         Path,
-        typer.Argument(metavar="IMAGES_DIR", help="A folder of mel-spectrogram pictures, one sub-folder a genre."),
+        typer.Argument(metavar="IMAGES_DIR", help="A folder of mel-spectrogram pictures, one folder per genre."),
     ],
     models_dir: _Models,
     protocol: _Protocol = "track",
@@ -220,7 +219,7 @@ def baseline(
     conflicts: Conflicts = None,
     as_json: _Json = False,
 ) -> None:
-    """Fit models that are no networks on a table of features, to tell whether a network is worth it."""
+    """Fit baselines on a table of features, to find out whether a network is worth it."""
     from audio_genre.training import plan as plan_training
 
     used = _protocol(protocol, splits, leaky=leaky)
@@ -285,9 +284,9 @@ def fit_with_progress(
     _tell_left_out(plan)
     for name, passes in plan.resumable().items():
         if resume:
-            tell(f"{name}: going on after {counted(passes, 'epoch')}.")
+            tell(f"{name}: continuing after {counted(passes, 'epoch')}.")
         else:
-            tell(f"{name}: begins anew; --resume would go on after {counted(passes, 'epoch')}.")
+            tell(f"{name}: starts again; --resume would continue after {counted(passes, 'epoch')}.")
     for sentence in plan.not_resumable() if resume else []:
         tell(f"{sentence}.")
     tell("Loading TensorFlow ...")
@@ -356,7 +355,7 @@ def tell_if_stopped(models: Sequence[TrainedModel], plan: TrainingPlan) -> None:
     parts = [f"{name} has its best weights so far" for name in early]
     parts += [f"{', '.join(missing)} not trained"] if missing else []
     if plan.resumable():
-        parts.append("the same command with --resume goes on")
+        parts.append("the same command with --resume continues")
     complain(f"stopped; {'; '.join(parts)}.")
     raise typer.Exit(INTERRUPTED)
 

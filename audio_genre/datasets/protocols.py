@@ -174,7 +174,7 @@ class SplitProtocol(ABC):
         Examples
         --------
         >>> get_protocol("track").describe(5)
-        'random tracks of each class, 5-fold cross-validation; all segments of a track stay on one side'
+        'random tracks of each class, 5-fold cross-validation; all segments of a track stay in one subset'
         """
         return (
             self.description if folds is None else self.description.replace(_SHARES, f"{folds}-fold cross-validation")
@@ -230,7 +230,7 @@ class SplitProtocol(ABC):
         sides = split.subsets()
         everything = np.concatenate([*sides.values(), split.left_out])
         if not np.array_equal(np.sort(everything), np.arange(len(rows.labels))):
-            raise ProtocolError(f"The protocol {self.name!r} did not deal every row to exactly one side.")
+            raise ProtocolError(f"The protocol {self.name!r} did not assign every row to exactly one subset.")
         if len(split.left_out) and not self.leaves_out:
             raise ProtocolError(f"The protocol {self.name!r} left out rows, and only a list of names may.")
         classes = set(rows.labels.tolist())
@@ -240,7 +240,7 @@ class SplitProtocol(ABC):
                 raise ProtocolError(f"The protocol {self.name!r} left no row of class {absent[0]!r} for {side}.")
         owners = [set(rows.groups[indices].tolist()) for indices in sides.values()]
         if not self.leaky and sum(map(len, owners)) != len(set().union(*owners)):
-            raise ProtocolError(f"The protocol {self.name!r} put rows of one track on two sides.")
+            raise ProtocolError(f"The protocol {self.name!r} put rows of one track in two subsets.")
 
 
 class _Stratified(SplitProtocol):
@@ -315,7 +315,7 @@ class TrackProtocol(_Stratified):
     """Random tracks of each class, 60/20/20: every segment of a track stays on one side."""
 
     name = "track"
-    description = f"random tracks of each class, {_SHARES}; all segments of a track stay on one side"
+    description = f"random tracks of each class, {_SHARES}; all segments of a track stay in one subset"
     unit = "track"
 
     def _units(self, rows: Rows) -> NDArray[np.str_]:
@@ -433,7 +433,7 @@ class FaultFilteredProtocol(_Published):
 
     name = "fault-filtered"
     description = (
-        "GTZAN only: the published split of 443/197/290 clips without faulty ones, with no known artist on two sides "
+        "GTZAN only: the published split of 443/197/290 clips without faulty ones, with no known artist in two subsets "
         "(Kereliuk, Sturm and Larsen 2015)"
     )
     citation = CITATIONS["fault-filtered"]

@@ -139,7 +139,7 @@ class Table:
             raise TableError(
                 f"{self.path} has no label in {len(unlabelled)} of {len(self)} rows, the first being "
                 f"{str(self.items[unlabelled[0]])!r}; training needs one in every row, which extraction takes from one "
-                "sub-folder per genre."
+                "folder per genre."
             )
         if len(self.classes) < 2:
             raise TableError(

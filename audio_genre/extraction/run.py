@@ -96,7 +96,7 @@ def extract(
     Parameters
     ----------
     audio_dir : str or os.PathLike
-        Folder with one sub-folder per genre; its name is the label. Files that lie in none have an empty label. Where
+        Folder with one folder per genre; its name is the label. Files that lie in none have an empty label. Where
         all sub-folders are named after the sides of a split, such as ``train`` and ``test``, the folders in them are
         the genres, and ``splits`` in `out_dir` gets a list of the clips on each side.
     out_dir : str or os.PathLike
@@ -412,7 +412,7 @@ class _Run:
             genres = "" if self._labels else ", and those in them for genres"
             self._progress.note(
                 f"The folders {', '.join(sorted(sides))} are taken for the sides of a split{genres}; "
-                f"{SPLITS_NAME} lists the clips on each side."
+                f"{SPLITS_NAME} lists the clips of each subset."
             )
         if self._labels is None:
             return

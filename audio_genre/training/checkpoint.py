@@ -1,4 +1,4 @@
-"""The state of a fit after a pass, in a file, so that a fit that was ended can go on as if it had not been."""
+"""The state of a fit after an epoch, in a file, so that a fit that was ended can go on as if it had not been."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Checkpoint:
         """Say why a fit cannot go on from the file that is there."""
         if not self.path.exists() or self._read() is not None:
             return None
-        return f"{self.path} is damaged, or is of other settings or data, so the training begins anew"
+        return f"{self.path} is damaged, or is of other settings or data, so the training starts again"
 
     def epochs(self) -> int:
-        """Return how many passes a fit of this identity has behind it."""
+        """Return how many epochs a fit of this identity has completed."""
         found = self._read()
         return 0 if found is None else len(found[0]["history"])
 
@@ -72,7 +72,7 @@ class Checkpoint:
         return history
 
     def save(self, model: Any, stopping: Any, rng: np.random.Generator, history: Sequence[Mapping[str, Any]]) -> None:
-        """Save the state after a pass; where passes are short, only every few seconds, and what is left in `flush`."""
+        """Save the state after an epoch; of short epochs only every few seconds, the rest in `flush`."""
         state = {
             "identity": self._identity,
             "history": list(history),

@@ -130,7 +130,7 @@ class CropExamples:
         Width of a crop.
     augmentation : Augmentation
         How crops are varied where they are shuffled.
-    passes : int
+    crops_per_picture : int
         Crops of each picture in one pass of training.
     members : int
         Networks that learn from every crop; each has its own copy of the targets.
@@ -141,11 +141,11 @@ class CropExamples:
     y: NDArray[np.intp]
     columns: int
     augmentation: Augmentation
-    passes: int = 1
+    crops_per_picture: int = 1
     members: int = 1
 
     def __len__(self) -> int:
-        return self.passes * len(self.rows)
+        return self.crops_per_picture * len(self.rows)
 
     def batches(
         self, size: int, rng: np.random.Generator | None
@@ -153,7 +153,7 @@ class CropExamples:
         """Yield crops and targets."""
         targets = np.eye(len(self.pictures.classes), dtype=np.float32)
         if rng is not None:
-            order = np.concatenate([rng.permutation(len(self.rows)) for _ in range(self.passes)])
+            order = np.concatenate([rng.permutation(len(self.rows)) for _ in range(self.crops_per_picture)])
             for chosen in np.array_split(order, -(-len(order) // size)):
                 varied = [self.augmentation.crop(self.pictures.pixels(self.rows[k]), self.columns, rng) for k in chosen]
                 mixed, wanted = self.augmentation.mix(np.stack(varied), targets[self.y[chosen]], rng)

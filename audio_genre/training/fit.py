@@ -41,11 +41,11 @@ class FitSettings:
     label_smoothing : float
         Share of the target probability that is spread over all classes.
     batch_size : int
-        Rows in a mini-batch.
+        Number of rows in a mini-batch.
     epochs : int
-        Most passes over the training rows.
+        Maximum number of epochs.
     patience : int
-        Passes without a lower validation loss after which training stops.
+        Epochs without a lower validation loss after which training stops.
     """
 
     optimizer: str = "adam"
@@ -80,7 +80,7 @@ def require_network(units: Sequence[int], dropout: float) -> None:
 
 
 Progress = Callable[[str, int, EpochReport], None]
-"""Called after each pass with the model's name, the most passes there will be, and the report."""
+"""Called after each epoch with the model's name, the maximum number of epochs, and the report."""
 
 
 @dataclass(frozen=True)

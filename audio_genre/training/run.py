@@ -164,9 +164,9 @@ class TrainedModel:
     right : np.ndarray of bool, shape (n_tracks,)
         Whether the vote of its rows was right, for each of them.
     epochs : int
-        Passes over the training rows.
+        Number of epochs.
     best_epoch : int
-        The pass whose weights the model has; 0 where a model is not trained in passes.
+        The epoch whose weights the model has; 0 where a model is not trained in epochs.
     seconds : float
         Time of the fit.
     interrupted : bool
@@ -295,7 +295,7 @@ class TrainingPlan:
         Returns
         -------
         dict of str to int
-            Name of the model, and the passes that it has behind it.
+            Name of the model, and the number of its completed epochs.
         """
         passes = {run.name: run.checkpoint(self.models_dir, resume=True).epochs() for run in self.runs}
         return {name: number for name, number in passes.items() if number}
@@ -325,11 +325,11 @@ class TrainingPlan:
         Parameters
         ----------
         progress : callable, optional
-            Called after each pass with the model's name, the most passes, and an `EpochReport`.
+            Called after each epoch with the model's name, the maximum number of epochs, and an `EpochReport`.
         resume : bool
             Whether to go on with what an interrupted training of the same settings has left.
         tensorboard : Path, optional
-            Folder that receives a log for TensorBoard, in a sub-folder a model.
+            Folder that receives a log for TensorBoard, in one folder per model.
         finished : callable, optional
             Called after each bundle with its model.
         stage : callable, optional

@@ -222,7 +222,7 @@ def test_a_stopped_training_says_what_is_missing(
     result = run("train", "tabular", extracted[0] / "features_30_sec.csv", tmp_path, "--epochs", 2)
     assert result.exit_code == 130
     assert "stopped; adam-5 has its best weights so far; sgd-5, rmsprop-6 not trained; " in result.stderr
-    assert "the same command with --resume goes on." in result.stderr
+    assert "the same command with --resume continues." in result.stderr
     assert "adam-4 " in result.stdout
     assert json.loads((tmp_path / "adam-5" / "card.json").read_text())["training"]["interrupted"] is True
 
@@ -274,10 +274,10 @@ def test_an_interrupted_network_is_resumed(
         patch.setattr(train.ProgressLine, "update", stop)
         result = run(*command)
     assert result.exit_code == 130
-    assert "stopped; cnn has its best weights so far; the same command with --resume goes on." in result.stderr
+    assert "stopped; cnn has its best weights so far; the same command with --resume continues." in result.stderr
     result = run(*command, "--resume")
     assert result.exit_code == 0, result.output
-    assert "cnn: going on after 1 epoch." in result.stderr
+    assert "cnn: continuing after 1 epoch." in result.stderr
     card = json.loads((tmp_path / "cnn" / "card.json").read_text())
     assert (card["training"]["epochs"], card["training"]["interrupted"]) == (2, False)
 

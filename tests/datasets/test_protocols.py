@@ -256,7 +256,7 @@ def split_of(*sides: list[int], left_out: Sequence[int] = ()) -> Split:
         (([0], [1], [1, 2, 3, 4]), [], "did not deal every row"),
         (([0], [1], [2, 3, 4]), [4], "did not deal every row"),
         (([0, 1], [], [2, 3, 4]), [], "left no row of class 'c0' for validation"),
-        (([0, 3], [1], [2, 4]), [], "put rows of one track on two sides"),
+        (([0, 3], [1], [2, 4]), [], "put rows of one track in two subsets"),
         (([0], [1], [2]), [3, 4], "left out rows, and only a list of names may"),
     ],
 )

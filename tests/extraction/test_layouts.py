@@ -239,7 +239,7 @@ def test_folders_for_the_sides_of_a_split(names: tuple[str, ...], quick: None, t
     report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, progress=recorder)
     assert recorder.notes == [
         f"The folders {', '.join(sorted(names))} are taken for the sides of a split, and those in them for genres; "
-        "splits lists the clips on each side."
+        "splits lists the clips of each subset."
     ]
     assert rows_of(report.out_dir) == {
         f"{name}/{file}": label for name in names for file, label in (("x.wav", "jazz"), ("deep/y.wav", "rock"))

@@ -198,7 +198,7 @@ def test_a_state_that_no_fit_writes_is_none_and_is_told(tmp_path: Path, change: 
     change_state(path, change)
     checkpoint = Checkpoint(path, IDENTITY, resume=True)
     assert checkpoint.epochs() == 0
-    assert checkpoint.fault() == f"{path} is damaged, or is of other settings or data, so the training begins anew"
+    assert checkpoint.fault() == f"{path} is damaged, or is of other settings or data, so the training starts again"
     assert restored(path, Network()) == []
 
 

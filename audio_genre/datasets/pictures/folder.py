@@ -15,7 +15,7 @@ PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
 
 
 def find_pictures(folder: Path, left_out: list[str]) -> list[str]:
-    """List the pictures of a folder with one sub-folder per genre.
+    """List the pictures of a folder with one folder per genre.
 
     Parameters
     ----------
@@ -38,10 +38,10 @@ def find_pictures(folder: Path, left_out: list[str]) -> list[str]:
         loose, genres = list_folder(folder, PICTURE_SUFFIXES)
     except FileNotFoundError:
         raise PictureError(
-            f"There is no folder {folder}; give one that has a sub-folder of pictures per genre."
+            f"There is no folder {folder}; give one that has one folder of pictures per genre."
         ) from None
     except NotADirectoryError:
-        raise PictureError(f"{folder} is a file; give a folder that has a sub-folder of pictures per genre.") from None
+        raise PictureError(f"{folder} is a file; give a folder that has one folder of pictures per genre.") from None
     except OSError as error:
         raise PictureError(f"The folder {folder} cannot be read: {error.strerror}; make it readable.") from None
     if not genres:

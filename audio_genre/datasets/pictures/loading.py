@@ -139,7 +139,7 @@ def load_pictures(
     cache_dir: str | os.PathLike[str] | None = None,
     memory_limit: int = DEFAULT_MEMORY_LIMIT,
 ) -> Pictures:
-    r"""Read a folder with one sub-folder of spectrogram pictures per genre.
+    r"""Read a folder with one folder of spectrogram pictures per genre.
 
     Parameters
     ----------
