@@ -230,7 +230,7 @@ def _spoilt(
         return []
     per_column = {name: int(count) for name, count in zip(sheet.features, where.sum(axis=0), strict=True) if count}
     columns = sorted(per_column, key=lambda name: -per_column[name])
-    rows = np.flatnonzero(where.any(axis=1))
+    rows = np.flatnonzero(where.any(axis=1)).tolist()
     first = int(np.argmax(where[:, sheet.features.index(columns[0])]))
     message = (
         f"{counted(len(rows), 'row has', 'rows have')} {what} in {counted(len(columns), 'feature')}, such as "

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -301,7 +300,7 @@ class _Form:
         header = [name.strip() for name in rows[0]]
         at = _positions(header, schema)
         # A repeated header is seen by its names in the columns of numbers.
-        if not at or any(map(is_number, header)):
+        if not at or len(header) < 2 or any(map(is_number, header)):
             return None
         spellings: dict[str, str] = {}
         for index in at.values():
@@ -323,7 +322,7 @@ class _Form:
         widths = np.diff(ends, prepend=-1)
         returns, tabs = (int(np.count_nonzero(raw == ord(sign))) for sign in "\r\t")
         controls = int(np.count_nonzero(raw < ord(" "))) - len(ends) - returns - tabs
-        if controls or widths.min() <= 2 or widths.max() > _MAX_CELL or block.count(b"\r\n") != returns:
+        if controls or widths.min() <= 2 or widths.max() > _MAX_CELL or (returns and block.count(b"\r\n") != returns):
             return False
         if b'"' in block:
             block = self.quoted.sub(b"", block)
@@ -332,18 +331,23 @@ class _Form:
             raw = np.frombuffer(block, np.uint8)
             ends = np.flatnonzero(raw == ord("\n"))
         marks = np.flatnonzero(raw == ord(self.delimiter))
-        return bool((np.diff(np.searchsorted(marks, ends), prepend=0) == len(self.header) - 1).all())
+        # Each line end stands behind the last mark of its line and before the first one of the next.
+        per_line = len(self.header) - 1
+        if len(marks) != per_line * len(ends):
+            return False
+        return bool((marks[per_line - 1 :: per_line] < ends).all() and (marks[per_line::per_line] > ends[:-1]).all())
 
     def parsed(self, block: bytes) -> _Block | None:
         """Return the cells of a block; None if anything is unusual."""
         if not self.fits(block):
             return None
         try:
-            values, texts = (_by_arrow if find_spec("pyarrow") else _by_pandas)(self, block)
+            cells = _by_pandas(self, block)
         except (ValueError, OverflowError):
             return None
-        if not np.isfinite(values).all():
+        if cells is None or not np.isfinite(cells[0]).all():
             return None
+        values, texts = cells
         if self.length is not None and "," in "".join(texts[self.length]):
             return None
         # With that many texts a row can be another header whatever its numbers.
@@ -357,31 +361,7 @@ class _Form:
 _Block = tuple["NDArray[np.float64]", dict[int, "NDArray[np.object_]"]]
 
 
-def _by_arrow(form: _Form, block: bytes) -> _Block:
-    import pyarrow as pa
-    from pyarrow import csv as arrow
-
-    text = pa.dictionary(pa.int32(), pa.string())
-    columns = range(len(form.header))
-    types = {str(index): pa.float64() if index in form.numeric else text for index in columns}
-    table = arrow.read_csv(
-        pa.BufferReader(block),
-        arrow.ReadOptions(column_names=list(types), use_threads=False, block_size=len(block) + 1),
-        arrow.ParseOptions(delimiter=form.delimiter, ignore_empty_lines=False),
-        arrow.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
-    )
-    values = np.empty((table.num_rows, len(form.numeric)))
-    for k, index in enumerate(form.numeric):
-        values[:, k] = table.column(index).to_numpy()
-    texts = {}
-    for index in columns:
-        if index not in form.numeric:
-            cells = table.column(index).combine_chunks()
-            texts[index] = np.array(cells.dictionary.to_pylist(), dtype=object)[cells.indices.to_numpy()]
-    return values, texts
-
-
-def _by_pandas(form: _Form, block: bytes) -> _Block:
+def _by_pandas(form: _Form, block: bytes) -> _Block | None:
     import pandas as pd
 
     columns = range(len(form.header))
@@ -392,14 +372,17 @@ def _by_pandas(form: _Form, block: bytes) -> _Block:
         header=None,
         names=columns,
         index_col=False,
-        dtype={index: "float64" if index in form.numeric else "object" for index in columns},
+        dtype={index: object for index in columns if index not in form.numeric},
         na_filter=False,
         skip_blank_lines=False,
         low_memory=False,
         engine="c",
         float_precision=None if is_exact else "round_trip",
     )
-    values = frame[form.numeric].to_numpy()
+    # Telling the types of numbers too would take twice the time.
+    if any(frame[index].dtype.kind not in "fiu" for index in form.numeric):
+        return None
+    values = frame[form.numeric].to_numpy(np.float64)
     return values, {index: frame[index].to_numpy() for index in columns if index not in form.numeric}
 
 
@@ -434,7 +417,10 @@ def _blocks(file: BinaryIO, read: Callable[[bytes], None]) -> Iterator[bytes]:
         read(block)
         rest += block
         # Blank lines stay with the next ones.
-        end = rest.rstrip(b"\r\n").rfind(b"\n") + 1
+        stop = len(rest)
+        while stop and rest[stop - 1] in b"\r\n":
+            stop -= 1
+        end = rest.rfind(b"\n", 0, stop) + 1
         if end or len(rest) > 2 * _BLOCK_BYTES:
             yield rest[:end]
             rest = rest[end:]
