@@ -290,7 +290,7 @@ def test_without_the_extra_the_sentence_names_it(
     sys.modules["av"] = None  # type: ignore[assignment]
     task, settings_ = ClipTask(name, "x"), ClipSettings(tmp_path, GTZAN57, None)
     for read in READERS.values():
-        with pytest.raises(UnreadableError, match=re.escape('pip install "audio-genre[formats]"')):
+        with pytest.raises(UnreadableError, match=re.escape('pip install "av>=14"')):
             read(path)
     failed = extract_clip(task, settings_)
     assert isinstance(failed, Failed)
@@ -310,7 +310,7 @@ def test_a_format_of_the_extra_is_extracted_once_it_is_there(tmp_path: Path) -> 
         formats.has_extra.cache_clear()
         report = extract(tmp_path / "music", tmp_path / "out", jobs=1, images=False)
         assert (report.extracted, report.failed) == (0, 1)
-        assert "audio-genre[formats]" in (tmp_path / "out/failures.csv").read_text()
+        assert "av>=14" in (tmp_path / "out/failures.csv").read_text()
     formats.has_extra.cache_clear()
     report = extract(tmp_path / "music", tmp_path / "out", jobs=1, images=False)
     assert (report.extracted, report.failed) == (1, 0)
@@ -499,5 +499,5 @@ def test_audit_tells_what_needs_the_extra(tmp_path: Path, without_extra: None) -
     write(tmp_path / "a.wav", 4, SR)
     (tmp_path / "b.m4a").write_bytes(b"not opened")
     (found,) = [finding for finding in audit(tmp_path, jobs=1).findings if finding.kind == "unread_format"]
-    assert 'pip install "audio-genre[formats]"' in found.message
+    assert 'pip install "av>=14"' in found.message
     assert found.items == ("b.m4a",)

@@ -13,7 +13,7 @@ ROOT = Path(audio_genre.__file__).parent
 
 # From the lowest; rooms of one level do not import each other.
 LEVELS = (
-    {"errors", "_version"},
+    {"errors", "extras", "_version"},
     {"decoding", "metrics", "progress", "synthetic"},
     {"audio"},
     {"dsp", "files"},

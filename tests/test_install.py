@@ -161,6 +161,6 @@ def test_networks_ask_for_their_extra_and_write_nothing(run: Run, work: Path, ta
     assert done.stdout == ""
     assert done.stderr == (
         "audio-genre: Training a network needs TensorFlow, which is not installed; run "
-        '`pip install "audio-genre[train]"`.\n'
+        '`pip install "tensorflow>=2.18"`.\n'
     )
     assert sorted(work.rglob("*")) == before

@@ -23,6 +23,7 @@ from audio_genre.audit.listening import Fault, Heard, listen
 from audio_genre.datasets.groups import find_groups
 from audio_genre.datasets.tables import advise_on_folder, tables_in
 from audio_genre.errors import ExtractionError, ParameterError, TableError
+from audio_genre.extras import install_command
 from audio_genre.files.walk import Clip, find_clips, is_unread
 from audio_genre.jobs.engines import Engine, InProcess, Lost
 from audio_genre.jobs.processes import WorkerProcesses
@@ -160,7 +161,7 @@ def _unread_formats(unread: Sequence[str]) -> list[Finding]:
         return []
     message = (
         f"{counted(len(unread), 'file is', 'files are')} in a format that needs another decoder, such as {unread[0]}; "
-        'pip install "audio-genre[formats]", or convert to FLAC or WAV.'
+        f"{install_command('formats')}, or convert to FLAC or WAV."
     )
     return [Finding("unread_format", "serious", message, tuple(unread))]
 

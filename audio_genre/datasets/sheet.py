@@ -33,6 +33,7 @@ from audio_genre.datasets.delimited import (
 )
 from audio_genre.datasets.schema import TableSchema
 from audio_genre.errors import TableError
+from audio_genre.extras import install_command
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -242,8 +243,7 @@ def _open_parquet(path: Path, data: bytes) -> Any:
         from pyarrow import parquet
     except ImportError:
         raise TableError(
-            f"{path} is a Parquet table, and reading it needs pyarrow; install it with: "
-            'pip install "audio-genre[parquet]"'
+            f"{path} is a Parquet table, and reading it needs pyarrow; install it with: {install_command('parquet')}"
         ) from None
     try:
         return parquet.ParquetFile(pa.BufferReader(data)).read()

@@ -6,6 +6,8 @@ import importlib.util
 from functools import lru_cache
 from typing import NamedTuple
 
+from audio_genre.extras import install_command
+
 SNDFILE_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".au", ".snd", ".aiff", ".aif", ".aifc", ".caf", ".w64"}
 )
@@ -120,9 +122,8 @@ def needs_extra(what: str) -> str:
     Examples
     --------
     >>> print(needs_extra(".m4a"))
-    is in a format (.m4a) that needs an extra; run pip install "audio-genre[formats]", or convert it to flac or wav
+    is in a format (.m4a) that needs an extra; run pip install "av>=14", or convert it to flac or wav
     """
     return (
-        f'is in a format ({what}) that needs an extra; run pip install "audio-genre[formats]", or convert it to flac '
-        "or wav"
+        f"is in a format ({what}) that needs an extra; run {install_command('formats')}, or convert it to flac or wav"
     )

@@ -13,6 +13,7 @@ from audio_genre.decoding.ffmpeg import FfmpegPart
 from audio_genre.decoding.formats import EXTRA_SUFFIXES, HEAD_BYTES, Format, has_extra, needs_extra, sniff
 from audio_genre.decoding.sndfile import SYSTEM_ERROR, UNSUPPORTED, UNSUPPORTED_IN_OGG, SndfilePart, sentence
 from audio_genre.errors import AudioError, AudioGenreError, UnreadableError
+from audio_genre.extras import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,7 +180,7 @@ def _misnamed(name: str, found: Format) -> str | None:
     """Tell that an MPEG suffix is wrong."""
     if not name.lower().endswith(_MPEG_SUFFIXES):
         return None
-    extra = "" if has_extra() else ' and run: pip install "audio-genre[formats]"'
+    extra = "" if has_extra() else f" and run: {install_command('formats')}"
     return f"holds no MPEG audio; it is {found.words}: rename it to {found.suffix}{extra}"
 
 

@@ -44,6 +44,7 @@ from audio_genre.extraction.report import (
     NoProgress,
 )
 from audio_genre.extraction.selection import Verdict, Why, is_renamed, judge
+from audio_genre.extras import install_command
 from audio_genre.files.storage import CLIP_CODES, NoSpaceError, is_there, storage_error
 from audio_genre.files.walk import Clip, find_clips, picture_files
 from audio_genre.jobs.cluster import DaskCluster, refuse_bad_address
@@ -673,7 +674,7 @@ def _refuse_bad_parameters(
     if table_format not in writers.TABLE_FORMATS:
         raise ParameterError(f"The table format must be csv or parquet, got {table_format!r}.")
     if table_format == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ParameterError('Parquet tables need pyarrow; install it with: pip install "audio-genre[parquet]"')
+        raise ParameterError(f"Parquet tables need pyarrow; install it with: {install_command('parquet')}")
 
 
 def _pictures(size: tuple[int, int] | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from audio_genre._version import __version__
 from audio_genre.errors import ExtractionError, ParameterError
+from audio_genre.extras import install_command
 from audio_genre.jobs.engines import Lost, Result, Task, thread_pools
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class DaskCluster:
     @contextmanager
     def _connected(self) -> Iterator[distributed.Client]:
         if importlib.util.find_spec("distributed") is None:
-            raise ExtractionError('Dask is not installed; install it with: pip install "audio-genre[dask]"')
+            raise ExtractionError(f"Dask is not installed; install it with: {install_command('dask')}")
         from distributed import CancelledError, Client
 
         with _quiet_log():

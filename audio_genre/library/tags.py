@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from audio_genre.errors import AudioGenreError, ParameterError
+from audio_genre.extras import install_command
 from audio_genre.files.storage import NO_SPACE_CODES
 from audio_genre.library.spelling import same_genre
 
@@ -31,7 +32,7 @@ class TagError(Exception):
 def require_mutagen() -> None:
     """Refuse to go on without mutagen."""
     if importlib.util.find_spec("mutagen") is None:
-        raise ParameterError('Writing tags needs mutagen; install it with: pip install "audio-genre[tags]".')
+        raise ParameterError(f"Writing tags needs mutagen; install it with: {install_command('tags')}.")
 
 
 def read_genres(file: Path) -> list[str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from audio_genre.errors import ParameterError
+from audio_genre.extras import install_command
 
 _PACKAGES = {"tensorflow": "TensorFlow", "keras": "Keras"}
 
@@ -20,7 +21,7 @@ def require_keras() -> None:
     for package, name in _PACKAGES.items():
         if importlib.util.find_spec(package) is None:
             raise ParameterError(
-                f'Training a network needs {name}, which is not installed; run `pip install "audio-genre[train]"`.'
+                f"Training a network needs {name}, which is not installed; run `{install_command('train')}`."
             )
 
 

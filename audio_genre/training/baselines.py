@@ -16,6 +16,7 @@ import numpy as np
 from audio_genre.bundles.arrays import ArrayModel, LinearModel, Tree, TreeModel
 from audio_genre.datasets import Split
 from audio_genre.errors import ParameterError
+from audio_genre.extras import install_command
 from audio_genre.inputs import Vectors
 from audio_genre.metrics import squash
 from audio_genre.training.fit import FitResult
@@ -279,7 +280,7 @@ def get_baselines(name: str) -> tuple[BaselineVariant, ...]:
     if not variant.available:
         raise ParameterError(
             f"The variant {name!r} needs the package {variant.package}, which is not installed; run "
-            f'`pip install "audio-genre[{variant.package}]"`.'
+            f"`{install_command(variant.package)}`."
         )
     return (variant,)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from audio_genre.bundles.history import EpochReport
 from audio_genre.errors import ParameterError
+from audio_genre.extras import install_command
 from audio_genre.training.backend import import_keras
 from audio_genre.training.checkpoint import Checkpoint
 
@@ -254,7 +255,7 @@ def _tensorboard(keras: Any, folder: Path | None) -> list[Any]:
     if importlib.util.find_spec("tensorboard") is None:
         raise ParameterError(
             "A log for TensorBoard needs the package tensorboard, which is not installed; run "
-            '`pip install "audio-genre[tensorboard]"`.'
+            f"`{install_command('tensorboard')}`."
         )
     return [keras.callbacks.TensorBoard(log_dir=str(folder), write_graph=False)]
 

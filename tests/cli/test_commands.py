@@ -290,7 +290,7 @@ def test_tensorboard_is_asked_for_by_name(
     options = ["--tensorboard", tmp_path / "log"]
     result = run("train", "cnn", extracted[0] / "images_original", tmp_path / "models", *options)
     assert result.exit_code == 2
-    assert 'pip install "audio-genre[tensorboard]"' in result.stderr
+    assert 'pip install "tensorflow>=2.18" "tensorboard>=2.18"' in result.stderr
     assert list((tmp_path / "models").iterdir()) == []
 
 

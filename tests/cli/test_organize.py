@@ -221,7 +221,7 @@ def test_playlists_and_undo(known: tuple[Path, Path], model: Path, tmp_path: Pat
 def test_without_mutagen(known: tuple[Path, Path], model: Path) -> None:
     result = run(known[0], "--model", model, "--database", known[1], "--write-tags")
     assert result.exit_code == 2
-    assert 'install it with: pip install "audio-genre[tags]"' in result.stderr
+    assert 'install it with: pip install "mutagen>=1.47"' in result.stderr
 
 
 def test_help_loads_nothing_heavy() -> None:
