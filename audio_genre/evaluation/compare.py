@@ -1,4 +1,4 @@
-"""Compare trained models and write a report: the computing is in `comparison`, the page in `comparison_report`."""
+"""Compare trained models and write a report: `comparison` computes, `comparison_report` writes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def compare(
     models_dir : str or os.PathLike
         Folder with a folder for each model, as training writes it.
     report_dir : str or os.PathLike
-        Folder that receives ``report.html``, ``metrics.json``, ``predictions.csv``, ``wrong_by_all.csv`` and the
-        pictures in ``figures``; a report that is there is replaced.
+        Folder that receives ``report.html`` with ``plotly.min.js``, ``metrics.json``, ``predictions.csv``,
+        ``wrong_by_all.csv`` and the pictures in ``figures``; a report that is there is replaced.
     excel_safe : bool
         Whether cells of the CSV files that a spreadsheet program would take for a formula get a leading apostrophe.
     progress : callable, optional

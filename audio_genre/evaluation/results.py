@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """Columns of a learning curve."""
 
+KIND_NAMES = {"tabular": "dense network", "baseline": "baseline", "cnn": "convolutional network"}
+"""What the kinds of models are called; any other is called what it is."""
+
 # What a file of figures may have: those of a hundred thousand tracks have less.
 _MAX_BYTES = 2**27
 _ROUNDING = 1e-5
@@ -216,6 +219,11 @@ class ModelResult:
             name: {"precision": float(p), "recall": float(r), "f1": float(f1), "support": int(support)}
             for name, p, r, f1, support in zip(self.classes, *figures, strict=True)
         }
+
+
+def kind_name(kind: str) -> str:
+    """Return what a kind of model is called."""
+    return KIND_NAMES.get(kind, kind)
 
 
 def read_result(folder: Path) -> ModelResult:
