@@ -41,7 +41,7 @@ def compare(
         bool, typer.Option("--json", help="Print everything that metrics.json holds as one JSON object.")
     ] = False,
 ) -> None:
-    """Compare trained models: accuracy with intervals, confusion, paired tests, hard tracks, leaks.
+    """Compare trained models: accuracy with intervals, confusion matrices, paired tests, effect of leaky protocols.
 
     Exit status: 0 all models compared, 1 some could not be read, 2 there is nothing to compare.
     """
@@ -64,8 +64,8 @@ def compare(
 
 
 def summary_lines(found: Comparison) -> list[str]:
-    """Put a comparison into tables, one for each group of models that can be ranked."""
-    lines: list[str] = []
+    """Put a comparison into a headline and tables, one for each group of models that can be ranked."""
+    lines = [found.headline(), ""]
     for section in found.sections:
         lines += [*_section_lines(section), ""]
     for each in found.repeats:
@@ -80,20 +80,19 @@ def summary_lines(found: Comparison) -> list[str]:
 
 def _section_lines(section: Section) -> list[str]:
     by_row = any(model.by_row for model in section.models)
-    header = ["model", "kind", "validation", "test, 95 % interval", "macro-F1"]
-    if by_row:
-        header.insert(4, "test by row")
+    header = ["model", "test accuracy, 95 % interval", "validation", "macro-F1"]
+    header += [*(["test by row"] if by_row else []), "kind"]
     rows = []
     for model in section.models:
         tracks = model.scores.tracks
-        row = [
-            f"{model.name} (interrupted)" if model.interrupted else model.name,
-            model.kind,
-            "-" if model.validation is None else f"{model.validation:.3f}",
-            str(tracks.accuracy),
-            f"{tracks.macro_f1.value:.3f}",
-        ]
-        if by_row:
-            row.insert(4, f"{model.scores.rows.accuracy.value:.3f}")
-        rows.append(row)
+        rows.append(
+            [
+                f"{model.name} (interrupted)" if model.interrupted else model.name,
+                str(tracks.accuracy),
+                "-" if model.validation is None else f"{model.validation:.3f}",
+                f"{tracks.macro_f1.value:.3f}",
+                *([f"{model.scores.rows.accuracy.value:.3f}"] if by_row else []),
+                model.kind,
+            ]
+        )
     return [section.title, *table_lines(header, rows), *map(str, section.tests)]

@@ -31,7 +31,7 @@ def explore(
     conflicts: Conflicts = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
 ) -> None:
-    """Show how the genres of a table differ: balance, best features, tempo, correlations, a map of the rows."""
+    """Explore a feature table: class balance, features that separate the genres, tempo, correlations, projections."""
     from audio_genre.evaluation.explore import REPORT
     from audio_genre.evaluation.explore import explore as write_report
 
@@ -54,7 +54,7 @@ def summary_lines(found: Exploration) -> list[str]:
     fewest, most = min(found.rows_of), max(found.rows_of)
     each = f"{fewest} in each" if fewest == most else f"{fewest} to {most} in each"
     lines = [f"{counted(rows, 'row')}{of_tracks} in {counted(classes, 'genre')}, {each}", *found.missing]
-    importance, information = found.importance, found.information
+    importance, mutual_information = found.importance, found.mutual_information
     if importance:
         lines.append(
             f"trees: accuracy {importance.accuracy} over {counted(importance.validation_tracks, 'validation track')} "
@@ -62,7 +62,7 @@ def summary_lines(found: Exploration) -> list[str]:
         )
     rankings = {
         name: {score.feature: f"{score.bits:.3f}" for score in each.ranking}
-        for name, each in (("importance, bits", importance), ("information, bits", information))
+        for name, each in (("importance, bits", importance), ("mutual information, bits", mutual_information))
         if each
     }
     best = found.best(_BEST) if rankings else ()

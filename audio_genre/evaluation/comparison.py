@@ -1,7 +1,7 @@
-"""Compare trained models: what can be ranked together, how sure a difference is, what is hard, what is leak.
+"""Compare trained models: which can be ranked, paired tests, tracks that all get wrong, effect of leaky protocols.
 
-Nothing is predicted anew. Every figure comes from the predictions of the test rows that training has written, and none
-of them decides what is tested against what: that is left to the validation rows.
+Everything is computed from the predictions of the test rows that training has written; validation rows alone decide
+which models are tested against each other.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from audio_genre.bundles.bundle import killed_words, missing_bundles
 from audio_genre.bundles.card import CARD
 from audio_genre.datasets import DEFAULT_PROTOCOL
 from audio_genre.errors import BundleError, ReportError
-from audio_genre.evaluation.results import ModelResult, measured, read_result
+from audio_genre.evaluation.results import ModelResult, kind_name, measured, read_result
 from audio_genre.metrics import Interval, Repeated, Score, repeated
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 Progress = Callable[[int, int, str], None]
@@ -35,6 +36,9 @@ LEAKY = "LEAKY"
 
 FIGURES = "figures"
 """Folder of the pictures in a report."""
+
+MAJORITY = "majority"
+"""Variant that always predicts the most frequent class, and so says nothing about which tracks are hard."""
 
 _SIGNIFICANT = 0.05
 _STEPS_PER_MODEL = 4
@@ -86,16 +90,13 @@ class PairedTest:
 
     def __str__(self) -> str:
         count = self.both + self.only_first + self.only_second + self.neither
-        adjusted = f", {_p(self.p_adjusted)} adjusted for {self.tests} tests" if self.tests > 1 else ""
-        verdict = (
-            "this is no evidence that one of them is better"
-            if self.better is None
-            else f"chance alone would rarely make such a difference: {self.better} is better on these tracks"
-        )
+        adjusted = f", {self.p_adjusted:.3f} after Bonferroni correction for {self.tests} tests"
+        verdict = "no significant difference" if self.better is None else f"{self.better} is significantly better"
         return (
-            f"{f'{LEAKY}: ' if self.leaky else ''}Of the same {count} test tracks, {self.only_first} are right with "
-            f"{self.first} alone and {self.only_second} with {self.second} alone, {self.both} with both and "
-            f"{self.neither} with neither. Exact McNemar test: {_p(self.p)}{adjusted}; {verdict}."
+            f"{f'{LEAKY}: ' if self.leaky else ''}{self.first} and {self.second} on the same {count} test tracks: "
+            f"both are right on {self.both}, only {self.first} on {self.only_first}, only {self.second} on "
+            f"{self.only_second}, neither on {self.neither}. Exact McNemar test: {_p(self.p)}"
+            f"{adjusted if self.tests > 1 else ''}; {verdict}."
         )
 
 
@@ -127,10 +128,15 @@ class Section:
     tests: tuple[PairedTest, ...]
 
     @property
-    def chance(self) -> float:
-        """Accuracy of answering always the class that most test tracks have."""
+    def majority_baseline(self) -> float:
+        """Accuracy of always predicting the class that most test tracks have."""
         _, counts = np.unique(self.models[0].labels, return_counts=True)
         return float(counts.max() / counts.sum())
+
+    @property
+    def informed(self) -> tuple[ModelResult, ...]:
+        """Models that look at the music: all but those that always predict one class, unless there are no others."""
+        return tuple(model for model in self.models if model.variant != MAJORITY) or self.models
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -138,24 +144,12 @@ class Section:
         return tuple(dict.fromkeys(model.kind for model in self.models))
 
     def best(self) -> list[ModelResult]:
-        """Return the best model of each kind by validation accuracy; none where that is unknown.
-
-        Returns
-        -------
-        list of ModelResult
-            One a kind, the best first.
-        """
+        """Return the best model of each kind by validation accuracy, the best first; none where that is unknown."""
         return _best_of(self.models, lambda model: model.kind)
 
     def wrong_by_all(self) -> NDArray[np.intp]:
-        """Tell which test tracks no model classified correctly.
-
-        Returns
-        -------
-        np.ndarray of int, shape (n,)
-            Their numbers among the tracks, which are the same for all models of the section.
-        """
-        return np.flatnonzero(np.all([model.answers != model.labels for model in self.models], axis=0))
+        """Return the numbers of the test tracks that no informed model classified correctly."""
+        return np.flatnonzero(np.all([model.answers != model.labels for model in self.informed], axis=0))
 
 
 @dataclass(frozen=True)
@@ -236,22 +230,18 @@ class Leak:
         return self.leaky_rows - self.rows
 
     def __str__(self) -> str:
-        what = f"{self.variant} on {self.data}"
+        figures = (
+            f"{self.variant} on {self.data}: accuracy by row {self.leaky_rows:.3f} under protocol "
+            f"{self.leaky_protocol} ({LEAKY}) and {self.rows:.3f} under protocol {self.protocol}"
+        )
         if not self.several_rows:
-            return (
-                f"{what} has one row a track, so nothing can leak: {self.leaky_rows:.3f} under {self.leaky_protocol} "
-                f"({LEAKY}) and {self.rows:.3f} under {self.protocol} differ by other test clips alone."
-            )
-        other = "" if self.same_settings else " (their settings differ)"
+            return f"{figures}; each track has one row, so nothing can leak: only the test tracks differ."
+        other = "; the settings of the two differ" if not self.same_settings else ""
         if self.gap <= 0:
-            return (
-                f"{what} is right in {self.leaky_rows:.1%} of the rows under {self.leaky_protocol} ({LEAKY}) and in "
-                f"{self.rows:.1%} under {self.protocol}{other}: no leak shows here."
-            )
+            return f"{figures}{other}; no leak is visible."
         return (
-            f"{what} is right in {self.leaky_rows:.1%} of the rows under {self.leaky_protocol} ({LEAKY}) and in "
-            f"{self.rows:.1%} under {self.protocol}{other}: {100 * self.gap:.1f} points more, because rows of the "
-            "same tracks were learned from; expect the lower figure on new music."
+            f"{figures}{other}; the difference of {self.gap:.3f} comes from rows of the same tracks in the training "
+            "data: expect the lower accuracy on new music."
         )
 
 
@@ -285,6 +275,74 @@ class Comparison:
     skipped: tuple[str, ...]
     report: Path = field(repr=False)
 
+    def best(self) -> tuple[Section, ModelResult] | None:
+        """Return the best honest model, chosen by validation accuracy, with its section; None where there is none.
+
+        Models of different sections cannot be ranked, and so the section with the most models counts, and the default
+        protocol before others.
+        """
+        known = [(section, section.best()) for section in self.sections if not section.leaky]
+        ranked = sorted(
+            ((section, best[0]) for section, best in known if best),
+            key=lambda each: (-len(each[0].informed), each[0].models[0].protocol != DEFAULT_PROTOCOL),
+        )
+        return ranked[0] if ranked else None
+
+    def headline(self) -> str:
+        """Return the result in a sentence.
+
+        Returns
+        -------
+        str
+            Best honest model, its accuracy with interval, the number of test tracks, the majority baseline.
+        """
+        best = self.best()
+        if best is not None:
+            section, model = best
+            count = len(model.tracks)
+            return (
+                f"Best honest model: {model.name}, accuracy {model.scores.tracks.accuracy} on {count} test "
+                f"track{'' if count == 1 else 's'}; majority baseline {section.majority_baseline:.3f}."
+            )
+        if all(section.leaky for section in self.sections):
+            return f"No honest result: every model was tested under a {LEAKY} protocol."
+        return "No best model: the validation accuracies are unknown, and test accuracies choose nothing."
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table of the models.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a model, those that put folds together included, in the order of the sections; scores are by track.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "name": model.name,
+                    "section": section.identifier,
+                    "kind": model.kind,
+                    "variant": model.variant,
+                    "trained_on": model.data,
+                    "protocol": model.protocol,
+                    "leaky": model.leaky,
+                    "fold": model.fold,
+                    "seed": model.seed,
+                    "interrupted": model.interrupted,
+                    "n_test": model.scores.tracks.count,
+                    **_columns("accuracy", model.scores.tracks.accuracy),
+                    **_columns("macro_f1", model.scores.tracks.macro_f1),
+                    "validation_accuracy": math.nan if model.validation is None else model.validation,
+                    "majority_baseline": section.majority_baseline,
+                    "calibration_error": model.reliability.error.value,
+                }
+                for section in self.sections
+                for model in section.models
+            ]
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return everything that was found as plain data, which is what ``metrics.json`` holds.
 
@@ -293,8 +351,11 @@ class Comparison:
         dict
             Models, sections, tests, repeats, leaks, and what was left out; figures are by track unless named rows.
         """
+        best = self.best()
         return {
             "audio_genre": __version__,
+            "headline": self.headline(),
+            "best_model": best[1].name if best else None,
             "models": [_model_json(model, section.identifier) for section in self.sections for model in section.models],
             "sections": [
                 {
@@ -303,7 +364,7 @@ class Comparison:
                     "protocol": section.models[0].protocol,
                     "leaky": section.leaky,
                     "n_test": len(section.models[0].tracks),
-                    "chance": section.chance,
+                    "majority_baseline": section.majority_baseline,
                     "models": [model.name for model in section.models],
                     "wrong_by_all": section.models[0].tracks[section.wrong_by_all()].tolist(),
                 }
@@ -360,18 +421,7 @@ def compare_models(models: Path, report: Path, *, progress: Progress | None = No
 
 
 def sections_of(results: Sequence[ModelResult]) -> tuple[Section, ...]:
-    """Put models together that can be ranked: the same protocol, the same classes, the same test tracks.
-
-    Parameters
-    ----------
-    results : sequence of ModelResult
-        Models.
-
-    Returns
-    -------
-    tuple of Section
-        Honest protocols first; a model of which nothing else was tested on the same tracks has a section of its own.
-    """
+    """Put models together that can be ranked: the same protocol, the same classes, the same test tracks."""
     together: dict[Any, list[ModelResult]] = defaultdict(list)
     for result in results:
         together[_test_set(result)].append(result)
@@ -399,22 +449,7 @@ def sections_of(results: Sequence[ModelResult]) -> tuple[Section, ...]:
 
 
 def paired_test(first: ModelResult, second: ModelResult, *, chosen: str = "", tests: int = 1) -> PairedTest:
-    """Test whether one of two models is better on the same tracks.
-
-    Parameters
-    ----------
-    first, second : ModelResult
-        The models, tested on the same tracks.
-    chosen : str
-        Why these two.
-    tests : int
-        How many such tests there are, for the adjustment.
-
-    Returns
-    -------
-    PairedTest
-        Counts and probability.
-    """
+    """Test whether one of two models is better on the same tracks."""
     from scipy.stats import binomtest
 
     right, other = first.answers == first.labels, second.answers == second.labels
@@ -437,19 +472,7 @@ def paired_test(first: ModelResult, second: ModelResult, *, chosen: str = "", te
 
 
 def pooled_folds(results: Sequence[ModelResult]) -> list[ModelResult]:
-    """Put the predictions of the folds of one training together, so that each track is tested once.
-
-    Parameters
-    ----------
-    results : sequence of ModelResult
-        Models.
-
-    Returns
-    -------
-    list of ModelResult
-        One for each training of two or more folds whose test rows do not overlap; its validation accuracy is the mean
-        over the folds.
-    """
+    """Put the predictions of the folds of one training together, so that each track is tested once."""
     import pandas as pd
 
     folded: dict[Any, list[ModelResult]] = defaultdict(list)
@@ -495,18 +518,7 @@ def pooled_folds(results: Sequence[ModelResult]) -> list[ModelResult]:
 
 
 def repeats_of(results: Sequence[ModelResult]) -> tuple[Repeats, ...]:
-    """Summarise trainings that differ in nothing but seed and fold.
-
-    Parameters
-    ----------
-    results : sequence of ModelResult
-        Single models.
-
-    Returns
-    -------
-    tuple of Repeats
-        One for each training that was repeated, honest protocols first.
-    """
+    """Summarise trainings that differ in nothing but seed and fold."""
     alike: dict[Any, list[ModelResult]] = defaultdict(list)
     for result in results:
         alike[_training(result)].append(result)
@@ -536,18 +548,7 @@ def repeats_of(results: Sequence[ModelResult]) -> tuple[Repeats, ...]:
 
 
 def leaks_of(results: Sequence[ModelResult]) -> tuple[Leak, ...]:
-    """Find models of one variant on one table that were measured under a leaky protocol and by track.
-
-    Parameters
-    ----------
-    results : sequence of ModelResult
-        Single models.
-
-    Returns
-    -------
-    tuple of Leak
-        One for each such pair.
-    """
+    """Find models of one variant on one table that were measured under a leaky protocol and by track."""
     alike: dict[Any, dict[str, list[ModelResult]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         alike[result.kind, result.variant, result.data_sha256 or result.data][result.protocol].append(result)
@@ -665,11 +666,11 @@ def _tests_between(models: Sequence[ModelResult]) -> tuple[PairedTest, ...]:
     pairs: dict[frozenset[str], tuple[ModelResult, ModelResult, str]] = {}
     two = _best_of(models, _training)[:2]
     if len(two) == 2:
-        pairs[frozenset(model.name for model in two)] = (two[0], two[1], "the best two by validation accuracy")
+        pairs[frozenset(model.name for model in two)] = (two[0], two[1], "best two models by validation accuracy")
     best = _best_of(models, lambda model: model.kind)
     for k, first in enumerate(best):
         for second in best[k + 1 :]:
-            why = f"the best {first.kind} and the best {second.kind} model by validation accuracy"
+            why = f"best {kind_name(first.kind)} and best {kind_name(second.kind)} by validation accuracy"
             pairs.setdefault(frozenset((first.name, second.name)), (first, second, why))
     return tuple(paired_test(first, second, chosen=why, tests=len(pairs)) for first, second, why in pairs.values())
 
@@ -683,7 +684,7 @@ def _title(models: Sequence[ModelResult]) -> str:
     first = models[0]
     parts = [f"{LEAKY} protocol {first.protocol}" if first.leaky else f"Protocol {first.protocol}"]
     if first.pooled:
-        parts.append(f"{len(first.pooled)} folds put together")
+        parts.append(f"{len(first.pooled)} folds pooled")
     folds, seeds = sorted({model.fold for model in models} - {""}), sorted({model.seed for model in models})
     if len(folds) == 1:
         parts.append(folds[0])
@@ -699,6 +700,10 @@ def _mean(scores: Iterable[Score]) -> float:
 
 def _p(p: float) -> str:
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _ends(interval: Interval) -> list[float]:

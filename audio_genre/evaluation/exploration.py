@@ -1,4 +1,4 @@
-"""A feature table to evidence: how its genres are balanced, which features separate them, how rows lie to each other.
+"""Explore a feature table: class balance, features that separate the genres, correlations, projections.
 
 `examine` computes everything into an `Exploration`; pictures and page are made from that.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from audio_genre.errors import ParameterError, ProtocolError, TableError
 from audio_genre.metrics import Interval, score
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 Progress = Callable[[int, int, str], None]
@@ -36,9 +38,10 @@ _SHUFFLED_ROWS = 1_000
 _PREDICTIONS, _MAX_REPEATS, _MIN_REPEATS = 600, 5, 2
 # A forest gives the probability 0 to what none of its leaves holds; its logarithm must stay finite.
 _MIN_PROBABILITY = 1e-3
-_INFORMATION_ROWS = 5_000
+_MUTUAL_INFORMATION_ROWS = 5_000
 _NEIGHBOURS = 3
 _DRAWN_ROWS = 4_000
+_HEADLINE_FEATURES = 3
 _MIN_UMAP_ROWS = 10
 _UMAP_NEIGHBOURS = 15
 
@@ -73,8 +76,8 @@ class Importance:
         genre of a row, when the feature's values are shuffled among the rows.
     accuracy : Interval
         Share of validation tracks that the forest classifies right, each by the mean over its rows.
-    commonest : float
-        Share of validation tracks in their commonest genre: what guessing reaches.
+    majority_baseline : float
+        Accuracy of always predicting the most frequent genre.
     protocol : str
         Name of the protocol that split the rows.
     trees : int
@@ -89,7 +92,7 @@ class Importance:
 
     ranking: tuple[FeatureScore, ...]
     accuracy: Interval
-    commonest: float
+    majority_baseline: float
     protocol: str
     trees: int
     train_tracks: int
@@ -100,7 +103,7 @@ class Importance:
 
 
 @dataclass(frozen=True)
-class Information:
+class MutualInformation:
     """Mutual information of each feature, alone, with the genre.
 
     Attributes
@@ -165,7 +168,7 @@ class Exploration:
         Column of the tempo in beats per minute, where the table has one.
     importance : Importance or None
         Permutation importance; None where the table does not allow it.
-    information : Information or None
+    mutual_information : MutualInformation or None
         Mutual information; None where the table does not allow it.
     projections : tuple of Projection
         Layouts of the drawn rows, PCA first.
@@ -184,50 +187,76 @@ class Exploration:
     correlation: NDArray[np.float64]
     tempo: str | None
     importance: Importance | None
-    information: Information | None
+    mutual_information: MutualInformation | None
     projections: tuple[Projection, ...]
     drawn: NDArray[np.intp]
     missing: tuple[str, ...]
 
     def best(self, count: int) -> tuple[str, ...]:
-        """Return the features that separate genres best, by the mean of their ranks in both rankings.
-
-        Parameters
-        ----------
-        count : int
-            How many at most.
-
-        Returns
-        -------
-        tuple of str
-            Features that are not constant, the best first; equals in the order of the table. With one ranking it alone
-            counts, with none the order of the table.
-        """
+        """Return the features that separate genres best, by the mean of their ranks in both rankings."""
         ranks = dict.fromkeys(self.table.schema.features, 0)
-        for found in (self.importance, self.information):
+        for found in (self.importance, self.mutual_information):
             for rank, each in enumerate(found.ranking if found else ()):
                 ranks[each.feature] += rank
         varying = [feature for feature in ranks if feature not in self.constant]
         return tuple(sorted(varying, key=ranks.__getitem__)[:count])
 
     def strongest_pairs(self, count: int) -> list[tuple[str, str, float]]:
-        """Return the pairs of features that correlate most.
-
-        Parameters
-        ----------
-        count : int
-            How many at most.
-
-        Returns
-        -------
-        list of tuple of str, str and float
-            Two features and their correlation, the largest absolute value first.
-        """
+        """Return the pairs of features that correlate most."""
         rows, columns = np.triu_indices(len(self.correlated), k=1)
         values = self.correlation[rows, columns]
         known = np.flatnonzero(np.isfinite(values))
         order = known[np.argsort(-np.abs(values[known]), kind="stable")][:count]
         return [(self.correlated[rows[k]], self.correlated[columns[k]], float(values[k])) for k in order]
+
+    def headline(self) -> str:
+        """Return the result in a sentence.
+
+        Returns
+        -------
+        str
+            Best features, and how well trees classify tracks by all of them.
+        """
+        best = self.best(_HEADLINE_FEATURES)
+        if not best or not (self.importance or self.mutual_information):
+            return f"The features of {self.table.path.name} cannot be ranked."
+        ranked = f"Features that separate the genres best: {', '.join(best)}"
+        if self.importance is None:
+            return f"{ranked}."
+        found = self.importance
+        return (
+            f"{ranked}; accuracy with all features {found.accuracy} on {found.validation_tracks} validation tracks, "
+            f"majority baseline {found.majority_baseline:.3f}."
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table of the features.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a feature, the best first and constant ones last; NaN for a score that could not be computed.
+        """
+        import pandas as pd
+
+        features = self.table.schema.features
+        importance, information = (
+            {each.feature: each for each in found.ranking} if found else {}
+            for found in (self.importance, self.mutual_information)
+        )
+        unknown = FeatureScore("", math.nan, math.nan)
+        rows = [
+            {
+                "feature": feature,
+                "rank": rank,
+                "importance": importance.get(feature, unknown).bits,
+                "importance_deviation": importance.get(feature, unknown).deviation,
+                "mutual_information": information.get(feature, unknown).bits,
+                "constant": feature in self.constant,
+            }
+            for rank, feature in enumerate((*self.best(len(features)), *self.constant), start=1)
+        ]
+        return pd.DataFrame(rows)
 
     def as_json(self) -> dict[str, Any]:
         """Return what was found as plain data.
@@ -248,6 +277,7 @@ class Exploration:
                 "grouping": asdict(table.grouping),
                 "notes": list(table.notes),
             },
+            "headline": self.headline(),
             "seed": self.seed,
             "rows": len(table),
             "tracks": sum(self.tracks_of),
@@ -257,7 +287,7 @@ class Exploration:
             ],
             "best_features": list(self.best(len(table.schema.features))),
             "importance": _plain(self.importance),
-            "mutual_information": _plain(self.information),
+            "mutual_information": _plain(self.mutual_information),
             "constant_features": list(self.constant),
             "correlation": {
                 "features": list(self.correlated),
@@ -286,12 +316,12 @@ class Exploration:
         ]
 
 
-def _plain(found: Importance | Information | None) -> dict[str, Any] | None:
+def _plain(found: Importance | MutualInformation | None) -> dict[str, Any] | None:
     return {**asdict(found), "ranking": [asdict(each) for each in found.ranking]} if found else None
 
 
 def examine(table: Table, *, seed: int = 0, progress: Progress | None = None) -> Exploration:
-    r"""Find out how the genres of a table differ, without drawing anything.
+    r"""Compute how the genres of a table differ, without drawing anything.
 
     Parameters
     ----------
@@ -388,9 +418,9 @@ def _examine(table: Table, seed: int, steps: _Steps) -> Exploration:
 
     correlation = _correlate(table.X[:, [features.index(name) for name in correlated]])
     steps.done("mutual information")
-    information, missing = _inform(table, squashed, y, varies, seed)
+    mutual_information, missing = _mutual_information(table, squashed, y, varies, seed)
     steps.done("trees")
-    importance, why = _weigh(table, y, seed, steps)
+    importance, why = _importance(table, y, seed, steps)
     missing += why
     steps.done("projection")
     projections, why = _project(squashed[:, varies], drawn, seed)
@@ -406,7 +436,7 @@ def _examine(table: Table, seed: int, steps: _Steps) -> Exploration:
         correlation=correlation,
         tempo=_TEMPO if _TEMPO in features else None,
         importance=importance,
-        information=information,
+        mutual_information=mutual_information,
         projections=projections,
         drawn=drawn,
         missing=tuple(missing),
@@ -458,9 +488,9 @@ def _correlate(X: NDArray[np.float32]) -> NDArray[np.float64]:
     return matrix
 
 
-def _inform(
+def _mutual_information(
     table: Table, squashed: NDArray[np.float64], y: NDArray[np.intp], varies: NDArray[np.bool_], seed: int
-) -> tuple[Information | None, list[str]]:
+) -> tuple[MutualInformation | None, list[str]]:
     """Estimate mutual information, from one row of each track if there are enough of them."""
     from sklearn.feature_selection import mutual_info_classif
 
@@ -476,7 +506,7 @@ def _inform(
         return None, [
             f"Mutual information needs at least {_NEIGHBOURS + 1} rows in each of two genres, and so it is left out."
         ]
-    rows = _at_most(y, rows, _INFORMATION_ROWS, _rng(seed, "information"))
+    rows = _at_most(y, rows, _MUTUAL_INFORMATION_ROWS, _rng(seed, "information"))
     bits = np.zeros(squashed.shape[1])
     if varies.any():
         nats = mutual_info_classif(
@@ -489,7 +519,7 @@ def _inform(
         bits[varies] = nats / np.log(2)
     share = np.bincount(y[rows]) / len(rows)
     share = share[share > 0]
-    return Information(
+    return MutualInformation(
         ranking=_ranking(table.schema.features, bits, np.zeros(len(bits))),
         genre_bits=float(-(share * np.log2(share)).sum()),
         rows=len(rows),
@@ -498,7 +528,7 @@ def _inform(
     ), []
 
 
-def _weigh(table: Table, y: NDArray[np.intp], seed: int, steps: _Steps) -> tuple[Importance | None, list[str]]:
+def _importance(table: Table, y: NDArray[np.intp], seed: int, steps: _Steps) -> tuple[Importance | None, list[str]]:
     """Fit a forest on the training rows and shuffle each feature of validation rows."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.inspection import permutation_importance
@@ -513,7 +543,7 @@ def _weigh(table: Table, y: NDArray[np.intp], seed: int, steps: _Steps) -> tuple
     forest = ExtraTreesClassifier(_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed).fit(table.X[train], y[train])
     scores = score(forest.predict_proba(table.X[split.validation]), y[split.validation], table.groups[split.validation])
     validation_tracks = np.unique(table.groups[split.validation], return_index=True)[1]
-    commonest = np.bincount(y[split.validation][validation_tracks]).max() / len(validation_tracks)
+    majority_baseline = np.bincount(y[split.validation][validation_tracks]).max() / len(validation_tracks)
 
     repeats = min(_MAX_REPEATS, max(_MIN_REPEATS, _PREDICTIONS // table.X.shape[1]))
     calls = 0
@@ -533,7 +563,7 @@ def _weigh(table: Table, y: NDArray[np.intp], seed: int, steps: _Steps) -> tuple
     return Importance(
         ranking=_ranking(table.schema.features, lost.importances_mean, lost.importances_std),
         accuracy=scores.tracks.accuracy,
-        commonest=float(commonest),
+        majority_baseline=float(majority_baseline),
         protocol=DEFAULT_PROTOCOL,
         trees=_TREES,
         train_tracks=len(np.unique(table.groups[train])),

@@ -1,8 +1,8 @@
-"""Reports as one HTML file: text, tables, pictures and Plotly figures, readable offline, on a phone, in light and dark.
+"""Reports as HTML pages: text, tables, pictures and Plotly charts, readable offline, on a phone, in light and dark.
 
-A report is a `Page` with sections, and a section is a heading with blocks. The functions `text`, `note`, `table`,
-`figure`, `picture` and `details` make blocks; whatever text they are given is escaped here, so callers pass it as it
-is. Only what stands inside a Plotly figure must go through `label` first, because Plotly reads markup of its own.
+A report is a `Page` with sections, and a section is a heading with blocks. Whatever text the functions that make blocks
+are given is escaped here; only what stands inside a Plotly chart must go through `label` first, because Plotly reads
+markup of its own. All pages of a folder share one `plotly.min.js` beside them.
 """
 
 from __future__ import annotations
@@ -11,35 +11,28 @@ import base64
 import html
 import json
 import math
+import re
 import unicodedata
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from audio_genre._version import __version__
 from audio_genre.errors import ParameterError, ReportError
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+from audio_genre.files.storage import whole_file
 
 Cell = str | int | float | None
 """What stands in a cell of a table: text as it is, floats with three decimals, a dash for None and NaN."""
 
 PALETTE = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+    "#0084ff", "#d27d07", "#cf0511", "#007a3d", "#7c4dc0", "#288e9d", "#ff0383", "#789f3f", "#e85bcf", "#f500ff",
 )  # fmt: skip
-"""Ten colours that colour-blind readers tell apart (Petroff, "Accessible color sequences for data visualization",
-arXiv:2107.02270, 2021). It is also the colour cycle of every figure on a `Page`."""
+"""Ten colours with a contrast of 3 or more on white and on black, apart for colour-blind readers too (searched by
+simulated annealing). It is also the colour cycle of every chart on a `Page`."""
 
-DASHES = ("solid", "dash", "dot", "dashdot")
-"""Kinds of line, for more lines than `PALETTE` has colours."""
-
-SYMBOLS = (
-    "circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "hexagon", "pentagon",
-)  # fmt: skip
-"""Kinds of marker, to tell apart by shape what stands close by."""
+PLOTLY = "plotly.min.js"
+"""Name of the Plotly library beside the pages that use it."""
 
 # Embeddings, overrides and isolates of the Unicode bidirectional algorithm.
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
@@ -47,88 +40,33 @@ _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI",
 # From so many letters on, the names of a table's rows are given room.
 _LONG_NAME = 16
 
+# Figures that no line may break.
+_INTERVAL_CLASS = ' class="interval"'
+_INTERVAL = re.compile(r"[\d.]+ \[[\d., -]+\]")
+
 _PICTURE_TYPES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of a page; get one from `text`, `note`, `table`, `figure`, `picture` or `details`.
-
-    Attributes
-    ----------
-    html : str
-        Its HTML, escaped.
-    needs_plotly : bool
-        Whether there is a Plotly figure in it.
-    """
+    """A piece of a page; get one from `text`, `note`, `table`, `figure`, `picture` or `details`."""
 
     html: str
     needs_plotly: bool = False
 
 
 def text(*paragraphs: str) -> Block:
-    """Make paragraphs of plain text.
-
-    Parameters
-    ----------
-    *paragraphs : str
-        One paragraph each.
-
-    Returns
-    -------
-    Block
-        The block.
-
-    Examples
-    --------
-    >>> text("5 < 6").html
-    '<p>5 &lt; 6</p>'
-    """
+    """Make paragraphs of plain text."""
     return Block("".join(f"<p>{_escaped(paragraph)}</p>" for paragraph in paragraphs))
 
 
 def note(sentence: str, *, warning: bool = False) -> Block:
-    """Make a remark that stands out.
-
-    Parameters
-    ----------
-    sentence : str
-        The remark.
-    warning : bool
-        Whether the reader would be misled without it.
-
-    Returns
-    -------
-    Block
-        The block.
-    """
+    """Make a remark that stands out."""
     return Block(f'<p class="note{" warning" if warning else ""}">{_escaped(sentence)}</p>')
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> Block:
-    """Make a table, in a box of its own that scrolls sideways where the screen is narrow.
-
-    The first column names the rows. Columns of numbers are set flush right.
-
-    Parameters
-    ----------
-    header : sequence of str
-        Names of the columns.
-    rows : sequence of sequence of str, int, float or None
-        Cells, as many in each row as there are columns.
-    caption : str
-        What the table shows.
-
-    Returns
-    -------
-    Block
-        The block.
-
-    Raises
-    ------
-    ParameterError
-        If a row has another number of cells than the header.
-    """
+    """Make a table, in a box of its own that scrolls sideways where the screen is narrow."""
     for row in rows:
         if len(row) != len(header):
             raise ParameterError(f"A row of a table must have {len(header)} cells, as its header; got {len(row)}.")
@@ -138,7 +76,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = 
     lines = []
     for row in rows:
         first, *others = (_cell(cell) for cell in row)
-        cells = "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(others, kinds[1:], strict=True))
+        cells = "".join(
+            f"<td{_INTERVAL_CLASS if _INTERVAL.fullmatch(cell) else kind}>{cell}</td>"
+            for cell, kind in zip(others, kinds[1:], strict=True)
+        )
         lines.append(f'<tr><th scope="row"{kinds[0]}>{first}</th>{cells}</tr>')
     long = ' class="long"' if any(len(str(row[0])) > _LONG_NAME for row in rows) else ""
     # A caption inside the table would scroll away with it.
@@ -151,90 +92,44 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = 
     )
 
 
-def figure(plotly_figure: Figure, caption: str, *, height: int = 420, alt: str = "") -> Block:
-    """Make an interactive figure, which is drawn when the reader comes near it.
+def figure(drawn: Mapping[str, Any], caption: str, *, height: int = 420, still: str = "") -> Block:
+    """Make an interactive chart, drawn when the reader comes near it, from data and layout as `plotly_json` makes them.
 
-    Colours of text, grid and background belong to the page, and so does the template: leave them alone and the figure
-    is right in light and in dark. Leave its title and width away: the caption says what it shows, and the width is
-    that of the screen. Names that may hold anything go through `label`.
-
-    Parameters
-    ----------
-    plotly_figure : plotly.graph_objects.Figure
-        The figure.
-    caption : str
-        What the figure shows and how to read it.
-    height : int
-        Height in CSS pixels.
-    alt : str
-        What is read to people who cannot see it; by default the caption.
-
-    Returns
-    -------
-    Block
-        The block.
+    `still` is the address of a picture, which is shown where Plotly is missing.
     """
-    from plotly.utils import PlotlyJSONEncoder
-
-    drawn = plotly_figure.to_plotly_json()
-    layout = {key: value for key, value in drawn["layout"].items() if key not in ("template", "width", "height")}
-    data = json.dumps({"data": drawn["data"], "layout": layout}, cls=PlotlyJSONEncoder).replace("<", "\\u003c")
+    data = json.dumps({"data": drawn["data"], "layout": drawn["layout"]}, allow_nan=False).replace("<", "\\u003c")
+    image = f'<img class="still" loading="lazy" src="{_escaped(still)}" alt="{_escaped(caption)}">' if still else ""
     return Block(
-        f'<figure><div class="plot" style="height:{int(height)}px" role="img" aria-label="{_escaped(alt or caption)}">'
-        f'</div><script type="application/json">{data}</script><figcaption>{_escaped(caption)}</figcaption></figure>',
+        f'<figure><div class="plot" style="height:{int(height)}px" role="img" aria-label="{_escaped(caption)}"></div>'
+        f'<script type="application/json">{data}</script>{image}<figcaption>{_escaped(caption)}</figcaption></figure>',
         needs_plotly=True,
     )
 
 
+def beside(*blocks: Block) -> Block:
+    """Put blocks side by side where the screen is wide."""
+    inner = "".join(f"<div>{block.html}</div>" for block in blocks)
+    return Block(f'<div class="beside">{inner}</div>', needs_plotly=any(block.needs_plotly for block in blocks))
+
+
 def picture(data: bytes, caption: str, *, alt: str = "") -> Block:
-    """Make a picture, stored in the page.
-
-    Parameters
-    ----------
-    data : bytes
-        A PNG or JPEG file.
-    caption : str
-        What it shows.
-    alt : str
-        What is read to people who cannot see it; by default the caption.
-
-    Returns
-    -------
-    Block
-        The block.
-
-    Raises
-    ------
-    ParameterError
-        If it is neither PNG nor JPEG.
-    """
+    """Make a picture, stored in the page."""
     for signature, media_type in _PICTURE_TYPES:
         if data.startswith(signature):
-            source = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
             return Block(
-                f'<figure><img src="{source}" alt="{_escaped(alt or caption)}">'
+                f'<figure><img src="{data_address(data, media_type)}" alt="{_escaped(alt or caption)}">'
                 f"<figcaption>{_escaped(caption)}</figcaption></figure>"
             )
     raise ParameterError(f"A picture must be a PNG or JPEG file; got {data[:8]!r}.")
 
 
+def data_address(data: bytes, media_type: str = "image/png") -> str:
+    """Return an address that holds a file itself."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
 def details(heading: str, *blocks: Block, opened: bool = False) -> Block:
-    """Put blocks under a sub-heading that unfolds them.
-
-    Parameters
-    ----------
-    heading : str
-        The sub-heading.
-    *blocks : Block
-        What is folded.
-    opened : bool
-        Whether it is unfolded at first.
-
-    Returns
-    -------
-    Block
-        The block.
-    """
+    """Put blocks under a sub-heading that unfolds them."""
     inner = "".join(block.html for block in blocks)
     return Block(
         f"<details{' open' if opened else ''}><summary><h3>{_escaped(heading)}</h3></summary>{inner}</details>",
@@ -243,48 +138,12 @@ def details(heading: str, *blocks: Block, opened: bool = False) -> Block:
 
 
 def label(name: str, most: int = 28) -> str:
-    """Put a name, whatever it holds, into the form that Plotly shows as it is.
-
-    Parameters
-    ----------
-    name : str
-        A genre, model or track.
-    most : int
-        Number of characters from which on the middle is left out; 0 keeps all.
-
-    Returns
-    -------
-    str
-        The name for axes, legends and hover texts of a Plotly figure.
-
-    Examples
-    --------
-    >>> label("<b>rock</b>"), label("progressive", most=6)
-    ('&lt;b&gt;rock&lt;/b&gt;', 'pro…ve')
-    """
+    """Put a name, whatever it holds, into the form that Plotly shows as it is."""
     return html.escape(shortened(name, most), quote=False)
 
 
 def shortened(name: str, most: int = 28) -> str:
-    """Leave out the middle of a long name.
-
-    Parameters
-    ----------
-    name : str
-        Any text.
-    most : int
-        Number of characters from which on the middle is left out; 0 keeps all.
-
-    Returns
-    -------
-    str
-        At most so many characters, on one line.
-
-    Examples
-    --------
-    >>> shortened("progressive", most=6)
-    'pro…ve'
-    """
+    """Leave out the middle of a long name."""
     name = " ".join(_storable(name).split())
     if not most or len(name) <= most:
         return name
@@ -292,47 +151,26 @@ def shortened(name: str, most: int = 28) -> str:
 
 
 class Page:
-    """A report in one HTML file that needs no network.
-
-    Parameters
-    ----------
-    title : str
-        Its title.
-    lead : str
-        What it is and what it says, in a sentence or two.
+    """A report as an HTML page that needs no network: its title, what it says in a sentence, its key figures.
 
     Examples
     --------
-    >>> page = Page("Two models", "Which of them is better?")
-    >>> page.add_section("Accuracy", text("Both are right once."), table(["model", "right"], [["a", 1], ["b", 1]]))
+    >>> page = Page("Two models", "Both are right once.", [("1", "test track")])
+    >>> page.add_section("Accuracy", table(["model", "right"], [["a", 1], ["b", 1]]))
     >>> "<h2" in page.html()
     True
     """
 
-    def __init__(self, title: str, lead: str = "") -> None:
-        self._title, self._lead = title, lead
+    def __init__(self, title: str, lead: str = "", facts: Sequence[tuple[str, str]] = ()) -> None:
+        self._title, self._lead, self._facts = title, lead, facts
         self._sections: list[tuple[str, tuple[Block, ...]]] = []
 
     def add_section(self, heading: str, *blocks: Block) -> None:
-        """Append a section; the contents list at the top of the page links to it.
-
-        Parameters
-        ----------
-        heading : str
-            Its heading.
-        *blocks : Block
-            What stands in it.
-        """
+        """Append a section; the contents list at the top of the page links to it."""
         self._sections.append((heading, blocks))
 
     def html(self) -> str:
-        """Return the page.
-
-        Returns
-        -------
-        str
-            The HTML document.
-        """
+        """Return the page."""
         entries = "".join(
             f'<li><a href="#section-{k}">{_escaped(heading)}</a></li>' for k, (heading, _) in enumerate(self._sections)
         )
@@ -342,63 +180,54 @@ class Page:
             f'<section id="section-{k}"><h2>{_escaped(heading)}</h2>{"".join(block.html for block in blocks)}</section>'
             for k, (heading, blocks) in enumerate(self._sections)
         )
-        scripts = ""
-        if any(block.needs_plotly for _, blocks in self._sections for block in blocks):
-            from plotly.offline import get_plotlyjs
-
-            # The page's own text must not end the script early.
-            library = get_plotlyjs().replace("</script", "<\\/script")
+        facts = "".join(
+            f"<div><dt>{_escaped(words)}</dt><dd>{_escaped(value)}</dd></div>" for value, words in self._facts
+        )
+        facts = f'<dl class="facts">{facts}</dl>' if facts else ""
+        scripts = mark = missing = ""
+        if self._needs_plotly:
             colours = json.dumps(PALETTE)
-            scripts = f"<script>{library}</script><script>const COLOURS = {colours};{_SCRIPT}</script>"
+            mark = '<script>document.documentElement.classList.add("live")</script>'
+            missing = f'<p class="note warning no-plotly">{_escaped(_NO_PLOTLY)}</p>'
+            scripts = f'<script src="{PLOTLY}"></script><script>const COLOURS = {colours};{_SCRIPT}</script>'
         return (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="color-scheme" content="light dark">'
-            f"<title>{_escaped(self._title)}</title><style>{_STYLE}</style></head>\n<body><header>"
-            f"<h1>{_escaped(self._title)}</h1>{lead}{contents}</header>\n<main>{sections}</main>\n"
+            f"<title>{_escaped(self._title)}</title><style>{_STYLE}</style>{mark}</head>\n<body><header>"
+            f"<h1>{_escaped(self._title)}</h1>{lead}{facts}{missing}{contents}</header>\n<main>{sections}</main>\n"
             f"<footer><p>Made with audio-genre {_escaped(__version__)}.</p></footer>{scripts}</body></html>\n"
         )
 
+    @property
+    def _needs_plotly(self) -> bool:
+        return any(block.needs_plotly for _, blocks in self._sections for block in blocks)
+
     def write(self, path: Path) -> None:
-        """Write the page; the file appears complete or not at all, and replaces one that exists.
-
-        Parameters
-        ----------
-        path : Path
-            The HTML file, in a folder that exists.
-
-        Raises
-        ------
-        ReportError
-            If it cannot be written.
-        """
+        """Write the page, and Plotly beside it; each appears complete or not at all, and replaces one that exists."""
         write_whole(path, self.html().encode("utf-8"))
+        if self._needs_plotly:
+            _write_plotly(path.with_name(PLOTLY))
+
+
+def _write_plotly(path: Path) -> None:
+    from plotly.offline import get_plotlyjs
+
+    library = get_plotlyjs().encode("utf-8")
+    try:
+        if path.read_bytes() == library:
+            return
+    except OSError:
+        pass
+    write_whole(path, library)
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file of a report that appears complete or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be written or replaced, in a folder that exists.
-    data : bytes
-        Its content.
-
-    Raises
-    ------
-    ReportError
-        If it cannot be written.
-    """
-    # Names of files are limited, and so the part is not named after it.
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    """Write a file of a report that appears complete or not at all."""
     try:
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(path) as file:
+            file.write(data)
     except OSError as error:
         raise ReportError(f"{path} cannot be written: {error.strerror}; choose another folder.") from None
 
@@ -431,10 +260,15 @@ def _cell(cell: Cell) -> str:
     return f"{cell:.3f}" if isinstance(cell, float) else _escaped(str(cell))
 
 
-# Nothing may be loaded from anywhere; Plotly compiles the shaders of its WebGL traces.
+_NO_PLOTLY = (
+    f"This page shows pictures in place of its interactive charts, because {PLOTLY} cannot be run: keep all files of "
+    "the report in one folder, and allow scripts."
+)
+
+# Nothing may be loaded from the network; Plotly compiles the shaders of its WebGL traces.
 _POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; font-src data:; worker-src blob:"
+    "default-src 'none'; script-src 'self' file: 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src 'self' file: data: blob:; font-src data:; worker-src blob:"
 )
 
 _STYLE = """
@@ -456,7 +290,16 @@ h2 { font-size: 1.3rem; line-height: 1.25; margin: 2.2rem 0 .6rem; padding-top: 
   border-top: 1px solid var(--line); }
 h3 { font-size: 1.05rem; margin: 0; display: inline; }
 p { margin: .5rem 0; max-width: 48rem; }
-.lead { font-size: 1.08rem; color: var(--soft); }
+.lead { font-size: 1.15rem; max-width: 60rem; }
+.facts { display: flex; flex-wrap: wrap; gap: .6rem 2.2rem; margin: .8rem 0; }
+.facts div { display: flex; flex-direction: column-reverse; }
+.facts dt { color: var(--soft); font-size: .9rem; }
+.facts dd { margin: 0; font-size: 1.7rem; font-weight: 600; line-height: 1.15; font-variant-numeric: tabular-nums; }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 0 1.5rem; }
+.beside > div { min-width: 0; }
+.still { background: #ffffff; }
+.live .still, .live .no-plotly { display: none; }
+:root:not(.live) .plot { display: none; }
 a { color: var(--link); }
 nav ul { margin: .8rem 0; padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; }
 nav a { display: inline-block; padding: .25rem 0; }
@@ -486,12 +329,14 @@ details[open] { padding-bottom: .6rem; }
 summary { cursor: pointer; padding: .6rem 0; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
 @media print {
-  figure, tr, .plot { break-inside: avoid; }
+  figure, tr, .plot, h2, h3, summary { break-inside: avoid; }
+  .beside { display: block; }
   h2, h3, summary { break-after: avoid; }
   nav, .modebar { display: none !important; }
   .scroll { overflow: visible; background: none; }
   table { font-size: .75rem; }
-  td { white-space: normal; }
+  td { white-space: normal; overflow-wrap: normal; }
+  td.interval { white-space: nowrap; }
   tbody th, thead th:first-child { position: static; }
   details { border: none; padding: 0; }
 }
@@ -499,6 +344,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
 
 _SCRIPT = """
 (() => {
+  if (typeof Plotly === "undefined") { document.documentElement.classList.remove("live"); return; }
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const touch = matchMedia("(pointer: coarse)").matches;
   const config = { responsive: true, displaylogo: false, showSendToCloud: false,
@@ -533,7 +379,9 @@ _SCRIPT = """
       if (narrow && entries > 2 && box.drawn.layout.showlegend !== false)
         box.style.height = box.clientHeight + 16 * entries + "px";
     }
-    Plotly.react(box, box.drawn.data, { ...box.drawn.layout, template: template(narrow) }, config);
+    // Plotly looks for a new width when the window changes, and not when it is put on paper.
+    const width = document.documentElement.dataset.print === undefined ? {} : { width: box.clientWidth };
+    Plotly.react(box, box.drawn.data, { ...box.drawn.layout, ...width, template: template(narrow) }, config);
   };
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((each) => each.isIntersecting)) {

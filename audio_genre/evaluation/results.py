@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """Columns of a learning curve."""
 
+KIND_NAMES = {"tabular": "dense network", "baseline": "baseline", "cnn": "convolutional network"}
+"""What the kinds of models are called; any other is called what it is."""
+
 # What a file of figures may have: those of a hundred thousand tracks have less.
 _MAX_BYTES = 2**27
 _ROUNDING = 1e-5
@@ -218,6 +221,11 @@ class ModelResult:
         }
 
 
+def kind_name(kind: str) -> str:
+    """Return what a kind of model is called."""
+    return KIND_NAMES.get(kind, kind)
+
+
 def read_result(folder: Path) -> ModelResult:
     """Read how a model was measured, and score its predictions anew.
 
@@ -259,8 +267,9 @@ def read_result(folder: Path) -> ModelResult:
         history=read_history(folder),
     )
     on_card, found = card.accuracy("test"), result.scores.tracks
-    # Probabilities are rounded in the file, which may turn the votes that were as good as tied, and no other.
-    if on_card is not None and abs(on_card - found.accuracy.value) * found.count > _tied_votes(result) + 0.5:
+    # Nine digits tell a probability of single precision; files of format 1 have six, which may turn tied votes.
+    may_turn = _tied_votes(result) if card.format_version == 1 else 0
+    if on_card is not None and abs(on_card - found.accuracy.value) * found.count > may_turn + 0.5:
         raise BundleError(
             f"{folder} contradicts itself: {PREDICTIONS} gives a test accuracy of {found.accuracy.value:.3f} and "
             f"{CARD} says {on_card:.3f}; train the model again."
@@ -432,7 +441,8 @@ def _read_predictions(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
         content = io.BytesIO(read_bounded(file, _MAX_BYTES))
         table = pd.read_csv(content, dtype=dict.fromkeys(_TEXT_COLUMNS, str), keep_default_na=False, encoding="utf-8")
         rows = table[[*_TEXT_COLUMNS, *probabilities]]
-        rows = rows.assign(**{name: pd.to_numeric(rows[name]) for name in probabilities})
+        # Models answer in single precision, which nine digits give back exactly.
+        rows = rows.assign(**{name: pd.to_numeric(rows[name]).astype(np.float32) for name in probabilities})
     except (OSError, ValueError, KeyError, TypeError):
         raise BundleError(f"{folder} has no readable {PREDICTIONS}; train the model again.") from None
     values = rows[probabilities].to_numpy(dtype=np.float64)

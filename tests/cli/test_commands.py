@@ -238,7 +238,7 @@ def test_a_network_on_pictures_is_trained_with_its_own_curves(trained_cnn: tuple
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("protocol: track\n")
     assert "95 % interval" in result.stdout
-    assert sorted(path.name for path in models.iterdir()) == ["cnn", "learning_curves_cnn.html"]
+    assert sorted(path.name for path in models.iterdir()) == ["cnn", "learning_curves_cnn.html", "plotly.min.js"]
 
 
 def test_seeds_are_summed_up(extracted: tuple[Path, Result], tmp_path: Path) -> None:

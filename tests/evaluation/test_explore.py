@@ -19,10 +19,12 @@ from audio_genre.cli.explore import explore as explore_command
 from audio_genre.cli.explore import summary_lines
 from audio_genre.datasets import GTZAN57_TABLE, Table, TableSchema, get_protocol, load_table
 from audio_genre.errors import ParameterError, ReportError, TableError
+from audio_genre.evaluation import charts, exploration_report
 from audio_genre.evaluation import exploration as module
-from audio_genre.evaluation import exploration_figures
+from audio_genre.evaluation.charts import FORMATS, plotly_json
 from audio_genre.evaluation.exploration import Exploration, examine
-from audio_genre.evaluation.exploration_figures import PICTURES, build_page
+from audio_genre.evaluation.exploration_figures import PICTURES, density_chart, distributions, tempo_chart
+from audio_genre.evaluation.exploration_report import build_page
 from audio_genre.evaluation.explore import explore
 
 FEATURES = ("loud_mean", "loud_var", "noise_mean", "tempo", "still_mean")
@@ -65,8 +67,12 @@ def make(
 @pytest.fixture(autouse=True)
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Grow a small forest and draw small pictures where no figure depends on it."""
-    monkeypatch.setattr(exploration_figures, "_DPI", 30)
+    monkeypatch.setattr(charts, "_DPI", 30)
     if not {"shared_data", "toy"} & set(request.fixturenames):
+        # What can be drawn as PNG can be in the other formats, which take their time.
+        drawn = charts.rendered
+        others = dict.fromkeys(FORMATS, b"")
+        monkeypatch.setattr(exploration_report, "rendered", lambda figure: {**others, **drawn(figure, ("png",))})
         monkeypatch.setattr(module, "_TREES", 30)
         monkeypatch.setattr(module, "_MAX_REPEATS", 2)
 
@@ -86,22 +92,53 @@ def test_counts_are_those_of_the_table(tmp_path: Path) -> None:
 def test_the_feature_that_tells_the_genre_is_first_in_both_rankings(toy: tuple[Exploration, Path]) -> None:
     found = toy[0]
     assert found.importance is not None
-    assert found.information is not None
+    assert found.mutual_information is not None
     telling = {"loud_mean", "loud_var"}
     assert {each.feature for each in found.importance.ranking[:2]} == telling
-    assert {each.feature for each in found.information.ranking[:2]} == telling
+    assert {each.feature for each in found.mutual_information.ranking[:2]} == telling
     assert set(found.best(2)) == telling
     assert found.importance.accuracy.value > 0.8
-    assert found.importance.commonest == pytest.approx(1 / 3)
-    assert found.information.genre_bits == pytest.approx(np.log2(3))
-    assert found.information.ranking[0].bits <= found.information.genre_bits * 1.2
+    assert found.importance.majority_baseline == pytest.approx(1 / 3)
+    assert found.mutual_information.genre_bits == pytest.approx(np.log2(3))
+    assert found.mutual_information.ranking[0].bits <= found.mutual_information.genre_bits * 1.2
+
+
+def test_the_frame_has_a_row_a_feature_the_best_first(toy: tuple[Exploration, Path]) -> None:
+    found = toy[0]
+    frame = found.to_frame()
+    assert frame["feature"].tolist() == [*found.best(9), "still_mean"]
+    assert frame["rank"].tolist() == [1, 2, 3, 4, 5]
+    by_name = frame.set_index("feature")
+    for each in found.importance.ranking:
+        assert by_name.loc[each.feature, ["importance", "importance_deviation"]].tolist() == [each.bits, each.deviation]
+    for each in found.mutual_information.ranking:
+        assert by_name.loc[each.feature, "mutual_information"] == each.bits
+    assert by_name["constant"].tolist() == [False] * 4 + [True]
+
+
+def test_densities_and_boxes_are_those_of_the_values(toy: tuple[Exploration, Path]) -> None:
+    found = toy[0]
+    first = distributions(found)[0]
+    *areas, marks = density_chart(found, first).series
+    for k, (area, values) in enumerate(zip(areas, first.of_class, strict=True)):
+        assert (min(area.x), max(area.x)) == (pytest.approx(values.min()), pytest.approx(values.max()))
+        assert (min(area.y), max(area.y)) == (pytest.approx(k - 0.45), pytest.approx(k + 0.45))
+        assert marks.x[k] == pytest.approx(np.median(values))
+    boxes = tempo_chart(found).series
+    traces = plotly_json(tempo_chart(found))["data"]
+    for box, trace, name in zip(boxes, traces, found.table.classes, strict=True):
+        values = found.table.X[found.table.labels == name, 3].astype(np.float64)
+        assert box.five[1:4] == pytest.approx(np.quantile(values, (0.25, 0.5, 0.75)))
+        assert box.five[0] >= values.min()
+        assert box.five[4] <= values.max()
+        assert trace["median"] == [pytest.approx(box.five[2], rel=1e-4)]
 
 
 def test_constant_features_are_named_and_score_nothing(toy: tuple[Exploration, Path]) -> None:
     found = toy[0]
     assert found.constant == ("still_mean",)
     assert "still_mean" not in found.best(9)
-    for ranking in (found.importance.ranking, found.information.ranking):
+    for ranking in (found.importance.ranking, found.mutual_information.ranking):
         assert [each.bits for each in ranking if each.feature == "still_mean"] == [0.0]
 
 
@@ -165,8 +202,8 @@ def test_mutual_information_sees_one_row_a_track(tmp_path: Path) -> None:
         return own.normal(size=5).tolist()
 
     found = examine(make(tmp_path / "a.csv", ["a", "b"], 200, copies, tracks=20))
-    assert (found.information.rows, found.information.one_row_a_track) == (40, True)
-    assert found.information.ranking[0].bits < 0.5
+    assert (found.mutual_information.rows, found.mutual_information.one_row_a_track) == (40, True)
+    assert found.mutual_information.ranking[0].bits < 0.5
 
 
 def test_the_same_seed_finds_the_same(tmp_path: Path) -> None:
@@ -178,14 +215,20 @@ def test_the_same_seed_finds_the_same(tmp_path: Path) -> None:
 
 def test_a_report_has_page_pictures_and_json(toy: tuple[Exploration, Path]) -> None:
     found, folder = toy
-    assert sorted(path.name for path in folder.iterdir()) == sorted(["report.html", "exploration.json", *PICTURES])
+    pictures = [f"{name}.{form}" for name in PICTURES for form in FORMATS]
+    names = ["report.html", "plotly.min.js", "exploration.json", *pictures]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert json.loads((folder / "exploration.json").read_text()) == found.as_json()
     for name in PICTURES:
-        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=.?https?:", html)
     assert "share their importance" in html
-    assert f"{100 * found.importance.accuracy.value:.1f} % right" in html
+    assert found.headline() in html
+    assert f"accuracy with all features {found.importance.accuracy} on 12 validation tracks" in found.headline()
+    stills = re.findall(r'class="still" loading="lazy" src="([^"]+)"', html)
+    assert sorted(stills) == sorted(f"{name}.png" for name in PICTURES if name != "histograms")
 
 
 def test_json_holds_rankings_counts_and_variance(toy: tuple[Exploration, Path]) -> None:
@@ -211,7 +254,7 @@ def test_labels_may_be_any_text_and_many(tmp_path: Path, classes: list[str]) -> 
     html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in html
     assert "<i>0.000" not in html
-    assert {path.name for path in (tmp_path / "report").iterdir()} >= set(PICTURES)
+    assert {path.name for path in (tmp_path / "report").iterdir()} >= {f"{name}.png" for name in PICTURES}
 
 
 def extreme(label: int, row: int, rng: np.random.Generator) -> list[float]:
@@ -242,7 +285,7 @@ def test_a_small_table_gets_what_it_allows_and_a_sentence_for_the_rest(
 ) -> None:
     classes = ["a", "b", "c"][: len(rows)]
     found = explore(make(tmp_path / "a.csv", classes, rows, tracks=tracks), tmp_path / "report")
-    assert (found.importance is not None, found.information is not None) == (importance, information)
+    assert (found.importance is not None, found.mutual_information is not None) == (importance, information)
     assert len(found.missing) == 2 - importance - information
     html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     if not importance:
@@ -256,7 +299,7 @@ def test_a_small_table_gets_what_it_allows_and_a_sentence_for_the_rest(
 
 def test_rows_of_few_tracks_are_all_used_and_that_is_said(tmp_path: Path) -> None:
     found = examine(make(tmp_path / "a.csv", ["a", "b"], 12, tracks=2))
-    assert (found.information.rows, found.information.one_row_a_track) == (24, False)
+    assert (found.mutual_information.rows, found.mutual_information.one_row_a_track) == (24, False)
     assert "too high" in build_page(found).html()
 
 
@@ -280,13 +323,13 @@ def test_pictures_of_another_table_do_not_stay(tmp_path: Path) -> None:
 
 
 def test_a_large_table_is_sampled_fairly_and_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_DRAWN_ROWS", "_INFORMATION_ROWS", "_TRAIN_ROWS", "_SHUFFLED_ROWS"):
+    for name in ("_DRAWN_ROWS", "_MUTUAL_INFORMATION_ROWS", "_TRAIN_ROWS", "_SHUFFLED_ROWS"):
         monkeypatch.setattr(module, name, 30)
     found = examine(make(tmp_path / "a.csv", ["a", "b", "c"], [200, 8, 100]))
     drawn = found.table.labels[found.drawn].tolist()
     assert [drawn.count(name) for name in "abc"] == [11, 8, 11]
     assert found.projections[0].points.shape == (30, 2)
-    assert found.information.rows == 30
+    assert found.mutual_information.rows == 30
     assert (found.importance.train_rows, found.importance.shuffled_rows) == (30, 30)
     assert found.rows_of == (200, 8, 100)
     assert "Drawn are 30 of 308 rows, at random, at most 11 of each genre." in build_page(found).html()
@@ -297,7 +340,7 @@ def test_rows_far_out_do_not_squeeze_the_others_and_are_counted(tmp_path: Path) 
         return [1e6 if row == 0 else 3 * label + rng.normal(), *rng.normal(size=4)]
 
     html = build_page(examine(make(tmp_path / "a.csv", ["a", "b"], 60, spike))).html()
-    assert "2 rows lie too far out to be drawn." in html
+    assert "Outliers not drawn: 2 rows." in html
 
 
 @pytest.mark.parametrize(
@@ -370,7 +413,7 @@ class TestUmap:
         assert [each.method for each in found.projections] == ["PCA", "UMAP"]
         assert found.projections[1].explained is None
         assert asked == {"n_components": 2, "n_neighbors": 15, "random_state": 5, "n_jobs": 1}
-        assert "distances between clouds mean nothing" in (tmp_path / "report" / "report.html").read_text()
+        assert "distances between groups have no meaning" in (tmp_path / "report" / "report.html").read_text()
 
     def test_too_few_rows_have_no_neighbourhoods(self, tmp_path: Path, asked: dict[str, object]) -> None:
         found = examine(make(tmp_path / "a.csv", ["a", "b"], 4))

@@ -9,20 +9,29 @@ from model_folders import tracks_of, write_model
 from PIL import Image
 
 from audio_genre.errors import BundleError, ReportError
+from audio_genre.evaluation.charts import plotly_json, rendered
 from audio_genre.evaluation.plots import (
-    accuracy_figure,
+    accuracy_chart,
     accuracy_picture,
-    confusion_figure,
+    confusion_charts,
     confusion_matrix,
     confusion_picture,
+    curve_charts,
     curves_picture,
-    learning_curves,
-    png,
-    reliability_figure,
+    reliability_chart,
     reliability_picture,
     write_learning_curves,
 )
 from audio_genre.evaluation.results import read_result
+
+
+def png(drawn) -> bytes:
+    return rendered(drawn, ("png",))["png"]
+
+
+def curve_of(bundle: Path, name: str = ""):
+    model = read_result(bundle)
+    return name or model.name, model.history, model.best_epoch
 
 
 @pytest.fixture
@@ -37,40 +46,56 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def test_curves_show_training_and_validation_and_the_kept_epoch(bundle: Path) -> None:
-    figure = learning_curves([bundle])
-    by_name = {trace.name: trace for trace in figure.data[:3]}
-    assert list(by_name["adam-4, validation"].y) == pytest.approx([2.1, 1.05, 0.7])
-    assert list(by_name["adam-4, training"].y) == pytest.approx([2.0, 1.0, 2 / 3])
-    assert list(by_name["adam-4, kept"].x) == [2]
+    loss, accuracy = curve_charts([curve_of(bundle)])
+    series = {each.name: each for each in loss.series}
+    assert series["validation"].y == pytest.approx([2.1, 1.05, 0.7])
+    assert series["training"].y == pytest.approx([2.0, 1.0, 2 / 3])
+    assert (series["kept"].x, series["kept"].y) == ([2], pytest.approx([1.05]))
+    assert (loss.y.title, accuracy.y.title, loss.x.title) == ("loss", "accuracy", "epoch")
 
 
 def test_many_curves_differ_in_colour_or_line(bundle: Path) -> None:
-    lines = [trace.line for trace in learning_curves([bundle] * 25).data if trace.name.endswith("validation")]
-    assert len({(line.color, line.dash) for line in lines}) == 25
+    chart, _ = curve_charts([curve_of(bundle, str(k)) for k in range(25)])
+    lines = [trace["line"] for trace in plotly_json(chart)["data"] if trace["name"]]
+    assert len({(line["color"], line["dash"]) for line in lines}) == 25
+    assert "dot" not in {line["dash"] for line in lines}
 
 
 def test_the_page_works_offline_and_appears_whole(bundle: Path) -> None:
     page = bundle.parent / "curves.html"
     write_learning_curves([bundle, bundle], page)
     html = page.read_text(encoding="utf-8")
-    assert "<script src=" not in html
+    assert '<script src="plotly.min.js"></script>' in html
+    assert 'src="data:image/png;base64,' in html
     assert html.rstrip().endswith("</html>")
-    assert [path.name for path in bundle.parent.iterdir() if path.name.startswith(".")] == []
+    assert sorted(path.name for path in bundle.parent.iterdir()) == ["adam-4", "curves.html", "plotly.min.js"]
 
 
 def test_models_that_are_not_trained_in_epochs_have_no_curve(tmp_path: Path) -> None:
     forest = write_model(tmp_path / "forest", kind="baseline", epochs=1)
-    assert learning_curves([forest]).data == ()
     assert curves_picture(read_result(forest)) is None
     write_learning_curves([forest], tmp_path / "curves.html")
-    assert "Nothing to draw" in (tmp_path / "curves.html").read_text(encoding="utf-8")
+    assert "No learning curves" in (tmp_path / "curves.html").read_text(encoding="utf-8")
 
 
 def test_confusion_counts_votes_of_tracks(bundle: Path) -> None:
-    axes = confusion_matrix(bundle).axes[0]
-    assert axes.get_title() == "adam-4: 2 of 3 test tracks right (0.667)\nprotocol: track"
-    assert [text.get_text() for text in axes.texts] == ["1", "1", "0", "1"]
-    assert [list(row) for row in confusion_figure(read_result(bundle)).data[0].z] == [[1, 1], [0, 1]]
+    drawn = confusion_matrix(bundle)
+    assert drawn.get_suptitle() == "adam-4: accuracy 0.667, 2 of 3 test tracks\nprotocol: track"
+    counts, shares = ([text.get_text() for text in axes.texts] for axes in drawn.axes)
+    assert (counts, shares) == (["1", "1", "0", "1"], ["50", "50", "0", "100"])
+    for chart, expected in zip(
+        confusion_charts(read_result(bundle)), ([[1, 1], [0, 1]], [[50, 50], [0, 100]]), strict=True
+    ):
+        assert plotly_json(chart)["data"][0]["z"] == expected
+
+
+def test_a_class_without_test_tracks_has_no_per_cent(tmp_path: Path) -> None:
+    model = read_result(write_model(tmp_path / "m", {"1": ("blues", "blues"), "2": ("jazz", "blues")}))
+    _, shares = confusion_charts(model)
+    heatmap, words = plotly_json(shares)["data"]
+    assert heatmap["z"][2] == [None] * 3
+    assert words["text"] == ["100", "0", "0", "100", "0", "0"]
+    png(confusion_picture(model))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +103,7 @@ def test_confusion_counts_votes_of_tracks(bundle: Path) -> None:
     [
         ("card.json", confusion_matrix),
         ("predictions.csv", confusion_matrix),
-        ("history.csv", lambda folder: learning_curves([folder])),
+        ("history.csv", lambda folder: write_learning_curves([folder], folder.parent / "curves.html")),
     ],
 )
 def test_what_is_missing_is_named(bundle: Path, missing: str, draw) -> None:
@@ -108,9 +133,9 @@ def test_genres_may_have_any_name(tmp_path: Path, classes: list[str]) -> None:
 def test_genres_that_are_alike_when_shortened_stay_apart(tmp_path: Path) -> None:
     classes = ["a" * 40 + "x" + "b" * 40, "a" * 40 + "y" + "b" * 40]
     model = read_result(write_model(tmp_path / "m", {"1": (classes[0],) * 2, "2": (classes[1],) * 2}, classes=classes))
-    heatmap = confusion_figure(model).data[0]
-    assert [list(row) for row in heatmap.z] == [[1, 0], [0, 1]]
-    assert len(set(heatmap.x)) == 2
+    heatmap = plotly_json(confusion_charts(model)[0])["data"][0]
+    assert heatmap["z"] == [[1, 0], [0, 1]]
+    assert len(set(heatmap["x"])) == 2
 
 
 def test_a_hundred_genres_fit(tmp_path: Path) -> None:
@@ -119,7 +144,7 @@ def test_a_hundred_genres_fit(tmp_path: Path) -> None:
     model = read_result(write_model(tmp_path / "m", answers, classes=classes))
     drawn = confusion_picture(model)
     assert len(drawn.axes[0].texts) == 0
-    assert max(drawn.get_size_inches()) <= 21
+    assert max(drawn.get_size_inches()) <= 23
     assert png(drawn).startswith(b"\x89PNG")
 
 
@@ -145,26 +170,33 @@ def test_accuracies_stand_with_their_intervals_a_kind_a_colour(tmp_path: Path) -
         read_result(write_model(tmp_path / kind, tracks_of("bbjjrb", labels="bbjjrr"), kind=kind))
         for kind in ("tabular", "cnn", "baseline", "else")
     ]
-    traces = accuracy_figure(models).data
-    assert len({trace.marker.color for trace in traces}) == len({trace.marker.symbol for trace in traces}) == 4
+    chart = accuracy_chart(models, "title", 1 / 3)
+    traces = plotly_json(chart)["data"]
+    assert len({trace["marker"]["color"] for trace in traces}) == 4
+    assert len({trace["marker"]["symbol"] for trace in traces}) == 4
     accuracy = models[0].scores.tracks.accuracy
-    assert traces[0].x[0] + traces[0].error_x.array[0] == pytest.approx(accuracy.high)
-    assert traces[0].x[0] - traces[0].error_x.arrayminus[0] == pytest.approx(accuracy.low)
+    assert traces[0]["x"][0] + traces[0]["error_x"]["array"][0] == pytest.approx(accuracy.high)
+    assert traces[0]["x"][0] - traces[0]["error_x"]["arrayminus"][0] == pytest.approx(accuracy.low)
+    (line,) = plotly_json(chart)["layout"]["shapes"]
+    assert (line["x0"], line["x1"], line["name"]) == (1 / 3, 1 / 3, "majority baseline (0.333)")
+    drawn = accuracy_picture(models, "title", 1 / 3).axes[0]
+    assert any(list(line.get_xdata()) == [1 / 3, 1 / 3] for line in drawn.lines)
 
 
 def test_reliability_stands_at_confidence_and_accuracy_with_the_number_of_tracks(tmp_path: Path) -> None:
     # The three confidences in turn: the first third of a tenth is right once in four, the others always.
     answers = tracks_of("jbbjbbjbbbbb", labels="b" * 12)
     model = read_result(write_model(tmp_path / "m", answers, confidence=(0.55, 0.72, 0.78)))
-    _, points, counts = reliability_figure(model).data
-    assert list(points.x) == pytest.approx([0.55, 0.75])
-    assert list(points.y) == pytest.approx([0.25, 1.0])
-    assert list(zip(counts.x, counts.text, strict=True)) == [(pytest.approx(0.55), "4"), (pytest.approx(0.75), "8")]
+    points, counts = reliability_chart(model).series
+    below, above = points.arms
+    assert points.x == pytest.approx([0.55, 0.75])
+    assert points.y == pytest.approx([0.25, 1.0])
+    assert list(zip(counts.x, counts.texts, strict=True)) == [(pytest.approx(0.55), "4"), (pytest.approx(0.75), "8")]
     # Intervals of Wilson for 1 of 4 and 8 of 8, by the formula.
-    assert points.y[0] - points.error_y.arrayminus[0] == pytest.approx(0.0456, abs=1e-4)
-    assert points.y[0] + points.error_y.array[0] == pytest.approx(0.6994, abs=1e-4)
-    assert points.y[1] - points.error_y.arrayminus[1] == pytest.approx(8 / (8 + 1.959964**2), abs=1e-4)
-    assert points.error_y.array[1] == 0
+    assert points.y[0] - below[0] == pytest.approx(0.0456, abs=1e-4)
+    assert points.y[0] + above[0] == pytest.approx(0.6994, abs=1e-4)
+    assert points.y[1] - below[1] == pytest.approx(8 / (8 + 1.959964**2), abs=1e-4)
+    assert above[1] == 0
 
     axes = reliability_picture(model).axes[0]
     drawn = {text.get_text(): text.xy[0] for text in axes.texts}
@@ -179,7 +211,7 @@ def test_reliability_stands_at_confidence_and_accuracy_with_the_number_of_tracks
 def test_what_is_malformed_is_named(bundle: Path, name: str, text: str) -> None:
     (bundle / name).write_text(text)
     with pytest.raises(BundleError, match=name):
-        learning_curves([bundle])
+        write_learning_curves([bundle], bundle.parent / "curves.html")
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence_and_leaves_nothing(bundle: Path) -> None:

@@ -49,7 +49,9 @@ def write_model(
         csv.writer(file).writerows(
             [["item", "track", "label", "predicted", *(f"p({name})" for name in classes)], *lines]
         )
-    curve = [[k + 1, 2.0 / (k + 1), 0.3 + 0.1 * k, 2.1 / (k + 1), 0.2 + 0.1 * k, 0.1] for k in range(epochs)]
+    curve = [
+        [k + 1, 2.0 / (k + 1), 0.3 + 0.1 * min(k, 6), 2.1 / (k + 1), 0.2 + 0.1 * min(k, 6), 0.1] for k in range(epochs)
+    ]
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"], *curve])
     metrics: dict[str, Any] = {"test": {"tracks": {"accuracy": {"value": right / len(answers)}}}}
