@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import functools
 import hashlib
 import io
 import itertools
@@ -364,26 +365,28 @@ _Block = tuple["NDArray[np.float64]", dict[int, "NDArray[np.object_]"]]
 def _by_pandas(form: _Form, block: bytes) -> _Block | None:
     import pandas as pd
 
-    columns = range(len(form.header))
     is_exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
-    frame = pd.read_csv(
-        io.BytesIO(block),
+    read: Any = functools.partial(
+        pd.read_csv,
         sep=form.delimiter,
         header=None,
-        names=columns,
+        names=range(len(form.header)),
         index_col=False,
-        dtype={index: object for index in columns if index not in form.numeric},
         na_filter=False,
         skip_blank_lines=False,
         low_memory=False,
         engine="c",
         float_precision=None if is_exact else "round_trip",
     )
-    # Telling the types of numbers too would take twice the time.
-    if any(frame[index].dtype.kind not in "fiu" for index in form.numeric):
+    # Types for the numbers too would take twice the time, but are needed for whole numbers in which -0 loses its sign.
+    types = {index: object for index in range(len(form.header)) if index not in form.numeric}
+    frame = read(io.BytesIO(block), dtype=types)
+    kinds = {index: frame[index].dtype.kind for index in form.numeric}
+    if not set(kinds.values()) <= set("fiu"):
         return None
-    values = frame[form.numeric].to_numpy(np.float64)
-    return values, {index: frame[index].to_numpy() for index in columns if index not in form.numeric}
+    if b"-0" in block and any(kind == "i" and (frame[index] == 0).any() for index, kind in kinds.items()):
+        frame = read(io.BytesIO(block), dtype=types | dict.fromkeys(form.numeric, float))
+    return frame[form.numeric].to_numpy(np.float64), {index: frame[index].to_numpy() for index in types}
 
 
 def _read_plain(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet | None:
@@ -413,9 +416,12 @@ def _read_plain(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet | None
 def _blocks(file: BinaryIO, read: Callable[[bytes], None]) -> Iterator[bytes]:
     """Yield whole lines; those that are left at the end are without the blank ones."""
     rest = b""
-    while block := file.read(_BLOCK_BYTES):
+    while True:
+        block = file.read(_BLOCK_BYTES)
         read(block)
         rest += block
+        if len(block) < _BLOCK_BYTES:
+            break
         # Blank lines stay with the next ones.
         stop = len(rest)
         while stop and rest[stop - 1] in b"\r\n":
