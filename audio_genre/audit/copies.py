@@ -43,26 +43,7 @@ def audit_copies(
     what: str,
     details: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
-    """Put copies into words: those across classes, and those within one.
-
-    Parameters
-    ----------
-    kind : str
-        Kind of the finding; across classes with ``_across_classes`` behind it.
-    copies : Copies
-        What is the same.
-    names, labels : sequence of str, length n
-        Name and class of each track or file.
-    what : str
-        What they share, such as "the same features".
-    details : mapping, optional
-        More for the findings' details.
-
-    Returns
-    -------
-    list of Finding
-        None, one or two.
-    """
+    """Put copies into words: those across classes, and those within one."""
     if not len(copies.links):
         return []
     number = components(copies.links, len(names))

@@ -186,35 +186,12 @@ class Audit:
 
 
 def ranked(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Order findings: the worst first, then by kind, else as they come.
-
-    Parameters
-    ----------
-    findings : list of Finding
-        The findings.
-
-    Returns
-    -------
-    tuple of Finding
-        The same, in order.
-    """
+    """Order findings: the worst first, then by kind, else as they come."""
     return tuple(sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), finding.kind)))
 
 
 def counted(number: int, noun: str, nouns: str = "") -> str:
     """Put a number before a noun.
-
-    Parameters
-    ----------
-    number : int
-        How many.
-    noun, nouns : str
-        The noun in the singular and the plural; without the latter it ends in s.
-
-    Returns
-    -------
-    str
-        Both, the noun in the right number.
 
     Examples
     --------

@@ -87,13 +87,7 @@ class Fingerprinter:
         self._codes: list[NDArray[np.uint32]] = []
 
     def add(self, y: NDArray[np.float32]) -> None:
-        """Go on with the next piece.
-
-        Parameters
-        ----------
-        y : np.ndarray, shape (n,), float32
-            A mono signal at `SR`.
-        """
+        """Go on with the next piece."""
         held = np.concatenate((self._held, y))
         count = max(0, (len(held) - _N_FFT) // _HOP + 1)
         if count:
@@ -113,13 +107,7 @@ class Fingerprinter:
         self._codes.append(np.ascontiguousarray(bits).view(np.uint32)[:, 0])
 
     def codes(self) -> NDArray[np.uint32]:
-        """Return the fingerprint.
-
-        Returns
-        -------
-        np.ndarray of uint32
-            One code for each frame after the first; 0 says nothing, because nothing changed there.
-        """
+        """Return the fingerprint."""
         return np.concatenate([np.empty(0, dtype=np.uint32), *self._codes])
 
 
@@ -131,18 +119,7 @@ def _bands() -> NDArray[np.float32]:
 
 
 def find_overlaps(fingerprints: Sequence[NDArray[np.uint32]]) -> list[Overlap]:
-    """Find stretches of at least five seconds that files share, or nearly all of a shorter file.
-
-    Parameters
-    ----------
-    fingerprints : sequence of np.ndarray of uint32
-        One for each file.
-
-    Returns
-    -------
-    list of Overlap
-        The longest shared stretch of each pair of files that has one.
-    """
+    """Find stretches of at least five seconds that files share, or nearly all of a shorter file."""
     candidates: dict[tuple[int, int], set[int]] = defaultdict(set)
     for a, b, offset in _candidates(fingerprints):
         candidates[a, b].update(range(offset - 2, offset + 3))

@@ -55,31 +55,7 @@ class _File(NamedTuple):
 
 
 def audit_folder(folder: Path, jobs: int | None, progress: Progress) -> Audit:
-    """Find what spoils results in a folder of audio.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder with one folder per genre, or with audio files.
-    jobs : int or None
-        Worker processes; None for the cores there are, 1 for none.
-    progress : callable
-        Called with files done, files in all, and what is done now.
-
-    Returns
-    -------
-    Audit
-        What was found.
-
-    Raises
-    ------
-    ExtractionError
-        If the folder holds no audio file, or workers cannot be started.
-    TableError
-        If it holds tables in place of audio.
-    ParameterError
-        If `jobs` is no number above 0.
-    """
+    """Find what spoils results in a folder of audio."""
     if jobs is not None and jobs < 1:
         raise ParameterError(f"The number of jobs must be 1 or more; got {jobs}.")
     closed: list[str] = []

@@ -15,16 +15,6 @@ def audit_gtzan(names: Sequence[str], labels: Sequence[str]) -> list[Finding]:
 
     Nothing is said unless most names are those of GTZAN's clips.
 
-    Parameters
-    ----------
-    names, labels : sequence of str
-        Name and class of each row or file.
-
-    Returns
-    -------
-    list of Finding
-        What was found.
-
     References
     ----------
     `audio_genre.datasets.gtzan.CITATIONS`.

@@ -16,18 +16,6 @@ _VERY_UNEQUAL = 10.0
 def audit_labels(rows: Mapping[str, int], tracks: Mapping[str, int], written: Iterable[str]) -> list[Finding]:
     """Look at the labels of a table, or at the genres' folders.
 
-    Parameters
-    ----------
-    rows, tracks : mapping of str to int
-        Number of rows and of tracks of each class; an empty name where there is no label.
-    written : iterable of str
-        The labels as they are written, spaces around them included.
-
-    Returns
-    -------
-    list of Finding
-        What was found.
-
     Examples
     --------
     >>> [found.kind for found in audit_labels({"rock": 9, "Rock": 9}, {"rock": 9, "Rock": 9}, ["rock", "Rock"])]

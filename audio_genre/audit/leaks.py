@@ -54,13 +54,7 @@ class Telling:
         return max(self.gain, self.kappa)
 
     def as_json(self) -> dict[str, float | str]:
-        """Return the numbers as plain data, rounded.
-
-        Returns
-        -------
-        dict
-            Accuracy, chance, gain, best-told class, its kappa, and p-value.
-        """
+        """Return the numbers as plain data, rounded."""
         return {
             "accuracy": round(self.accuracy, 4),
             "chance": round(self.chance, 4),
@@ -72,18 +66,7 @@ class Telling:
 
 
 def first_of_each(groups: NDArray[np.str_], labels: NDArray[np.str_]) -> NDArray[np.intp]:
-    """Choose the rows to test columns on: one of each track, because rows of a track share more than the music.
-
-    Parameters
-    ----------
-    groups, labels : np.ndarray of str, shape (n,)
-        Track and class of each row; rows without a class are left out, as are classes of one track.
-
-    Returns
-    -------
-    np.ndarray of int
-        Row numbers, at most 20 000.
-    """
+    """Choose the rows to test columns on: one of each track, because rows of a track share more than the music."""
     _, first = np.unique(groups, return_index=True)
     first = first[labels[first] != ""]
     if len(first) > _MAX_ROWS:
@@ -98,20 +81,6 @@ def tell_label(values: NDArray[Any], labels: NDArray[np.str_], *, at_least: floa
 
     Numbers are given to a small decision tree [1]_; of texts each value takes the label that it has most often
     elsewhere.
-
-    Parameters
-    ----------
-    values : np.ndarray, shape (n,)
-        Numbers, where NaN is a value like others, or texts.
-    labels : np.ndarray of str, shape (n,)
-        Class of each row.
-    at_least : float
-        Accuracy that it takes to matter; where even rows that were learned from are told worse, None is returned soon.
-
-    Returns
-    -------
-    Telling or None
-        How well; None if there is too little to measure on, all values are equal, or `at_least` is out of reach.
 
     References
     ----------

@@ -87,18 +87,7 @@ class Heard:
 
 
 def listen(path: str) -> Heard | Fault:
-    """Decode a file, in memory that does not grow with its length, and tell what it is.
-
-    Parameters
-    ----------
-    path : str
-        An audio file.
-
-    Returns
-    -------
-    Heard or Fault
-        What it tells, or why it cannot be used.
-    """
+    """Decode a file, in memory that does not grow with its length, and tell what it is."""
     try:
         return _heard(path)
     except AudioError as error:

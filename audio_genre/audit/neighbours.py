@@ -51,16 +51,6 @@ class Closeness:
 def equal_rows(X: NDArray[np.float64]) -> NDArray[np.intp]:
     """Give numbers to the distinct rows of a matrix.
 
-    Parameters
-    ----------
-    X : np.ndarray, shape (n, d)
-        Features; rows with a value that is not finite equal no other row.
-
-    Returns
-    -------
-    np.ndarray of int, shape (n,)
-        For each row the number of the first row that equals it.
-
     Examples
     --------
     >>> equal_rows(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [np.nan, 0.0], [np.nan, 0.0]])).tolist()
@@ -75,16 +65,6 @@ def equal_rows(X: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def equal_by_chance(X: NDArray[np.float64]) -> float:
     """Estimate how many pairs of rows would be equal if columns had nothing to do with each other.
-
-    Parameters
-    ----------
-    X : np.ndarray, shape (n, d)
-        Finite features.
-
-    Returns
-    -------
-    float
-        Expected number of pairs: large where a few columns hold a few values each.
 
     Examples
     --------
@@ -109,18 +89,6 @@ def close_rows(X: NDArray[np.float64], tracks: NDArray[np.intp]) -> Closeness | 
       number of dimensions in which the rows spread estimated from the ratio of second to first nearest distances [1]_;
     - at most half of the distance to the sixth-nearest other track of either row, so that a dense class is not taken
       for copies.
-
-    Parameters
-    ----------
-    X : np.ndarray, shape (n, d)
-        Finite features of distinct rows.
-    tracks : np.ndarray of int, shape (n,)
-        Number of each row's track.
-
-    Returns
-    -------
-    Closeness or None
-        The pairs; None where there are too few tracks to tell what is usual.
 
     References
     ----------
@@ -231,18 +199,6 @@ def _within(Z: NDArray[np.float64], tracks: NDArray[np.intp], radius: float) -> 
 
 def components(pairs: NDArray[np.intp], n: int) -> NDArray[np.intp]:
     """Give equal numbers to what pairs connect.
-
-    Parameters
-    ----------
-    pairs : np.ndarray of int, shape (n_pairs, 2)
-        What belongs together.
-    n : int
-        How many there are in all.
-
-    Returns
-    -------
-    np.ndarray of int, shape (n,)
-        Equal numbers for what is connected.
 
     Examples
     --------

@@ -15,16 +15,6 @@ _AND = re.compile(r"\b(?:and|n)\b|&")
 def spelling_key(name: str) -> str:
     """Map the spellings of one genre to one key.
 
-    Parameters
-    ----------
-    name : str
-        Name of a class.
-
-    Returns
-    -------
-    str
-        The name without case, accents, spaces and punctuation, and with one spelling of "and".
-
     Examples
     --------
     >>> {spelling_key(name) for name in ("R&B", "r-n-b", "RnB", "R and B")}
@@ -39,16 +29,6 @@ def spelling_key(name: str) -> str:
 
 def variants(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Find names that are spellings of one genre.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Names of classes, each once.
-
-    Returns
-    -------
-    list of tuple of str
-        Two or more names that have one key, in the order in which they came.
 
     Examples
     --------
@@ -65,16 +45,6 @@ def variants(names: Iterable[str]) -> list[tuple[str, ...]]:
 def codes(names: Iterable[str]) -> list[str]:
     """Find names that are numbers.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Names of classes.
-
-    Returns
-    -------
-    list of str
-        Those that are whole or decimal numbers: ``5``, and ``5.0`` as other programs write it.
-
     Examples
     --------
     >>> codes(["5", "rock", "80s"])
@@ -86,23 +56,10 @@ def codes(names: Iterable[str]) -> list[str]:
 def doubts(counts: Mapping[str, int], unit: str) -> tuple[str, ...]:
     """Say what is odd about the names of classes.
 
-    Parameters
-    ----------
-    counts : mapping of str to int
-        How many rows, files or tracks each class has.
-    unit : str
-        What is counted, in the plural.
-
-    Returns
-    -------
-    tuple of str
-        Sentences; none where nothing is odd.
-
     Examples
     --------
     >>> doubts({"hip-hop": 9, "HipHop": 4, "rock": 8}, "rows")
-    ("Classes 'hip-hop' (9 rows) and 'HipHop' (4 rows) are kept apart, though they look like one genre in several \
-spellings; rename one of them if they are the same.",)
+    ("Classes 'hip-hop' (9 rows) and 'HipHop' (4 rows) are kept apart, though they look like one genre in several spellings; rename one of them if they are the same.",)
     """
     sentences = []
     for names in variants(counts):

@@ -36,16 +36,6 @@ _UNKNOWN = np.int16(-1)
 class ColormapReader:
     """The inverse of a colormap, or the brightness of colours.
 
-    Parameters
-    ----------
-    name : str
-        Name of a colormap of matplotlib, or `LUMINANCE`.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such continuous colormap.
-
     Examples
     --------
     >>> import numpy as np
@@ -68,21 +58,7 @@ class ColormapReader:
         self._known = np.full(1 << 24, _UNKNOWN)
 
     def read(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-        """Return the values of a picture; safe to call from several threads.
-
-        Parameters
-        ----------
-        rgb : np.ndarray, shape (height, width, 3), uint8
-            Colours.
-
-        Returns
-        -------
-        levels : np.ndarray, shape (height, width), uint8
-            Position of the nearest entry of the colormap, 0 for the first and 255 for the last; the middle one where
-            the map repeats an entry.
-        distance : float
-            Mean Euclidean distance of the colours from the map, none counted as more than 63; 0 for brightness.
-        """
+        """Return the values of a picture; safe to call from several threads."""
         if self.name == LUMINANCE:
             from PIL import Image
 
@@ -101,19 +77,6 @@ class ColormapReader:
 
 def find_colormap(samples: Sequence[NDArray[np.uint8]]) -> tuple[str, NDArray[np.float64]]:
     """Find the colormap that pictures were drawn in.
-
-    Parameters
-    ----------
-    samples : sequence of np.ndarray, shape (n, 3), uint8
-        Some pixels of each picture, the same number of every one.
-
-    Returns
-    -------
-    name : str
-        Name of the colormap; `LUMINANCE` if none explains most of the pictures. Grey pictures are always ``"gray"``.
-    distances : np.ndarray, shape (n_pictures,)
-        Mean distance of each picture's pixels from that colormap, or for `LUMINANCE` from the one that explains this
-        picture best.
 
     Notes
     -----
@@ -138,18 +101,7 @@ def find_colormap(samples: Sequence[NDArray[np.uint8]]) -> tuple[str, NDArray[np
 
 
 def nearest_colormap(sample: NDArray[np.uint8]) -> str:
-    """Return the colormap that explains the pixels of one picture best.
-
-    Parameters
-    ----------
-    sample : np.ndarray, shape (n, 3), uint8
-        Pixels.
-
-    Returns
-    -------
-    str
-        Its name.
-    """
+    """Return the colormap that explains the pixels of one picture best."""
     colours = sample.astype(np.float64)
     return min(continuous_colormaps(), key=lambda name: float(_distances(name, colours).mean()))
 
@@ -157,11 +109,6 @@ def nearest_colormap(sample: NDArray[np.uint8]) -> str:
 @cache
 def continuous_colormaps() -> tuple[str, ...]:
     """Return the names of matplotlib's continuous colormaps, in order of preference.
-
-    Returns
-    -------
-    tuple of str
-        Without reversed ones, without second names and shifted copies, and with one grey map for all.
 
     Examples
     --------

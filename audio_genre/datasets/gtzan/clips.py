@@ -75,11 +75,6 @@ class Clip:
 def load_clips() -> Mapping[str, Clip]:
     """Return the thousand clips of GTZAN.
 
-    Returns
-    -------
-    mapping of str to Clip
-        By the name of the clip, sorted; it cannot be changed.
-
     References
     ----------
     `CITATIONS` has the sources.
@@ -107,16 +102,6 @@ def load_clips() -> Mapping[str, Clip]:
 def find_clip(name: str) -> Clip | None:
     """Tell which clip of GTZAN a file, a picture, a segment or a track is, by its name alone.
 
-    Parameters
-    ----------
-    name : str
-        Name of a file, with or without folders and suffix, in any case.
-
-    Returns
-    -------
-    Clip or None
-        The clip; None if the name is not one of GTZAN's.
-
     Examples
     --------
     >>> find_clip("blues/blues_00029.wav").name
@@ -134,11 +119,6 @@ def excluded_clips() -> dict[str, frozenset[str]]:
     """Return the clips that each published split leaves out for their faults.
 
     A fault is a repetition, a distortion or a wrong label [1]_. Of two equal clips either split may keep another one.
-
-    Returns
-    -------
-    dict of str to frozenset of str
-        Names of clips by the name of the protocol, ``"artist"`` and ``"fault-filtered"``.
 
     References
     ----------
@@ -163,11 +143,6 @@ def same_artist() -> Mapping[str, int]:
 
     Two clips are joined if either the index or the artist-filtered folds give them the same artist, and so is whatever
     is joined to one of them: the two sources fail in different places. A clip of which nothing is known stands alone.
-
-    Returns
-    -------
-    mapping of str to int
-        A number for each clip by its name; clips with equal numbers are joined.
 
     Examples
     --------

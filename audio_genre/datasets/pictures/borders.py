@@ -25,20 +25,7 @@ _WHITE = 255
 
 
 def find_margins(folder: Path, files: Sequence[PictureFile]) -> dict[tuple[int, int], Margins]:
-    """Find the borders of pictures, by comparing those of one size.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    files : sequence of PictureFile
-        Files in it.
-
-    Returns
-    -------
-    dict of tuple to tuple
-        The border for each size, a width and a height; all 0 where none is found.
-    """
+    """Find the borders of pictures, by comparing those of one size."""
     by_size: dict[tuple[int, int], list[PictureFile]] = defaultdict(list)
     for file in files:
         by_size[file.size].append(file)
@@ -141,18 +128,6 @@ def _bounded(margins: Margins, height: int, width: int) -> Margins:
 
 def inside(rgb: NDArray[np.uint8], margins: Margins) -> NDArray[np.uint8]:
     """Cut the border off a picture.
-
-    Parameters
-    ----------
-    rgb : np.ndarray, shape (height, width, 3), uint8
-        The picture.
-    margins : tuple of int
-        The border, see `find_margins`.
-
-    Returns
-    -------
-    np.ndarray, uint8
-        What is inside, in memory of its own.
 
     Examples
     --------

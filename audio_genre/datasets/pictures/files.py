@@ -89,24 +89,7 @@ class PictureFile:
 
 
 def examine_pictures(folder: Path, names: Sequence[str], left_out: list[str], report: Progress) -> list[PictureFile]:
-    """Read the headers of pictures.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    names : sequence of str
-        Paths of the pictures below it.
-    left_out : list of str
-        Gets a sentence for each picture that cannot be used.
-    report : callable
-        Called after each picture.
-
-    Returns
-    -------
-    list of PictureFile
-        The others, in the same order.
-    """
+    """Read the headers of pictures."""
     files: list[PictureFile] = []
     shared: dict[str, Mapping[str, Any]] = {}
     with closing(in_threads(lambda name: _examine(folder, name), names)) as results:
@@ -190,27 +173,7 @@ def _own(image: Image) -> tuple[Mapping[str, Any] | None, int]:
 
 
 def decode(data: bytes, file: PictureFile, levels: Callable[[Image], NDArray[np.uint8]]) -> NDArray[np.uint8] | str:
-    """Decode a picture.
-
-    Parameters
-    ----------
-    data : bytes
-        Content of the file.
-    file : PictureFile
-        What its header told.
-    levels : callable
-        Returns the pixels of the open picture.
-
-    Returns
-    -------
-    np.ndarray of uint8 or str
-        What `levels` returns, or a sentence why the picture is left out.
-
-    Raises
-    ------
-    PictureError
-        If `levels` raises it: the whole folder is refused.
-    """
+    """Decode a picture."""
     from PIL import Image
 
     try:
@@ -225,39 +188,13 @@ def decode(data: bytes, file: PictureFile, levels: Callable[[Image], NDArray[np.
 
 
 def spread(files: Sequence[PictureFile]) -> list[PictureFile]:
-    """Choose up to 200 files evenly, and so from all genres.
-
-    Parameters
-    ----------
-    files : sequence of PictureFile
-        At least one file.
-
-    Returns
-    -------
-    list of PictureFile
-        Some of them, in the same order; the first is among them.
-    """
+    """Choose up to 200 files evenly, and so from all genres."""
     rows = np.unique(np.linspace(0, len(files) - 1, min(len(files), _SAMPLED)).round().astype(int))
     return [files[row] for row in rows]
 
 
 def colours_of(folder: Path, files: Iterable[PictureFile]) -> Iterator[tuple[PictureFile, NDArray[np.uint8]]]:
-    """Decode files one after the other, without those that cannot be decoded, which is told later.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    files : iterable of PictureFile
-        Files in it.
-
-    Yields
-    ------
-    file : PictureFile
-        A file.
-    rgb : np.ndarray, shape (height, width, 3), uint8
-        Its colours, see `as_rgb`.
-    """
+    """Decode files one after the other, without those that cannot be decoded, which is told later."""
     from PIL import Image
 
     for file in files:
@@ -273,20 +210,7 @@ def colours_of(folder: Path, files: Iterable[PictureFile]) -> Iterator[tuple[Pic
 
 
 def as_rgb(image: Image, bits: int = 16) -> NDArray[np.uint8]:
-    """Return the colours of a picture on white.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        The picture, in any mode that `examine_pictures` accepts.
-    bits : int
-        Bits that values take where they may have 16, see `PictureFile`.
-
-    Returns
-    -------
-    np.ndarray, shape (height, width, 3), uint8
-        Red, green and blue; the top row first.
-    """
+    """Return the colours of a picture on white."""
     from PIL import Image
 
     if image.mode.startswith("I"):
@@ -301,20 +225,7 @@ def as_rgb(image: Image, bits: int = 16) -> NDArray[np.uint8]:
 
 
 def in_threads(function: Callable[[_T], _R], arguments: Iterable[_T]) -> Generator[_R, None, None]:
-    """Call a function in a few threads; close the generator to cancel what has not begun.
-
-    Parameters
-    ----------
-    function : callable
-        Called once for each argument; what it raises is raised here.
-    arguments : iterable
-        Its arguments, taken a few at a time.
-
-    Yields
-    ------
-    object
-        Its results, in the order of the arguments.
-    """
+    """Call a function in a few threads; close the generator to cancel what has not begun."""
     jobs = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(jobs, thread_name_prefix="pictures") as pool:
         running: deque[Any] = deque()

@@ -15,25 +15,7 @@ PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
 
 
 def find_pictures(folder: Path, left_out: list[str]) -> list[str]:
-    """List the pictures of a folder with one folder per genre.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder. Names that begin with a dot are skipped.
-    left_out : list of str
-        Gets a sentence for each file or folder that is left out.
-
-    Returns
-    -------
-    list of str
-        Paths below the folder with forward slashes, the genre's folder first; sorted by genre.
-
-    Raises
-    ------
-    PictureError
-        If the folder is missing, cannot be read, holds no pictures in its sub-folders, or these are no genres.
-    """
+    """List the pictures of a folder with one folder per genre."""
     try:
         loose, genres = list_folder(folder, PICTURE_SUFFIXES)
     except FileNotFoundError:

@@ -47,39 +47,10 @@ class Reading(ABC):
 
     @abstractmethod
     def columns(self, file: PictureFile) -> int:
-        """Return how many columns a file will have.
-
-        Parameters
-        ----------
-        file : PictureFile
-            The file.
-
-        Returns
-        -------
-        int
-            At least 1.
-        """
+        """Return how many columns a file will have."""
 
     def read(self, data: bytes, file: PictureFile) -> NDArray[np.uint8] | str:
-        """Return the pixels of a file.
-
-        Parameters
-        ----------
-        data : bytes
-            Its content.
-        file : PictureFile
-            What its header told.
-
-        Returns
-        -------
-        np.ndarray, shape (BANDS, columns), uint8, or str
-            Row 0 is the lowest frequency; or a sentence why the file is left out.
-
-        Raises
-        ------
-        PictureError
-            If it is drawn in another colormap than the rest of its folder.
-        """
+        """Return the pixels of a file."""
         try:
             return decode(data, file, self._levels)
         except _OtherColormapError as error:
@@ -191,27 +162,7 @@ class _ForeignReading(_ScaledReading):
 
 
 def find_reading(folder: Path, files: Sequence[PictureFile]) -> tuple[Reading, Representation]:
-    """Find out what the pixels of all files mean.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    files : sequence of PictureFile
-        At least one file in it.
-
-    Returns
-    -------
-    reading : Reading
-        What turns each of them into pixels.
-    representation : Representation
-        What these mean.
-
-    Raises
-    ------
-    PictureError
-        If the files differ in what their pixels mean, or cannot be read in any way.
-    """
+    """Find out what the pixels of all files mean."""
     first = files[0]
     for file in files[1:]:
         if (file.own is None) != (first.own is None):

@@ -65,34 +65,12 @@ class Representation:
 
     @classmethod
     def of_recipe(cls, recipe: Recipe) -> Representation:
-        """Return the representation of our own pictures, and of spectrograms that go through `canonical`.
-
-        Parameters
-        ----------
-        recipe : Recipe
-            The recipe.
-
-        Returns
-        -------
-        Representation
-            Equal to that of a folder which the recipe's pictures are read from.
-        """
+        """Return the representation of our own pictures, and of spectrograms that go through `canonical`."""
         return cls.of_parameters(shared_parameters(recipe))
 
     @classmethod
     def of_parameters(cls, parameters: Mapping[str, Any]) -> Representation:
-        """Return the representation of our own pictures that hold these parameters.
-
-        Parameters
-        ----------
-        parameters : mapping
-            What all pictures of a recipe share, see `audio_genre.dsp.picture.shared_parameters`.
-
-        Returns
-        -------
-        Representation
-            With the time step that follows from the hop and the sampling rate.
-        """
+        """Return the representation of our own pictures that hold these parameters."""
         return cls(
             name=REPRESENTATION,
             recipe=str(parameters["recipe"]),
@@ -102,13 +80,7 @@ class Representation:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the representation as plain data, for model cards.
-
-        Returns
-        -------
-        dict
-            With the attributes' names as keys.
-        """
+        """Return the representation as plain data, for model cards."""
         return {
             "name": self.name,
             "recipe": self.recipe,
@@ -123,23 +95,6 @@ def canonical(levels: NDArray[np.uint8], frames_per_column: int = FRAMES_PER_COL
     """Bring the palette indices of one of our own pictures in the form that networks take.
 
     Pictures of a folder and freshly computed spectrograms both come this way, so that equal ones stay equal.
-
-    Parameters
-    ----------
-    levels : np.ndarray, shape (BANDS, n_frames), uint8
-        What `audio_genre.dsp.picture.quantise` returns: the lowest band first.
-    frames_per_column : int
-        Frames to average over.
-
-    Returns
-    -------
-    np.ndarray, shape (BANDS, ceil(n_frames / frames_per_column)), uint8
-        Means, halves rounded up; the last column may be the mean of fewer frames.
-
-    Raises
-    ------
-    ParameterError
-        If there are other than `BANDS` rows, or no frames, or `frames_per_column` is below 1.
 
     Examples
     --------
