@@ -59,7 +59,7 @@ def doubts(counts: Mapping[str, int], unit: str) -> tuple[str, ...]:
     Examples
     --------
     >>> doubts({"hip-hop": 9, "HipHop": 4, "rock": 8}, "rows")
-    ("Classes 'hip-hop' (9 rows) and 'HipHop' (4 rows) are kept apart, though they look like one genre in several spellings; rename one of them if they are the same.",)
+    ("Classes 'hip-hop' (9 rows) and 'HipHop' (4 rows) are kept apart, though ...",)
     """
     sentences = []
     for names in variants(counts):
