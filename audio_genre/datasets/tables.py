@@ -48,6 +48,7 @@ from audio_genre.dsp import difference, get_recipe
 from audio_genre.errors import ParameterError, TableError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 SIDE_CAR = "extraction.json"
@@ -126,6 +127,20 @@ class Table:
     def classes(self) -> tuple[str, ...]:
         """Every class found, sorted; without the empty one."""
         return tuple(label for label in np.unique(self.labels).tolist() if label)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per row: item, group, label, and a column for every feature.
+        """
+        import pandas as pd
+
+        facts = {"item": self.items, "group": self.groups, "label": self.labels}
+        features = pd.DataFrame(self.X, columns=list(self.schema.features))
+        return pd.concat([pd.DataFrame(facts), features], axis=1)
 
     def require_labels(self) -> None:
         """Refuse a table that nothing can be learned from.

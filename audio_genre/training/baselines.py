@@ -20,7 +20,7 @@ from audio_genre.extras import install_command
 from audio_genre.inputs import Vectors
 from audio_genre.metrics import squash
 from audio_genre.training.fit import FitResult
-from audio_genre.training.run import FitOptions
+from audio_genre.training.run import FitOptions, Report
 from audio_genre.training.variants import NORMALISATION
 from audio_genre.training.vector_learner import VectorLearner
 
@@ -341,7 +341,7 @@ class BaselineLearner(VectorLearner):
             )
         return FitResult((), best_epoch=0, seconds=time.perf_counter() - started, interrupted=False)
 
-    def predict(self, model: Baseline, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    def predict(self, model: Baseline, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:  # noqa: ARG002
         """Predict rows of the table, with what the bundle will hold."""
         return model.fitted.exported(self.dataset.X[rows])
 

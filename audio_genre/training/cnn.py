@@ -15,7 +15,7 @@ from audio_genre.inputs.pictures import crops_of
 from audio_genre.training.crops import Augmentation, CropExamples
 from audio_genre.training.fit import FitResult, FitSettings, fit, require_network
 from audio_genre.training.own import CNN_OPTIONS, options_between
-from audio_genre.training.run import FitOptions, Learner
+from audio_genre.training.run import FitOptions, Learner, Report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -275,11 +275,13 @@ class CnnLearner(Learner):
             tensorboard=options.tensorboard,
         )
 
-    def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    def predict(self, model: Any, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:
         """Predict pictures: the mean over their crops."""
         voted = np.zeros((len(rows), len(self.dataset.classes)), dtype=np.float64)
         for crops, owners in crops_of(self.dataset, rows, self._columns, _BLOCK):
             np.add.at(voted, owners, model.predict(crops, batch_size=128, verbose=0))
+            if report is not None:
+                report(int(owners[-1]) + 1)
         probabilities: NDArray[np.float32] = (voted / voted.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+Report = Callable[[int], None]
+"""Called with the number of rows that are done."""
+
 _ALL = "all"
 # Rows of each class on which the compact export is compared with the library that trained the model.
 _CHECKED_ROWS = 20
@@ -108,8 +111,8 @@ class Learner(ABC):
         """Train it; `y` has the class number of every row."""
 
     @abstractmethod
-    def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return probabilities of all classes for rows, shape (n, classes)."""
+    def predict(self, model: Any, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:
+        """Return probabilities of all classes for rows, shape (n, classes); what takes long reports rows done."""
 
     @abstractmethod
     def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -501,8 +504,9 @@ class Run:
         subsets = split.subsets()
         predicted = {}
         for subset, rows in subsets.items():
-            stage(f"predicting {len(rows)} {subset} rows")
-            predicted[subset] = learner.predict(model, rows)
+            words = f"predicting {len(rows)} {subset} rows"
+            stage(words)
+            predicted[subset] = learner.predict(model, rows, partial(_report_rows, stage, words))
         stage("computing scores and their intervals")
         scores = {
             subset: score(predicted[subset], y[rows], dataset.groups[rows], seed=self.seed)
@@ -673,6 +677,10 @@ class Run:
         if self.folds is not None:
             words += ["--folds", str(self.folds)]
         return shlex.join(words)
+
+
+def _report_rows(stage: Callable[[str], None], words: str, done: int) -> None:
+    stage(f"{words}, {done} done")
 
 
 def _predictions(dataset: Dataset, rows: NDArray[np.intp], probabilities: NDArray[np.float32]) -> list[list[Any]]:

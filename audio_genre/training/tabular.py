@@ -10,7 +10,7 @@ from audio_genre.datasets import Split
 from audio_genre.inputs import Vectors
 from audio_genre.training.fit import ArrayExamples, FitResult, fit
 from audio_genre.training.own import DENSE_OPTIONS, options_between
-from audio_genre.training.run import FitOptions
+from audio_genre.training.run import FitOptions, Report
 from audio_genre.training.variants import NORMALISATION, VARIANTS, DenseVariant
 from audio_genre.training.vector_learner import VectorLearner
 
@@ -60,7 +60,7 @@ class DenseLearner(VectorLearner):
             checkpoint=options.checkpoint,
         )
 
-    def predict(self, model: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    def predict(self, model: Any, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:  # noqa: ARG002
         """Predict rows of the table."""
         probabilities: NDArray[np.float32] = model.predict(self.dataset.X[rows], batch_size=_PREDICTION_ROWS, verbose=0)
         return probabilities

@@ -546,3 +546,15 @@ def test_clips_that_are_numbered_are_tracks_whatever_the_label(tmp_path: Path) -
     assert len(set(load_table(write(tmp_path / "a.csv", numbered)).groups)) == 16
     unknown = [row | {"length": ""} for row in numbered]
     assert len(set(load_table(write(tmp_path / "b.csv", unknown)).groups)) == 16
+
+
+def test_a_table_is_a_data_frame(tmp_path: Path) -> None:
+    path = tmp_path / "features_30_sec.csv"
+    names = GTZAN57_TABLE.features
+    lines = [",".join(["filename", *names, "label"])]
+    lines += [",".join([f"{k}.wav", *(str(k + j) for j in range(len(names))), "ab"[k % 2]]) for k in range(4)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    frame = load_table(path).to_frame()
+    assert frame.columns.tolist() == ["item", "group", "label", *names]
+    assert frame["label"].tolist() == ["a", "b", "a", "b"]
+    assert frame[names[3]].tolist() == [3, 4, 5, 6]
