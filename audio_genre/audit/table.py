@@ -73,7 +73,7 @@ def audit_table(path: Path, schema: TableSchema | None, progress: Progress, **co
         findings.append(Finding("grouping", "warning", rows.doubt))
     if refusal and not any(finding.severity == "serious" for finding in findings):
         findings.append(Finding("refused", "serious", refusal))
-    tracks = Counter(label for _, label in set(zip(rows.groups.tolist(), rows.labels.tolist(), strict=True)))
+    tracks = Counter(label for _, label in dict.fromkeys(zip(rows.groups.tolist(), rows.labels.tolist(), strict=True)))
     classes = dict(sorted(Counter(rows.labels.tolist()).items()))
     if schema.label in sheet.header:
         findings += audit_labels(classes, tracks, sheet.cells(schema.label))
@@ -112,6 +112,8 @@ def _sheet(path: Path, schema: TableSchema) -> Sheet:
             f"{len(schema.features)} features and lacks {missing!r}, among others; give a table that `audio-genre "
             "extract` wrote, or a public GTZAN table."
         )
+    if sheet.fault is not None:
+        raise sheet.fault
     if not len(sheet):
         raise TableError(f"{path} has a header and no rows; extract it again from a folder with audio files.")
     return sheet

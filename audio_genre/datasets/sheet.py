@@ -69,6 +69,8 @@ class Sheet:
         Row numbers and texts of those cells of each feature that are no finite numbers.
     ragged : list of tuple of int
         Line and number of cells of the lines that have another number of cells than the header; they are no rows here.
+    fault : TableError or None
+        What was met where no more rows could be read.
     spellings : dict of str to dict
         What `note_spellings` found in each column of numbers.
     notes : list of str
@@ -83,6 +85,7 @@ class Sheet:
     texts: dict[int, NDArray[np.object_]] = field(default_factory=dict)
     odd: dict[str, dict[int, str]] = field(default_factory=dict)
     ragged: list[tuple[int, int]] = field(default_factory=list)
+    fault: TableError | None = None
     spellings: dict[str, dict[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     blocks: list[NDArray[np.float64]] = field(default_factory=list)
@@ -128,7 +131,7 @@ def read_sheet(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet:
     start = file.read(len(_PARQUET_MAGIC))
     file.seek(0)
     if start == _PARQUET_MAGIC or path.suffix.lower() == ".parquet":
-        return _read_parquet(path, file.read(), schema)
+        return _read_parquet(path, file, schema)
     sheet = _read_plain(path, file, schema)
     if sheet is None:
         file.seek(0)
@@ -193,12 +196,15 @@ def _read_rows(
 
 
 def _whole_rows(rows: Iterator[tuple[int, list[str]]], sheet: Sheet, lines: list[int]) -> Iterator[list[str]]:
-    for line, row in rows:
-        if len(row) == len(sheet.header):
-            lines.append(line)
-            yield row
-        else:
-            sheet.ragged.append((line, len(row)))
+    try:
+        for line, row in rows:
+            if len(row) == len(sheet.header):
+                lines.append(line)
+                yield row
+            else:
+                sheet.ragged.append((line, len(row)))
+    except TableError as error:
+        sheet.fault = error
 
 
 def _parsed(sheet: Sheet, name: str, cells: Sequence[str], first: int) -> NDArray[np.float64]:
@@ -219,25 +225,8 @@ def _parsed(sheet: Sheet, name: str, cells: Sequence[str], first: int) -> NDArra
 # Parquet: numbers as they are, all else as the texts of a CSV table.
 
 
-def _read_parquet(path: Path, data: bytes, schema: TableSchema) -> Sheet:
-    table = _open_parquet(path, data)
-    header = [name.strip() for name in table.column_names]
-    at = _positions(header, schema)
-    sheet = Sheet(path, header, tuple(at), hashlib.sha256(data).hexdigest(), lines=range(1, table.num_rows + 1))
-    sheet.texts = {
-        index: np.array(_texts(table.column(index)), dtype=object)
-        for index in range(len(header))
-        if index not in at.values()
-    }
-    values = np.empty((table.num_rows, len(at)))
-    for k, (name, index) in enumerate(at.items()):
-        values[:, k] = _numbers_of_parquet(sheet, name, table.column(index))
-    sheet.blocks = [values]
-    return sheet
-
-
-def _open_parquet(path: Path, data: bytes) -> Any:
-    if not data.strip():
+def _read_parquet(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet:
+    if not file.read(_BLOCK_BYTES).strip():
         raise TableError(f"{path} is empty; give a table with a header line.")
     try:
         import pyarrow as pa
@@ -246,22 +235,38 @@ def _open_parquet(path: Path, data: bytes) -> Any:
         raise TableError(
             f"{path} is a Parquet table, and reading it needs pyarrow; install it with: {install_command('parquet')}"
         ) from None
+    file.seek(0)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     try:
-        return parquet.ParquetFile(pa.BufferReader(data)).read()
+        table = parquet.ParquetFile(file)
+        header = [name.strip() for name in table.schema_arrow.names]
+        at = _positions(header, schema)
+        sheet = Sheet(path, header, tuple(at), sha256, lines=range(1, table.metadata.num_rows + 1))
+        texts: dict[int, list[str]] = {index: [] for index in range(len(header)) if index not in at.values()}
+        first = 0
+        for batch in table.iter_batches():
+            for index, cells in texts.items():
+                cells.extend(_texts(batch.column(index)))
+            values = np.empty((batch.num_rows, len(at)))
+            for k, (name, index) in enumerate(at.items()):
+                values[:, k] = _numbers_of_parquet(sheet, name, batch.column(index), first)
+            sheet.blocks.append(values)
+            first += batch.num_rows
     # Arrow's own errors are ValueError, OSError and others; damage can raise nearly any of them.
     except (pa.ArrowException, OSError, ValueError):
         raise TableError(f"{path} is damaged or not a Parquet table; save or extract it again.") from None
+    sheet.texts = {index: np.array(cells, dtype=object) for index, cells in texts.items()}
+    return sheet
 
 
-def _numbers_of_parquet(sheet: Sheet, name: str, column: Any) -> NDArray[np.float64]:
+def _numbers_of_parquet(sheet: Sheet, name: str, column: Any, first: int) -> NDArray[np.float64]:
     import pyarrow as pa
 
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        return _parsed(sheet, name, _texts(column), 0)
-    values: NDArray[np.float64] = column.to_numpy().astype(np.float64)
-    odd = np.flatnonzero(~np.isfinite(values)).tolist()
-    if odd:
-        sheet.odd[name] = {row: _text(column[row].as_py()) for row in odd}
+        return _parsed(sheet, name, _texts(column), first)
+    values: NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    for row in np.flatnonzero(~np.isfinite(values)).tolist():
+        sheet.odd.setdefault(name, {})[first + row] = _text(column[row].as_py())
     return values
 
 

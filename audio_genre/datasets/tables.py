@@ -262,6 +262,8 @@ def _read(
             f"{path} is damaged or not a CSV table: line {line} has {cells} cells where the header has "
             f"{len(sheet.header)}; save or extract it again."
         )
+    if sheet.fault is not None:
+        raise sheet.fault
     folder_column = schema.label
     refuse_unknown_columns(path, sheet.header, schema, label_column, group_column)
     schema, remarks = with_names(path, sheet.header, with_columns(schema, label_column, group_column), label_column)
