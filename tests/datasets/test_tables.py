@@ -475,7 +475,7 @@ def test_what_is_no_parquet_table_is_refused(tmp_path: Path) -> None:
 def test_parquet_without_pyarrow_tells_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(TableError, match=r'needs pyarrow; install it with: pip install "audio-genre\[parquet\]"'):
+    with pytest.raises(TableError, match=r'needs pyarrow; install it with: pip install "pyarrow>=15"'):
         load_table(tmp_path / "a.parquet")
 
 
