@@ -429,7 +429,7 @@ def test_a_table_that_someone_changed_is_not_removed(own_music: Path, tmp_path: 
 
 def test_parquet_without_pyarrow(own_music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ParameterError, match=r"need pyarrow; install it with: pip install .audio-genre\[parquet\]"):
+    with pytest.raises(ParameterError, match=r"need pyarrow; install it with: pip install .pyarrow"):
         extract(own_music, tmp_path / "out", table_format="parquet")
 
 

@@ -126,7 +126,7 @@ def test_formats_without_known_tags(tmp_path: Path) -> None:
 
 def test_without_mutagen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tags.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ParameterError, match=r'needs mutagen; install it with: pip install "audio-genre\[tags\]"'):
+    with pytest.raises(ParameterError, match=r'needs mutagen; install it with: pip install "mutagen>=1\.47"'):
         tags.require_mutagen()
 
 

@@ -59,7 +59,7 @@ def test_a_missing_package_is_named_with_its_extra(without, function, package: s
     without(package)
     with pytest.raises(
         ParameterError,
-        match=rf'needs {name}, which is not installed; run `pip install "audio-genre\[train\]"`\.$',
+        match=rf'needs {name}, which is not installed; run `pip install "tensorflow>=2\.18"`\.$',
     ):
         function()
 

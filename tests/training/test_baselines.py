@@ -431,7 +431,7 @@ def test_xgboost_is_left_out_where_it_is_missing(clips: Table, tmp_path: Path, m
     monkeypatch.setitem(sys.modules, "xgboost", None)
     assert "xgboost" not in plan_training(clips, tmp_path / "models", kind="baseline").names
     with pytest.raises(
-        ParameterError, match=r"needs the package xgboost, which is not installed; run `pip install \"audio-genre\[xgb"
+        ParameterError, match=r"needs the package xgboost, which is not installed; run `pip install \"xgboost"
     ):
         plan_training(clips, tmp_path / "other", variant="xgboost", kind="baseline")
     assert not (tmp_path / "other").exists()
