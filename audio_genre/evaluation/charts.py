@@ -530,7 +530,7 @@ def _draw_points(axes: Axes, series: Points) -> Any:
         found = axes.errorbar(series.x, series.y, **style)
     for x, y, text in zip(series.x, series.y, series.labels, strict=False):
         axes.annotate(
-            plain(text, 0), (x, y), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8
+            plain(text, 0), (x, y), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8
         )  # fmt: skip
     return found
 

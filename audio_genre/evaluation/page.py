@@ -300,6 +300,7 @@ p { margin: .5rem 0; max-width: 48rem; }
 .still { background: #ffffff; }
 .live .still, .live .no-plotly { display: none; }
 :root:not(.live) .plot { display: none; }
+:root:not(.live) .beside { display: block; }
 a { color: var(--link); }
 nav ul { margin: .8rem 0; padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; }
 nav a { display: inline-block; padding: .25rem 0; }
@@ -334,8 +335,9 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
   h2, h3, summary { break-after: avoid; }
   nav, .modebar { display: none !important; }
   .scroll { overflow: visible; background: none; }
-  table { font-size: .75rem; }
-  td { white-space: normal; overflow-wrap: normal; }
+  table { font-size: .72rem; }
+  th, td { padding-right: .5rem; }
+  td { white-space: normal; }
   td.interval { white-space: nowrap; }
   tbody th, thead th:first-child { position: static; }
   details { border: none; padding: 0; }
