@@ -400,8 +400,8 @@ def compare_models(models: Path, report: Path, *, progress: Progress | None = No
         except Exception as error:
             # Whatever a stranger's model has in it, the others are compared.
             broken.append(
-                f"{folder} is left out, because what it says of itself cannot be read ({type(error).__name__}); train "
-                "the model again, and report this if it was made here."
+                f"{folder} is left out, because its files cannot be interpreted ({type(error).__name__}); train the "
+                "model again, and report this if audio-genre wrote it."
             )
         else:
             results.append(result)
@@ -580,7 +580,7 @@ def leaks_of(results: Sequence[ModelResult]) -> tuple[Leak, ...]:
 
 
 class Steps:
-    """Counts steps for whoever shows the progress."""
+    """Counts steps for a progress line."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
@@ -595,11 +595,11 @@ class Steps:
 def _find_models(models: Path, report: Path) -> tuple[list[Path], list[str]]:
     """Return the folders of models, and the names of those that hold none."""
     if (models / CARD).is_file():
-        raise BundleError(f"{models} is one model; name the folder in which the folders of the models lie.")
+        raise BundleError(f"{models} is one model; give the folder that contains the folders of the models.")
     try:
         entries = sorted(models.iterdir())
     except OSError as error:
-        raise BundleError(f"{models} cannot be read: {error.strerror}; name the folder of the models.") from None
+        raise BundleError(f"{models} cannot be read: {error.strerror}; give the folder of the models.") from None
     # What begins with a dot is unfinished work of a training.
     folders = [entry for entry in entries if not entry.name.startswith(".") and _is_there(entry, Path.is_dir)]
     found = [folder for folder in folders if _is_there(folder / CARD, Path.exists)]

@@ -454,7 +454,7 @@ def _read_predictions(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
     elif unknown:
         reason = f"the label {unknown[0]!r} is none of the model's classes"
     elif rows["item"].duplicated().any() and rows.duplicated(["item", "track"]).any():
-        reason = f"{rows['item'][rows.duplicated(['item', 'track'])].iloc[0]!r} stands in it twice"
+        reason = f"{rows['item'][rows.duplicated(['item', 'track'])].iloc[0]!r} is in it twice"
     elif (rows.groupby("track")["label"].nunique() > 1).any():
         reason = "the rows of one track have several labels"
     else:

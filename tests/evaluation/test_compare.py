@@ -389,7 +389,7 @@ HEADER = "item,track,label,predicted,p(blues),p(jazz),p(rock)\n"
         ("predictions.csv", HEADER + "a,a,blues,blues,,0,0\n", "a probability is outside 0 to 1"),
         ("predictions.csv", HEADER + "a,a,blues,blues,1.5,0,0\n", "a probability is outside 0 to 1"),
         ("predictions.csv", HEADER + "a,a,pop,blues,1,0,0\n", "'pop' is none of the model's classes"),
-        ("predictions.csv", HEADER + 2 * "a,a,blues,blues,1,0,0\n", "'a' stands in it twice"),
+        ("predictions.csv", HEADER + 2 * "a,a,blues,blues,1,0,0\n", "'a' is in it twice"),
         ("predictions.csv", HEADER + "a,t,blues,blues,1,0,0\nb,t,jazz,blues,1,0,0\n", "several labels"),
         ("predictions.csv", HEADER + "".join(f"{k},{k},jazz,blues,1,0,0\n" for k in range(4)), "contradicts itself"),
     ],
@@ -521,8 +521,8 @@ def test_what_nobody_thought_of_is_the_error_of_that_model(models: Path, monkeyp
     found = compared(models)
     assert [model.name for model in found.models] == ["good"]
     assert found.broken == (
-        f"{models / 'odd'} is left out, because what it says of itself cannot be read (ZeroDivisionError); train the "
-        "model again, and report this if it was made here.",
+        f"{models / 'odd'} is left out, because its files cannot be interpreted (ZeroDivisionError); train the "
+        "model again, and report this if audio-genre wrote it.",
     )
 
 
