@@ -289,13 +289,7 @@ class Comparison:
         return ranked[0] if ranked else None
 
     def headline(self) -> str:
-        """Return the result in a sentence.
-
-        Returns
-        -------
-        str
-            Best honest model, its accuracy with interval, the number of test tracks, the majority baseline.
-        """
+        """Return the result in a sentence."""
         best = self.best()
         if best is not None:
             section, model = best
@@ -309,13 +303,7 @@ class Comparison:
         return "No best model: the validation accuracies are unknown, and test accuracies choose nothing."
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table of the models.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row a model, those that put folds together included, in the order of the sections; scores are by track.
-        """
+        """Return a table of the models."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -344,13 +332,7 @@ class Comparison:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything that was found as plain data, which is what ``metrics.json`` holds.
-
-        Returns
-        -------
-        dict
-            Models, sections, tests, repeats, leaks, and what was left out; figures are by track unless named rows.
-        """
+        """Return everything that was found as plain data, which is what ``metrics.json`` holds."""
         best = self.best()
         return {
             "audio_genre": __version__,

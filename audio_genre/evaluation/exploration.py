@@ -210,13 +210,7 @@ class Exploration:
         return [(self.correlated[rows[k]], self.correlated[columns[k]], float(values[k])) for k in order]
 
     def headline(self) -> str:
-        """Return the result in a sentence.
-
-        Returns
-        -------
-        str
-            Best features, and how well trees classify tracks by all of them.
-        """
+        """Return the result in a sentence."""
         best = self.best(_HEADLINE_FEATURES)
         if not best or not (self.importance or self.mutual_information):
             return f"The features of {self.table.path.name} cannot be ranked."
@@ -230,13 +224,7 @@ class Exploration:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table of the features.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row a feature, the best first and constant ones last; NaN for a score that could not be computed.
-        """
+        """Return a table of the features."""
         import pandas as pd
 
         features = self.table.schema.features
@@ -259,13 +247,7 @@ class Exploration:
         return pd.DataFrame(rows)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what was found as plain data.
-
-        Returns
-        -------
-        dict
-            Without the layouts of single rows; None for what could not be computed.
-        """
+        """Return what was found as plain data."""
         table = self.table
         return {
             "table": {
@@ -322,27 +304,6 @@ def _plain(found: Importance | MutualInformation | None) -> dict[str, Any] | Non
 
 def examine(table: Table, *, seed: int = 0, progress: Progress | None = None) -> Exploration:
     r"""Compute how the genres of a table differ, without drawing anything.
-
-    Parameters
-    ----------
-    table : Table
-        A table with a label in every row and at least two classes.
-    seed : int
-        Seed of the split and of every random choice, 0 or more.
-    progress : callable, optional
-        Called after each step with the steps done, the steps in all, and what comes next.
-
-    Returns
-    -------
-    Exploration
-        What was found.
-
-    Raises
-    ------
-    ParameterError
-        If the seed is out of range.
-    TableError
-        If a row has no label, or all rows have the same one.
 
     Notes
     -----

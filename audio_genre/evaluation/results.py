@@ -190,26 +190,14 @@ class ModelResult:
         return None not in self.temperatures
 
     def confusion(self) -> NDArray[np.intp]:
-        """Count how the test tracks were classified, each by the vote of its rows.
-
-        Returns
-        -------
-        np.ndarray of int, shape (n_classes, n_classes)
-            Rows are true classes, columns are answers, both in the order of `classes`.
-        """
+        """Count how the test tracks were classified, each by the vote of its rows."""
         from sklearn.metrics import confusion_matrix
 
         counts: NDArray[np.intp] = confusion_matrix(self.labels, self.answers, labels=list(self.classes))
         return counts
 
     def per_class(self) -> dict[str, dict[str, float]]:
-        """Score every class over the test tracks.
-
-        Returns
-        -------
-        dict of str to dict
-            Precision, recall, f1 and support by class; 0 where a share of nothing is asked for.
-        """
+        """Score every class over the test tracks."""
         from sklearn.metrics import precision_recall_fscore_support
 
         figures = precision_recall_fscore_support(
@@ -227,23 +215,7 @@ def kind_name(kind: str) -> str:
 
 
 def read_result(folder: Path) -> ModelResult:
-    """Read how a model was measured, and score its predictions anew.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of a trained model.
-
-    Returns
-    -------
-    ModelResult
-        What it says.
-
-    Raises
-    ------
-    BundleError
-        If card, history or predictions are missing or malformed, or contradict each other.
-    """
+    """Read how a model was measured, and score its predictions anew."""
     card = read_card(folder, measured=True)
     protocol, data = card.protocol, card.training_data
     temperature = None if card.calibration is None else float(card.calibration.temperature)
@@ -280,25 +252,7 @@ def read_result(folder: Path) -> ModelResult:
 def measured(
     parts: Sequence[tuple[pd.DataFrame, float | None]], *, classes: tuple[str, ...], seed: int, **facts: Any
 ) -> ModelResult:
-    """Score test rows.
-
-    Parameters
-    ----------
-    parts : sequence of tuple of pandas.DataFrame and float or None
-        Test rows of each model, with item, track, label, predicted, and a column ``p(<class>)`` for each class; and
-        its temperature, None where it is not calibrated.
-    classes : tuple of str
-        Classes, in the order in which ties are decided.
-    seed : int
-        Seed of the model, which is that of the resampling too.
-    **facts : object
-        The other attributes of a `ModelResult` that do not follow from the rows.
-
-    Returns
-    -------
-    ModelResult
-        The result.
-    """
+    """Score test rows."""
     import pandas as pd
 
     rows = pd.concat([part for part, _ in parts], ignore_index=True)
@@ -348,22 +302,6 @@ def reliability(
     their confidences as probabilities (Bröcker and Smith, "Increasing the reliability of reliability diagrams", Weather
     and Forecasting 22(3), 2007).
 
-    Parameters
-    ----------
-    confidence : np.ndarray, shape (n,)
-        Probability that is stated for the answer to each track.
-    right : np.ndarray of bool, shape (n,)
-        Whether the answer is right.
-    uncalibrated : np.ndarray, shape (n,)
-        Confidences without temperatures.
-    seed : int
-        Seed of the resampling.
-
-    Returns
-    -------
-    Reliability
-        Error with interval, what chance gives, bins.
-
     Examples
     --------
     >>> confidence, right = np.full(10, 0.95), np.arange(10) < 8
@@ -402,23 +340,7 @@ def reliability(
 
 
 def read_history(folder: Path) -> pd.DataFrame | None:
-    """Read a learning curve.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of a trained model.
-
-    Returns
-    -------
-    pandas.DataFrame or None
-        A row a pass, with `HISTORY_COLUMNS`; None if there are no two passes to draw a line through.
-
-    Raises
-    ------
-    BundleError
-        If it is missing or malformed.
-    """
+    """Read a learning curve."""
     import pandas as pd
 
     try:

@@ -236,7 +236,5 @@ except ExtractionError as error:
 
 def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(
-        ExtractionError, match=r"Dask is not installed; install it with: pip install .dask"
-    ):
+    with pytest.raises(ExtractionError, match=r"Dask is not installed; install it with: pip install .dask"):
         list(DaskCluster("tcp://127.0.0.1:1").run(iter([1]), engine_work.square))
