@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -811,7 +812,7 @@ def test_a_killed_process_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_one_class_cannot_be_learned_from(tmp_path: Path) -> None:
     write_own(tmp_path)
     pictures = load_pictures(tmp_path)
-    values = {name: getattr(pictures, name) for name in Pictures.__dataclass_fields__}
+    values = {name: getattr(pictures, name) for name in (field.name for field in fields(Pictures))}
     with pytest.raises(PictureError, match="has only the class 'rock'"):
         Pictures(**values | {"labels": np.full(6, "rock")}).require_labels()
 

@@ -252,9 +252,9 @@ def split_of(*sides: list[int], left_out: Sequence[int] = ()) -> Split:
 @pytest.mark.parametrize(
     ("sides", "left_out", "message"),
     [
-        (([0], [1], [2, 3]), [], "did not deal every row"),
-        (([0], [1], [1, 2, 3, 4]), [], "did not deal every row"),
-        (([0], [1], [2, 3, 4]), [4], "did not deal every row"),
+        (([0], [1], [2, 3]), [], "did not assign every row"),
+        (([0], [1], [1, 2, 3, 4]), [], "did not assign every row"),
+        (([0], [1], [2, 3, 4]), [4], "did not assign every row"),
         (([0, 1], [], [2, 3, 4]), [], "left no row of class 'c0' for validation"),
         (([0, 3], [1], [2, 4]), [], "put rows of one track in two subsets"),
         (([0], [1], [2]), [3, 4], "left out rows, and only a list of names may"),

@@ -411,7 +411,7 @@ def test_tied_votes_contradict_nothing(models: Path) -> None:
     result = read_result(write_model(models / "a", answers, card={"metrics": metrics}))
     assert result.scores.tracks.accuracy.value == pytest.approx(12 / 21)
     # Files of the current format have all digits, so that no vote turns.
-    other = write_model(models / "b", answers, card={"metrics": metrics, "format_version": 2})
+    other = write_model(models / "b", answers, card={"metrics": metrics, "format_version": 2, "input": "features"})
     with pytest.raises(BundleError, match=r"a test accuracy of 0\.571 and card\.json says 1\.000"):
         read_result(other)
 
