@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,13 @@ LEVEL = 0.95
 
 ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 """The quantiles of a resampled figure that are the ends of its interval."""
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.intp]], Any], count: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a statistic of units drawn with replacement, `RESAMPLES` times; it gets the numbers of the units."""
+    return np.array([statistic(rng.integers(0, count, count)) for _ in range(RESAMPLES)])
 
 
 def squash(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -176,9 +183,12 @@ def repeated(tracks: Sequence[NDArray[np.str_]], right: Sequence[NDArray[np.bool
     hits = np.concatenate(list(right)).astype(np.float64)
     # A track that was tested several times is drawn with all its answers.
     per_track = np.stack([np.bincount(track, weights=hits), np.bincount(track)], axis=1)
-    rng = np.random.default_rng(seed)
-    drawn = (per_track[rng.integers(0, len(per_track), len(per_track))].sum(axis=0) for _ in range(RESAMPLES))
-    shares = [got / asked for got, asked in drawn]
+
+    def share(drawn: NDArray[np.intp]) -> float:
+        got, asked = per_track[drawn].sum(axis=0)
+        return float(got / asked)
+
+    shares = bootstrap(share, len(per_track), np.random.default_rng(seed))
     low, high = np.quantile(shares, ENDS)
     of_run = [float(np.mean(hit)) for hit in right]
     spread = float(np.std(of_run, ddof=1)) if len(of_run) > 1 else 0.0
@@ -188,15 +198,16 @@ def repeated(tracks: Sequence[NDArray[np.str_]], right: Sequence[NDArray[np.bool
 def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.intp], classes: int, seed: int) -> Score:
     from sklearn.metrics import accuracy_score, f1_score
 
-    rng = np.random.default_rng(seed)
     cells = y * classes + predicted
     tracks = int(group.max()) + 1
-    resampled = np.empty((RESAMPLES, 2))
-    for row in resampled:
+
+    def figures(drawn: NDArray[np.intp]) -> tuple[float, float]:
         # How often each track was drawn weighs its rows in the confusion matrix.
-        drawn = np.bincount(rng.integers(0, tracks, tracks), minlength=tracks).astype(np.float64)
-        confusion = np.bincount(cells, weights=drawn[group], minlength=classes**2)
-        row[:] = _accuracy_and_macro_f1(confusion.reshape(classes, classes))
+        weights = np.bincount(drawn, minlength=tracks).astype(np.float64)
+        confusion = np.bincount(cells, weights=weights[group], minlength=classes**2)
+        return _accuracy_and_macro_f1(confusion.reshape(classes, classes))
+
+    resampled = bootstrap(figures, tracks, np.random.default_rng(seed))
     low, high = np.quantile(resampled, ENDS, axis=0)
     # Resampling tracks that are all right, or all wrong, shows no spread at all; the exact binomial interval does.
     margin = 1 - ((1 - LEVEL) / 2) ** (1 / tracks)

@@ -18,7 +18,7 @@ import numpy as np
 from audio_genre._version import __version__
 from audio_genre.datasets import DEFAULT_PROTOCOL, Table, get_protocol
 from audio_genre.errors import ParameterError, ProtocolError, TableError
-from audio_genre.metrics import Interval, score
+from audio_genre.metrics import Interval, score, squash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -436,7 +436,7 @@ def _squash(X: NDArray[np.float32], varies: NDArray[np.bool_]) -> NDArray[np.flo
     exact = X.astype(np.float64)
     deviation = np.where(varies, exact.std(axis=0), 1.0)
     z = (exact - exact.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    return np.where(varies, np.sign(z) * np.log1p(np.abs(z)), 0.0)
+    return np.where(varies, squash(z), 0.0)
 
 
 def _correlate(X: NDArray[np.float32]) -> NDArray[np.float64]:

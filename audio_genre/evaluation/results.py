@@ -16,7 +16,7 @@ from audio_genre.bundles.calibration import BINS, apply_temperature, bins_of, ca
 from audio_genre.bundles.card import CARD, Card, read_bounded, read_card
 from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
-from audio_genre.metrics import Interval, Scores, score
+from audio_genre.metrics import ENDS, LEVEL, RESAMPLES, Interval, Scores, bootstrap, mean_by_track, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,6 @@ KIND_NAMES = {"tabular": "dense network", "baseline": "baseline", "cnn": "convol
 # What a file of figures may have: those of a hundred thousand tracks have less.
 _MAX_BYTES = 2**27
 _ROUNDING = 1e-5
-_RESAMPLES = 1000
-_LEVEL = 0.95
 _TEXT_COLUMNS = ("item", "track", "label", "predicted")
 _MEDIA_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".au", ".aiff", ".aif", ".m4a", ".png", ".jpg", ".jpeg"})
 
@@ -262,9 +260,7 @@ def measured(
     y = np.array([number[label] for label in rows["label"]], dtype=np.intp)
     row_tracks = _shared_names(rows["track"].tolist(), rows["label"].tolist())
     tracks, first, track = np.unique(row_tracks, return_index=True, return_inverse=True)
-    sums = np.zeros((len(tracks), len(classes)))
-    np.add.at(sums, track, probabilities)
-    winner = sums.argmax(axis=1)
+    winner = mean_by_track(probabilities, row_tracks).argmax(axis=1)
     confidence, uncalibrated = (
         _calibrated(probabilities, track, np.repeat(used, [len(part) for part, _ in parts]))[range(len(tracks)), winner]
         for used in ([1.0 if value is None else value for value in temperatures], [1.0 for _ in temperatures])
@@ -314,11 +310,9 @@ def reliability(
     count = len(confidence)
     error = calibration_error(confidence, right)
     rng = np.random.default_rng(seed)
-    drawn = (rng.integers(0, count, count) for _ in range(_RESAMPLES))
-    ends = [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]
-    resampled = [calibration_error(confidence[tracks], right[tracks]) for tracks in drawn]
-    low, high = map(float, np.quantile(resampled, ends))
-    chance = [calibration_error(confidence, rng.random(count) < confidence) for _ in range(_RESAMPLES)]
+    resampled = bootstrap(lambda drawn: calibration_error(confidence[drawn], right[drawn]), count, rng)
+    low, high = map(float, np.quantile(resampled, ENDS))
+    chance = [calibration_error(confidence, rng.random(count) < confidence) for _ in range(RESAMPLES)]
     # Resampling may raise the error so much that the basic interval ends below it.
     interval = Interval(error, max(0.0, 2 * error - max(high, error)), min(1.0, 2 * error - min(low, error)))
     place = bins_of(confidence)
@@ -326,13 +320,13 @@ def reliability(
     for k in np.unique(place).tolist():
         mine = place == k
         found = binomtest(int(right[mine].sum()), int(mine.sum()))
-        ci = found.proportion_ci(_LEVEL, method="wilson")
+        ci = found.proportion_ci(LEVEL, method="wilson")
         share = Interval(float(right[mine].mean()), float(ci.low), float(ci.high))
         bins.append(Bin(k / BINS, (k + 1) / BINS, found.n, float(confidence[mine].mean()), share))
     return Reliability(
         error=interval,
         uncalibrated=calibration_error(uncalibrated, right),
-        by_chance=Interval(float(np.mean(chance)), *map(float, np.quantile(chance, ends))),
+        by_chance=Interval(float(np.mean(chance)), *map(float, np.quantile(chance, ENDS))),
         confidence=float(confidence.mean()),
         accuracy=float(right.mean()),
         bins=tuple(bins),
@@ -393,12 +387,10 @@ def _calibrated(
     # Rows of one track may come from several models, each of which has a vote of its own.
     for temperature in np.unique(temperatures):
         mine = temperatures == temperature
-        sums = np.zeros_like(votes)
-        np.add.at(sums, track[mine], probabilities[mine])
         asked = np.bincount(track[mine], minlength=len(counts))
         voted = asked > 0
-        weights = asked[voted, None]
-        votes[voted] += apply_temperature(sums[voted] / weights, float(temperature)) * weights
+        means = mean_by_track(probabilities[mine], track[mine])
+        votes[voted] += apply_temperature(means, float(temperature)) * asked[voted, None]
     shares: NDArray[np.float64] = votes / counts[:, None]
     return shares
 

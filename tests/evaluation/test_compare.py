@@ -719,7 +719,7 @@ def test_a_temperature_changes_confidences_and_no_answer(parts: list[list[int]],
     rows = pd.DataFrame({"item": range(len(p)), "track": tracks, "label": labels})
     rows = rows.assign(predicted="a", **{f"p({name})": p[:, k] for k, name in enumerate("abc")})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("audio_genre.evaluation.results._RESAMPLES", 10)
+        patch.setattr("audio_genre.evaluation.results.RESAMPLES", 10)
         patch.setattr("audio_genre.metrics.RESAMPLES", 10)
         raw, one, tempered = (
             measured([(rows, value)], classes=("a", "b", "c"), seed=0, **dict.fromkeys(FACTS, ""))
