@@ -5,7 +5,6 @@ import json
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from PIL import Image
 from audio_genre import audio
 from audio_genre.bundles.bundle import Bundle
 from audio_genre.bundles.calibration import apply_temperature
+from audio_genre.bundles.card import Card
 from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp import GTZAN57
 from audio_genre.dsp.matrix import feature_matrix
@@ -235,10 +235,10 @@ def test_a_picture_model_has_points_of_clip_long_windows(write, monkeypatch: pyt
             bright = X.mean(axis=(1, 2)) / 255
             return np.column_stack([bright, 1 - bright]).astype(np.float32)
 
-    card: dict[str, Any] = {
-        "name": "brightness", "kind": "cnn", "classes": list(STYLES), "recipe": {"name": GTZAN57.name},
-        "window": None, "input_shape": [128, 64], "pictures": {"frames_per_column": 4},
-    }  # fmt: skip
+    card = Card(
+        "brightness", "cnn", "pictures", STYLES, GTZAN57, None, (128, 64), None, 0, {}, {}, {}, {}, {},
+        {"pictures": {"frames_per_column": 4}},
+    )  # fmt: skip
     monkeypatch.setattr(classifier, "load_bundle", lambda path: Bundle(Path(path), card, Brightness()))
     model = Classifier("brightness")
     path = write(make("hum", 60), make("hiss", 45))
