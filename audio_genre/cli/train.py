@@ -293,11 +293,11 @@ def fit_with_progress(
     import_keras()
     with ProgressLine("training", "epochs") as line:
         estimated = False
-        done = most_epochs = 0
+        current, done, most_epochs = "", 0, 0
 
         def show(name: str, most: int, report: EpochReport) -> None:
-            nonlocal estimated, done, most_epochs
-            done, most_epochs = report.epoch, most
+            nonlocal estimated, current, done, most_epochs
+            current, done, most_epochs = name, report.epoch, most
             # The first epoch of all also compiles the network.
             if not estimated and report.epoch > 1:
                 estimated = True
@@ -311,7 +311,7 @@ def fit_with_progress(
             line.update(report.epoch, most, remark)
 
         def stage(name: str, what: str) -> None:
-            line.update(done, most_epochs or None, f"{name}: {what}")
+            line.update(done if name == current else 0, most_epochs or None, f"{name}: {what}")
 
         models = plan.train(show, resume=resume, tensorboard=tensorboard, stage=stage)
     try:

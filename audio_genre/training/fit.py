@@ -20,7 +20,7 @@ from audio_genre.training.checkpoint import Checkpoint
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MAX_LEARNING_RATE = 10.0
+_MAX_LEARNING_RATE = 1000.0
 _MAX_WIDTH = 16384
 _OPTIMIZERS = ("adam", "sgd", "rmsprop")
 
