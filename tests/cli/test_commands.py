@@ -215,7 +215,7 @@ def test_a_stopped_training_says_what_is_missing(
 
     def stop(self: ProgressLine, done: int, total: int | None, remark: str = "") -> None:
         update(self, done, total, remark)
-        if "adam-5" in remark and done == 2:
+        if "adam-5 loss" in remark and done == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(train.ProgressLine, "update", stop)
@@ -290,7 +290,7 @@ def test_tensorboard_is_asked_for_by_name(
     options = ["--tensorboard", tmp_path / "log"]
     result = run("train", "cnn", extracted[0] / "images_original", tmp_path / "models", *options)
     assert result.exit_code == 2
-    assert 'pip install "tensorflow>=2.18" "tensorboard>=2.18"' in result.stderr
+    assert '"tensorboard>=2.18"' in result.stderr
     assert list((tmp_path / "models").iterdir()) == []
 
 
