@@ -2,12 +2,12 @@
 
 from audio_genre.bundles.history import EpochReport
 from audio_genre.metrics import Interval, Score, Scores
+from audio_genre.training.api import MODEL_KINDS, plan, train, train_baseline, train_cnn, train_tabular
 from audio_genre.training.baselines import BASELINES, BaselineVariant
 from audio_genre.training.cnn import CnnSettings
 from audio_genre.training.crops import Augmentation
 from audio_genre.training.fit import FitSettings, Progress
 from audio_genre.training.run import TrainedModel, TrainedModels, TrainingPlan
-from audio_genre.training.train import MODEL_KINDS, plan, train, train_baseline, train_cnn, train_tabular
 from audio_genre.training.variants import VARIANTS, DenseVariant
 
 __all__ = [

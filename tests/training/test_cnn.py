@@ -19,7 +19,7 @@ from audio_genre.errors import BundleError, ParameterError, PictureError, Protoc
 from audio_genre.inference import Classifier
 from audio_genre.inputs import load_bundle
 from audio_genre.inputs.pictures import crops_of, cut_crops
-from audio_genre.training import Augmentation, CnnSettings, EpochReport, FitSettings, TrainedModel, cnn, train_cnn
+from audio_genre.training import Augmentation, CnnSettings, EpochReport, FitSettings, TrainedModel, api, cnn, train_cnn
 from audio_genre.training import plan as plan_training
 from audio_genre.training.cnn import CnnLearner
 
@@ -76,13 +76,15 @@ def pictures(folder: Path) -> Iterator[Pictures]:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cnn, "CnnSettings", lambda: SMALL)
+    for module in (api, cnn):
+        monkeypatch.setattr(module, "CnnSettings", lambda: SMALL)
 
 
 @pytest.fixture(scope="module")
 def trained(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cnn, "CnnSettings", lambda: SMALL)
+        for module in (api, cnn):
+            patch.setattr(module, "CnnSettings", lambda: SMALL)
         (model,) = train_cnn(pictures, tmp_path_factory.mktemp("models"), seed=1)
     return model
 
@@ -148,9 +150,8 @@ def test_audio_is_classified_as_its_picture_is(
             crops, _ = next(crops_of(loaded, np.array([0]), 130, 999))
             described = CnnLearner(loaded, SMALL).describe(np.array([0]))
         bundle = load_bundle(trained.path)
-        expected = apply_temperature(bundle.predict(crops).mean(axis=0, keepdims=True), bundle.calibration.temperature)[
-            0
-        ]
+        mean = bundle.predict(crops).mean(axis=0, keepdims=True)
+        expected = apply_temperature(mean, bundle.calibration.temperature)[0]
         np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-5)
         assert answer.distance == pytest.approx(bundle.novelty.distances(described)[0], rel=1e-9)
 

@@ -117,7 +117,7 @@ def test_mixing_keeps_the_targets_a_distribution_in_which_the_first_weighs_most(
 
 def test_shuffled_examples_take_every_picture_once_a_pass() -> None:
     pictures = Pictures(20, 30, 5)
-    examples = CropExamples(pictures, np.array([0, 1, 2, 1]), np.array([0, 1, 0, 1]), 8, PLAIN, passes=2)  # type: ignore[arg-type]
+    examples = CropExamples(pictures, np.array([0, 1, 2, 1]), np.array([0, 1, 0, 1]), 8, PLAIN, crops_per_picture=2)  # type: ignore[arg-type]
     batches = list(examples.batches(3, np.random.default_rng(0)))
     assert len(examples) == 8
     assert [len(X) for X, _ in batches] == [3, 3, 2]
