@@ -123,7 +123,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(40), duration(150), duration(9000)
-    ('40 s', '3 min', '2 h 30 min')
+    ('40 s', '2 min', '2 h 30 min')
     """
     if seconds < 100:
         return f"{seconds:.0f} s"

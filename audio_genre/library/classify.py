@@ -47,13 +47,7 @@ class ClassifySettings:
 
 
 def model_identity(card: Card) -> str:
-    """Return what tells whether an answer is one of this model.
-
-    Examples
-    --------
-    >>> model_identity({"name": "adam-4", "compact_sha256": "0"})[:12]
-    'adam-4 2039d'
-    """
+    """Return what tells whether an answer is one of this model: its name, and a hash of all that its card says."""
     answered = json.dumps([_ANSWERS, card.to_dict()], sort_keys=True)
     return f"{card.name} {hashlib.sha256(answered.encode()).hexdigest()[:32]}"
 

@@ -53,7 +53,7 @@ def test_normalisation_is_that_of_the_rows_given_and_survives_extremes() -> None
     [
         ({"optimizer": "lion"}, "must be one of adam, sgd, rmsprop; got 'lion'"),
         ({"epochs": 0}, "number of epochs must be 1 or more; got 0"),
-        ({"batch_size": -4}, "number of batch_size must be 1 or more; got -4"),
+        ({"batch_size": -4}, "batch size must be 1 or more; got -4"),
     ],
 )
 def test_settings_out_of_range_are_refused(fields: dict[str, object], message: str) -> None:
