@@ -122,7 +122,7 @@ class ModelResult:
     interrupted : bool
         Whether the training was ended early.
     best_epoch : int
-        The pass whose weights it has; 0 where it was not trained in passes.
+        The epoch whose weights it has; 0 where it was not trained in epochs.
     classes : tuple of str
         Classes, in the order of the probabilities.
     validation : float or None
@@ -132,7 +132,7 @@ class ModelResult:
     rows : pandas.DataFrame
         Test rows: item, track, label, predicted, and a column ``p(<class>)`` for each class.
     history : pandas.DataFrame or None
-        The learning curve, with `HISTORY_COLUMNS`; None if there are no two passes to draw a line through.
+        The learning curve, with `HISTORY_COLUMNS`; None if there are no two epochs to draw a line through.
     tracks : np.ndarray of str, shape (n_tracks,)
         Test tracks, sorted, in a spelling that tables and pictures share.
     labels, answers : np.ndarray of str, shape (n_tracks,)

@@ -300,8 +300,8 @@ class TrainingPlan:
         dict of str to int
             Name of the model, and the number of its completed epochs.
         """
-        passes = {run.name: run.checkpoint(self.models_dir, resume=True).epochs() for run in self.runs}
-        return {name: number for name, number in passes.items() if number}
+        epochs = {run.name: run.checkpoint(self.models_dir, resume=True).epochs() for run in self.runs}
+        return {name: number for name, number in epochs.items() if number}
 
     def not_resumable(self) -> list[str]:
         """Tell which states of interrupted trainings cannot be gone on from.
