@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One pass over the training rows, as it is reported and as it stands in ``history.csv``.
+    """One epoch, as it is reported and as it stands in ``history.csv``.
 
     Attributes
     ----------
     epoch : int
-        Number of the pass, from 1.
+        Number of the epoch, from 1.
     loss, accuracy : float
         On the training rows, with dropout and augmentation, averaged while the weights changed.
     val_loss, val_accuracy : float
-        On the validation rows, after the pass.
+        On the validation rows, after the epoch.
     seconds : float
         Time that the pass took.
     """

@@ -24,7 +24,7 @@ _MAX_WEIGHTS = 10_000
 
 
 class Checkpoint:
-    """A file with weights, optimiser, early stopping, random numbers and history after the last complete pass.
+    """A file with weights, optimiser, early stopping, random numbers and history after the last complete epoch.
 
     It is written whole or not at all, and holds arrays and JSON only, so that reading it runs no code.
     """
@@ -94,7 +94,7 @@ class Checkpoint:
             self.flush()
 
     def flush(self) -> None:
-        """Write the state of the last pass, if it has not been."""
+        """Write the state of the last epoch, if it has not been."""
         if self._unwritten is None:
             return
         try:

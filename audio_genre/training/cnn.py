@@ -71,7 +71,7 @@ class CnnSettings:
     crop_columns : int
         Width of a crop in columns, where it is not known how long a column lasts.
     crops_per_pass : int
-        Crops of each picture in one pass of training.
+        Crops of each picture in one epoch.
     augmentation : Augmentation
         How crops are varied in training.
     fit : FitSettings

@@ -131,7 +131,7 @@ class CropExamples:
     augmentation : Augmentation
         How crops are varied where they are shuffled.
     crops_per_picture : int
-        Crops of each picture in one pass of training.
+        Crops of each picture in one epoch.
     members : int
         Networks that learn from every crop; each has its own copy of the targets.
     """

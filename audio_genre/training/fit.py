@@ -86,14 +86,14 @@ Progress = Callable[[str, int, EpochReport], None]
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit did; the model holds the weights of the best pass.
+    """What a fit did; the model holds the weights of the best epoch.
 
     Attributes
     ----------
     history : tuple of EpochReport
-        Every pass.
+        Every epoch.
     best_epoch : int
-        The pass with the lowest validation loss.
+        The epoch with the lowest validation loss.
     seconds : float
         Time of the whole fit.
     interrupted : bool
@@ -110,7 +110,7 @@ class Examples(Protocol):
     """Where `fit` takes examples from; they need not fit into memory."""
 
     def __len__(self) -> int:
-        """Return the number of examples in one pass."""
+        """Return the number of examples in one epoch."""
 
     def batches(
         self, size: int, rng: np.random.Generator | None
@@ -209,7 +209,7 @@ def fit(
             epoch_started = time.perf_counter()
             callbacks.on_epoch_begin(epoch - 1)
             fitted = _Means()
-            # Not model.fit: it builds an input pipeline for each pass, which costs five times these small steps.
+            # Not model.fit: it builds an input pipeline for each epoch, which costs five times these small steps.
             for X, targets in train.batches(settings.batch_size, rng):
                 fitted.add(model.train_on_batch(X, targets, return_dict=True), len(targets))
             measured = _evaluate(model, validation, settings.batch_size)

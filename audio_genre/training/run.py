@@ -48,9 +48,9 @@ class FitOptions:
     Attributes
     ----------
     progress : callable, optional
-        Called after each pass.
+        Called after each epoch.
     checkpoint : Checkpoint, optional
-        Where the state is kept after each pass.
+        Where the state is kept after each epoch.
     tensorboard : Path, optional
         Folder that receives a log for TensorBoard.
     stage : callable
