@@ -335,9 +335,10 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
   h2, h3, summary { break-after: avoid; }
   nav, .modebar { display: none !important; }
   .scroll { overflow: visible; background: none; }
-  table { font-size: .72rem; }
-  th, td { padding-right: .5rem; }
+  table { font-size: .68rem; max-width: 100%; }
+  th, td { padding-right: .4rem; }
   td { white-space: normal; }
+  td:last-child { overflow-wrap: anywhere; }
   td.interval { white-space: nowrap; }
   tbody th, thead th:first-child { position: static; }
   details { border: none; padding: 0; }
