@@ -13,12 +13,12 @@ from audio_genre.errors import AudioGenreError
 
 if TYPE_CHECKING:
     from audio_genre.audit import audit
-    from audio_genre.datasets import load_pictures, load_table
+    from audio_genre.datasets import load_pictures, load_table, load_tracks
     from audio_genre.dsp.matrix import features
     from audio_genre.evaluation.compare import compare
     from audio_genre.evaluation.explore import explore
     from audio_genre.extraction import extract
-    from audio_genre.inference import Classifier
+    from audio_genre.inference import Classifier, classify_table
     from audio_genre.inputs import load_bundle
     from audio_genre.library import organize
     from audio_genre.training import train, train_baseline, train_cnn, train_tabular
@@ -27,6 +27,7 @@ __all__ = [
     "AudioGenreError",
     "Classifier",
     "audit",
+    "classify_table",
     "compare",
     "explore",
     "extract",
@@ -34,6 +35,7 @@ __all__ = [
     "load_bundle",
     "load_pictures",
     "load_table",
+    "load_tracks",
     "organize",
     "train",
     "train_baseline",
@@ -45,6 +47,7 @@ __all__ = [
 _LOCATIONS = {
     "Classifier": "audio_genre.inference.classifier",
     "audit": "audio_genre.audit",
+    "classify_table": "audio_genre.inference",
     "compare": "audio_genre.evaluation.compare",
     "explore": "audio_genre.evaluation.explore",
     "extract": "audio_genre.extraction.run",
@@ -52,6 +55,7 @@ _LOCATIONS = {
     "load_bundle": "audio_genre.inputs",
     "load_pictures": "audio_genre.datasets",
     "load_table": "audio_genre.datasets",
+    "load_tracks": "audio_genre.datasets",
     "organize": "audio_genre.library",
     "train": "audio_genre.training",
     "train_baseline": "audio_genre.training",

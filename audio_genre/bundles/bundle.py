@@ -6,6 +6,7 @@
       model.keras       to train on
       model.tflite      to predict with LiteRT, without TensorFlow
       card.json         classes, recipe, window, training data and hash, protocol, metrics, calibration, versions, seed
+      input.npz         what making inputs needs and the card cannot hold; only some kinds of input have it
       novelty.npz       what tells how far an input is from the training data
       history.csv       one line per epoch
       predictions.csv   probabilities of every test row
@@ -35,7 +36,7 @@ import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 _Part = TypeVar("_Part")
 
 KERAS_MODEL = "model.keras"
+ARRAYS = "input.npz"
 NOVELTY = "novelty.npz"
 _NOVELTY_OF_FORMAT_1 = "familiarity.npz"
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"
@@ -101,6 +103,8 @@ class Bundle:
         The compact model.
     novelty : NoveltyDetector, optional
         What tells how far an input is from the training data.
+    arrays : mapping of str to np.ndarray
+        What its kind of input needs to make inputs, where a card cannot hold it.
 
     Attributes
     ----------
@@ -110,10 +114,20 @@ class Bundle:
         What ``card.json`` holds.
     novelty : NoveltyDetector or None
         What tells how far an input is from the training data; None for a model that was not calibrated.
+    arrays : mapping of str to np.ndarray
+        What its kind of input needs to make inputs, where a card cannot hold it.
     """
 
-    def __init__(self, path: Path, card: Card, runner: Runner, novelty: NoveltyDetector | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        card: Card,
+        runner: Runner,
+        novelty: NoveltyDetector | None = None,
+        arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    ) -> None:
         self.path = path
+        self.arrays = arrays
         self.card = card
         self.novelty = novelty
         self._runner = runner
@@ -228,7 +242,9 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
             card.novelty_sha256,
             lambda content: NoveltyDetector.from_arrays(read_arrays(content)),
         )
-    return Bundle(path, card, runner, novelty)
+    sha256 = card.facts.get("arrays_sha256")
+    arrays = {} if sha256 is None else _read_part(path / ARRAYS, str(sha256), read_arrays)
+    return Bundle(path, card, runner, novelty, arrays)
 
 
 def write_bundle(
@@ -240,19 +256,22 @@ def write_bundle(
     novelty: NoveltyDetector,
     history: Sequence[EpochReport],
     predictions: Iterable[Sequence[Any]],
+    arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> None:
     """Write a bundle whole or not at all; one that stands in its place is replaced when the new one is complete."""
     is_arrays = isinstance(model, ArrayModel)
     name = NUMPY if is_arrays else LITERT
     form = _FORMATS[name]
     exported = model.to_bytes() if is_arrays else _export(model, folder)
-    arrays = write_arrays(novelty.arrays())
+    detector = write_arrays(novelty.arrays())
+    extra = write_arrays(arrays) if arrays else b""
     card = dataclasses.replace(
         card,
         format=name,
         versions=_versions(),
         exported_sha256=hashlib.sha256(exported).hexdigest(),
-        novelty_sha256=hashlib.sha256(arrays).hexdigest(),
+        novelty_sha256=hashlib.sha256(detector).hexdigest(),
+        facts={**card.facts, **({"arrays_sha256": hashlib.sha256(extra).hexdigest()} if extra else {})},
     )
     X, expected = check
     try:
@@ -274,7 +293,9 @@ def write_bundle(
                 warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
                 model.save(place.unfinished / KERAS_MODEL)
         (place.unfinished / form.file).write_bytes(exported)
-        (place.unfinished / NOVELTY).write_bytes(arrays)
+        (place.unfinished / NOVELTY).write_bytes(detector)
+        if extra:
+            (place.unfinished / ARRAYS).write_bytes(extra)
         header = [column.name for column in fields(EpochReport)]
         _write_csv(place.unfinished / HISTORY, [header, *(asdict(report).values() for report in history)])
         _write_csv(place.unfinished / PREDICTIONS, predictions)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audio_genre._version import __version__
-from audio_genre.cli import audit, classify, compare, demo, explore, extract, organize, train, verify
+from audio_genre.cli import audit, classify, compare, demo, explore, extract, organize, tracks, train, verify
 
 app = typer.Typer(
     name="audio-genre",
@@ -20,6 +20,7 @@ app.command()(extract.extract)
 app.command()(audit.audit)
 app.command()(explore.explore)
 app.add_typer(train.train)
+app.add_typer(tracks.tracks)
 app.command()(compare.compare)
 app.command()(classify.classify)
 app.command()(organize.organize)

@@ -35,7 +35,7 @@ def explore(
     from audio_genre.evaluation.explore import REPORT
     from audio_genre.evaluation.explore import explore as write_report
 
-    loaded = load_and_tell(table, label_column, group_column, rows, conflicts)
+    loaded = load_and_tell(table, label_column=label_column, group_column=group_column, rows=rows, conflicts=conflicts)
     with ProgressLine("exploring", "steps") as line:
         found = write_report(loaded, report_dir, seed=seed, progress=line.update)
     report = report_dir / REPORT

@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from audio_genre.cli.columns import Conflicts, GroupColumn, LabelColumn, Rows, load_and_tell
+from audio_genre.cli.columns import (
+    Conflicts,
+    Context,
+    Duplicates,
+    Encoding,
+    Genres,
+    GroupColumn,
+    LabelColumn,
+    Mapping,
+    MultiGenre,
+    Other,
+    Rows,
+    Schema,
+    With,
+    load_and_tell,
+)
 from audio_genre.cli.console import (
     INTERRUPTED,
     ProgressLine,
@@ -48,8 +63,8 @@ _Models = Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder that
 _Protocol = Annotated[
     str,
     typer.Option(
-        help="How rows are split: track (each track in one subset only), segment (leaky), artist or fault-filtered "
-        "(published splits of GTZAN), or all that apply."
+        help="How rows are split: track (each track in one subset only), segment (leaky), artist (of GTZAN as "
+        "published), group:COLUMN (of tables of tracks), fault-filtered (GTZAN as published), or all that apply."
     ),
 ]
 _Seed = Annotated[int, typer.Option(help="Seed of the split and of the training.")]
@@ -69,6 +84,14 @@ _Splits = Annotated[
 _Leaky = Annotated[
     bool, typer.Option("--leaky", help="Allow lists with rows of one track in two subsets; scores are marked as leaky.")
 ]
+_Balance = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW",
+        help="Make rare genres count for more among the training rows: none, class-weight, class-weight-sqrt, smote or "
+        "oversample.",
+    ),
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per model, each on its own line.")]
 
 
@@ -82,11 +105,14 @@ _Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted
 @guarded("stopped; no model was finished.")
 def tabular(
     table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A feature table, such as features_30_sec.csv; CSV or Parquet.")
+        Path,
+        typer.Argument(
+            metavar="TABLE", help="A table of features or of tracks (CSV or Parquet), or a prepared folder."
+        ),
     ],
     models_dir: _Models,
     variant: Annotated[
-        str, typer.Option(help="adam-4, adam-5, sgd-5, rmsprop-6, or all of these dense networks.")
+        str, typer.Option(help="adam-4, adam-5, sgd-5, rmsprop-6, mlp-256-128, dnn-l2, or all of these dense networks.")
     ] = "all",
     layers: Annotated[
         str | None,
@@ -106,6 +132,16 @@ def tabular(
     group_column: GroupColumn = None,
     rows: Rows = None,
     conflicts: Conflicts = None,
+    mapping: Mapping = None,
+    genres: Genres = None,
+    other: Other = False,
+    duplicates: Duplicates = None,
+    use: With = None,
+    context: Context = None,
+    schema: Schema = None,
+    multi_genre: MultiGenre = None,
+    encoding: Encoding = None,
+    balance: _Balance = "none",
     resume: _Resume = False,
     as_json: _Json = False,
 ) -> None:
@@ -124,7 +160,23 @@ def tabular(
         base = get_variants("adam-4" if variant == "all" else variant)[0]
         settings = own_settings(base, DENSE_OPTIONS, given)
     used = _protocol(protocol, splits, leaky=leaky)
-    loaded = load_and_tell(table, label_column, group_column, rows, conflicts)
+    loaded = load_and_tell(
+        table,
+        protocol=used,
+        label_column=label_column,
+        group_column=group_column,
+        rows=rows,
+        conflicts=conflicts,
+        mapping=mapping,
+        genres=genres,
+        other=other,
+        duplicates=duplicates,
+        use=use,
+        context=context,
+        schema=schema,
+        multi_genre=multi_genre,
+        encoding=encoding,
+    )
     plan = plan_training(
         loaded,
         models_dir,
@@ -136,6 +188,7 @@ def tabular(
         seeds=seeds,
         folds=folds,
         kind="tabular",
+        balance=balance,
     )
     _report(fit_with_progress(plan, resume=resume), plan, as_json=as_json)
 
@@ -198,7 +251,10 @@ def cnn(
 @guarded("stopped; no model was finished.")
 def baseline(
     table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A feature table, such as features_30_sec.csv; CSV or Parquet.")
+        Path,
+        typer.Argument(
+            metavar="TABLE", help="A table of features or of tracks (CSV or Parquet), or a prepared folder."
+        ),
     ],
     models_dir: _Models,
     variant: Annotated[
@@ -217,13 +273,39 @@ def baseline(
     group_column: GroupColumn = None,
     rows: Rows = None,
     conflicts: Conflicts = None,
+    mapping: Mapping = None,
+    genres: Genres = None,
+    other: Other = False,
+    duplicates: Duplicates = None,
+    use: With = None,
+    context: Context = None,
+    schema: Schema = None,
+    multi_genre: MultiGenre = None,
+    encoding: Encoding = None,
+    balance: _Balance = "none",
     as_json: _Json = False,
 ) -> None:
     """Fit baselines on a table of features, to find out whether a network is worth it."""
     from audio_genre.training import plan as plan_training
 
     used = _protocol(protocol, splits, leaky=leaky)
-    loaded = load_and_tell(table, label_column, group_column, rows, conflicts)
+    loaded = load_and_tell(
+        table,
+        protocol=used,
+        label_column=label_column,
+        group_column=group_column,
+        rows=rows,
+        conflicts=conflicts,
+        mapping=mapping,
+        genres=genres,
+        other=other,
+        duplicates=duplicates,
+        use=use,
+        context=context,
+        schema=schema,
+        multi_genre=multi_genre,
+        encoding=encoding,
+    )
     plan = plan_training(
         loaded,
         models_dir,
@@ -233,6 +315,7 @@ def baseline(
         seeds=seeds,
         folds=folds,
         kind="baseline",
+        balance=balance,
     )
     _tell_left_out(plan)
     with ProgressLine("fitting", "models") as line:

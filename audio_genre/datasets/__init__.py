@@ -6,11 +6,13 @@ from audio_genre.datasets.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Split, S
 from audio_genre.datasets.schema import GTZAN57_TABLE, TableSchema, table_schema
 from audio_genre.datasets.splits import ListedProtocol, read_splits
 from audio_genre.datasets.tables import Table, load_table
+from audio_genre.datasets.tracks import GenreMapping, Tracks, default_mapping, load_tracks, read_mapping
 
 __all__ = [
     "DEFAULT_PROTOCOL",
     "GTZAN57_TABLE",
     "PROTOCOLS",
+    "GenreMapping",
     "Grouping",
     "ListedProtocol",
     "Pictures",
@@ -18,12 +20,16 @@ __all__ = [
     "SplitProtocol",
     "Table",
     "TableSchema",
+    "Tracks",
     "Window",
     "applicable",
+    "default_mapping",
     "find_groups",
     "get_protocol",
     "load_pictures",
     "load_table",
+    "load_tracks",
+    "read_mapping",
     "read_splits",
     "table_schema",
 ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from audio_genre.datasets.grouped import SHARES, deal_together, group_column, spread_classes, together_of
 from audio_genre.datasets.gtzan import CITATIONS, GENRES, Clip, find_clip, same_artist
 from audio_genre.errors import ParameterError, ProtocolError
 
@@ -109,6 +110,11 @@ class SplitProtocol(ABC):
     citation: str = ""
 
     @property
+    def artists_apart(self) -> bool:
+        """Whether no known artist is in two subsets."""
+        return self.published
+
+    @property
     def published(self) -> bool:
         """Whether the test rows are those of a published split, so that scores compare with published ones."""
         return bool(self.citation)
@@ -180,6 +186,21 @@ class SplitProtocol(ABC):
             self.description if folds is None else self.description.replace(_SHARES, f"{folds}-fold cross-validation")
         )
 
+    def for_rows(self, rows: Rows) -> SplitProtocol:  # noqa: ARG002
+        """Return the protocol in the form that fits rows: some say themselves what must not be torn apart.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows that are to be split.
+
+        Returns
+        -------
+        SplitProtocol
+            Usually itself.
+        """
+        return self
+
     @abstractmethod
     def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
         """Deal every row to one side of each split, or leave it out."""
@@ -218,6 +239,9 @@ class SplitProtocol(ABC):
             raise ProtocolError(
                 f"The protocol {self.name!r} was given no rows to split; give it at least three tracks."
             )
+        fitting = self.for_rows(rows)
+        if fitting is not self:
+            return fitting.splits(rows, seed=seed, folds=folds)
         splits = self._deal(rows, seed, folds)
         for split in splits:
             self._check(split, rows)
@@ -233,14 +257,21 @@ class SplitProtocol(ABC):
             raise ProtocolError(f"The protocol {self.name!r} did not assign every row to exactly one subset.")
         if len(split.left_out) and not self.leaves_out:
             raise ProtocolError(f"The protocol {self.name!r} left out rows, and only a list of names may.")
-        classes = set(rows.labels.tolist())
+        classes = set(np.unique(rows.labels).tolist())
         for side, indices in sides.items():
-            absent = sorted(classes - set(rows.labels[indices].tolist()))
+            absent = sorted(classes - set(np.unique(rows.labels[indices]).tolist()))
             if absent:
                 raise ProtocolError(f"The protocol {self.name!r} left no row of class {absent[0]!r} for {side}.")
-        owners = [set(rows.groups[indices].tolist()) for indices in sides.values()]
-        if not self.leaky and sum(map(len, owners)) != len(set().union(*owners)):
-            raise ProtocolError(f"The protocol {self.name!r} put rows of one track in two subsets.")
+        if not self.leaky:
+            for units in (rows.groups, *self._kept(rows)):
+                owners = [np.unique(units[indices]) for indices in sides.values()]
+                if sum(map(len, owners)) != len(np.unique(np.concatenate(owners))):
+                    raise ProtocolError(f"The protocol {self.name!r} put rows of one track in two subsets.")
+
+    def _kept(self, rows: Rows) -> list[NDArray[np.intp]]:
+        """Return what else must not be torn apart: songs, where the rows tell them."""
+        songs = together_of(rows, "track")
+        return [] if songs is None else [songs]
 
 
 class _Stratified(SplitProtocol):
@@ -318,8 +349,65 @@ class TrackProtocol(_Stratified):
     description = f"random tracks of each class, {_SHARES}; all segments of a track stay in one subset"
     unit = "track"
 
-    def _units(self, rows: Rows) -> NDArray[np.str_]:
-        return rows.groups
+    def for_rows(self, rows: Rows) -> SplitProtocol:
+        """Return the form that keeps songs together where one has several labels."""
+        songs = together_of(rows, "track")
+        if songs is None:
+            return self
+        y = np.unique(rows.labels, return_inverse=True)[1]
+        pure = len(np.unique(songs * (int(y.max(initial=0)) + 1) + y)) == len(np.unique(songs))
+        return self if pure else TogetherProtocol(self.name, "track", "songs")
+
+    def _units(self, rows: Rows) -> NDArray[np.str_] | NDArray[np.intp]:
+        songs = together_of(rows, "track")
+        return rows.groups if songs is None else songs
+
+
+class TogetherProtocol(SplitProtocol):
+    """Rows of each class, 60/20/20, with what the rows say must not be torn apart in one subset."""
+
+    def __init__(self, name: str, key: str, unit: str) -> None:
+        self.name, self._key, self._unit = name, key, unit
+        also = "" if key == "track" else f", with all {unit} and all versions of a song in one subset"
+        self.description = (
+            f"random songs of each class, {_SHARES}; all versions of a song stay in one subset"
+            if key == "track"
+            else f"rows of each class, {_SHARES}{also}"
+        )
+
+    @property
+    def artists_apart(self) -> bool:
+        """Whether no known artist is in two subsets."""
+        return self._key == "artist"
+
+    def _kept(self, rows: Rows) -> list[NDArray[np.intp]]:
+        units = together_of(rows, self._key)
+        return super()._kept(rows) if units is None else [*super()._kept(rows), units]
+
+    def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
+        if folds is not None and folds < _FEWEST_FOLDS:
+            raise ParameterError(
+                f"The number of folds must be {_FEWEST_FOLDS} or more, one part to test on, one to tune on and the "
+                f"rest to learn from; got {folds}."
+            )
+        units = together_of(rows, self._key)
+        if units is None:
+            raise ProtocolError(f"The protocol {self.name!r} needs a table that tells the {self._unit}.")
+        names, y = np.unique(rows.labels, return_inverse=True)
+        labels = tuple(map(str, names.tolist()))
+        rng = np.random.default_rng(seed)
+        if folds is None:
+            part = deal_together(units, y, SHARES, rng, large=_TRAIN)
+            return (_split(spread_classes(part, units, y, labels, len(SHARES), self._unit)),)
+        part = deal_together(units, y, (1 / folds,) * folds, rng, large=None)
+        part = spread_classes(part, units, y, labels, folds, self._unit)
+        splits = []
+        for number in range(folds):
+            side = np.full(len(part), _TRAIN, dtype=np.intp)
+            side[part == number] = _TEST
+            side[part == (number + 1) % folds] = _VALIDATION
+            splits.append(_split(side, f"fold-{number + 1}"))
+        return tuple(splits)
 
 
 class SegmentProtocol(_Stratified):
@@ -465,6 +553,12 @@ class ArtistProtocol(_Published):
     citation = CITATIONS["artist"]
     own_folds = 3
 
+    def for_rows(self, rows: Rows) -> SplitProtocol:
+        """Return the form for rows that tell their artists themselves, where they do."""
+        if getattr(rows, "together", None) is None:
+            return self
+        return TogetherProtocol(self.name, "artist", "tracks of an artist, or of artists who play together,")
+
     def _deal_clips(self, clips: list[Clip], seed: int) -> Iterator[tuple[str, dict[str, int]]]:
         for fold in range(1, self.own_folds + 1):
             pool = [clip for clip in clips if clip.fold not in (None, fold)]
@@ -560,10 +654,14 @@ def get_protocol(name: str) -> SplitProtocol:
     >>> get_protocol("segment").leaky
     True
     """
+    if (column := group_column(name)) is not None:
+        return TogetherProtocol(name, "group", f"rows of one {column}")
     try:
         return PROTOCOLS[name]
     except KeyError:
-        raise ParameterError(f"The protocol {name!r} is unknown; choose one of {', '.join(PROTOCOLS)}.") from None
+        raise ParameterError(
+            f"The protocol {name!r} is unknown; choose one of {', '.join(PROTOCOLS)}, or group:COLUMN."
+        ) from None
 
 
 def applicable(rows: Rows, *, folds: int | None = None) -> dict[str, str | None]:

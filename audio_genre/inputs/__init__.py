@@ -7,12 +7,14 @@ from audio_genre.inputs.kind import (
     CardPart,
     Dataset,
     InputKind,
+    TableRows,
     Vectors,
     kind_of,
     register,
 )
-from audio_genre.inputs.loading import load_bundle, open_reader
+from audio_genre.inputs.loading import load_bundle, load_dataset, open_reader
 from audio_genre.inputs.pictures import PictureInput
+from audio_genre.inputs.tracks import TrackInput
 
 __all__ = [
     "INPUT_KINDS",
@@ -22,12 +24,15 @@ __all__ = [
     "FeatureInput",
     "InputKind",
     "PictureInput",
+    "TableRows",
+    "TrackInput",
     "Vectors",
     "kind_of",
     "load_bundle",
+    "load_dataset",
     "open_reader",
     "register",
 ]
 
-for _kind in (FeatureInput(), PictureInput()):
+for _kind in (FeatureInput(), PictureInput(), TrackInput()):
     register(_kind)

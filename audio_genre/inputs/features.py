@@ -14,7 +14,7 @@ from audio_genre.datasets import Table, Window, load_table
 from audio_genre.dsp import get_recipe
 from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import BundleError
-from audio_genre.inputs.kind import AudioReader, CardPart, InputKind
+from audio_genre.inputs.kind import AudioReader, CardPart, InputKind, TableRows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class FeatureInput(InputKind):
 
     name = "features"
     title = "a feature table (CSV or Parquet)"
+    options = frozenset({"label_column", "group_column", "rows", "conflicts"})
 
     def recognises(self, path: Path) -> bool:
         """Tell whether a path is no folder; what is wrong with it otherwise is told when it is read."""
@@ -62,6 +63,19 @@ class FeatureInput(InputKind):
         """Refuse a card without names of features."""
         rule = "a list of one or more texts, each once"
         card.require(folder, "features", lambda value: are_names(value, 1), rule)
+
+    def rows(self, bundle: Bundle, path: Path, **options: Any) -> TableRows:
+        """Read a table that has the features of the model."""
+        table = load_table(path, **options)
+        places = [table.schema.features.index(name) for name in bundle.features if name in table.schema.features]
+        if len(places) < len(bundle.features):
+            absent = next(name for name in bundle.features if name not in table.schema.features)
+            raise BundleError(
+                f"{path} has no column {absent!r}, which {bundle.path} takes; choose a model trained on such a table."
+            )
+        X = table.X[:, places]
+        items = tuple(map(str, table.items.tolist()))
+        return TableRows(items, ("",) * len(items), X, X, table.notes)
 
     def reader(self, bundle: Bundle) -> AudioReader:
         """Return what computes the features of audio."""

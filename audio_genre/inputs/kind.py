@@ -17,7 +17,7 @@ import numpy as np
 from audio_genre.audio import MIN_SECONDS, continue_short, iter_windows, windows_of
 from audio_genre.bundles import Bundle
 from audio_genre.bundles.card import Card
-from audio_genre.errors import ParameterError
+from audio_genre.errors import BundleError, ParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,6 +109,29 @@ class CardPart:
     training_data: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class TableRows:
+    """Rows of a table as a model takes them.
+
+    Attributes
+    ----------
+    items, titles : tuple of str
+        Name of each row, and what else a person knows it by; an empty text where that is nothing.
+    X : np.ndarray, shape (n, *input_shape)
+        Inputs.
+    descriptions : np.ndarray, shape (n, d)
+        What `InputKind.describe` says of rows.
+    notes : tuple of str
+        What a user should know of how the table was read.
+    """
+
+    items: tuple[str, ...]
+    titles: tuple[str, ...]
+    X: NDArray[Any]
+    descriptions: NDArray[Any]
+    notes: tuple[str, ...] = ()
+
+
 class InputKind(ABC):
     """A kind of input; see the module for what it says.
 
@@ -120,11 +143,14 @@ class InputKind(ABC):
         What its files are called in messages, such as ``"a feature table"``.
     extras : tuple of str
         Extras of the package that reading it needs.
+    options : frozenset of str
+        Options that `load` takes.
     """
 
     name: str
     title: str
     extras: tuple[str, ...] = ()
+    options: frozenset[str] = frozenset()
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:
@@ -231,6 +257,101 @@ class InputKind(ABC):
         BundleError
             If the model takes something that cannot be computed from audio.
         """
+
+    def rows(self, bundle: Bundle, path: Path, **options: Any) -> TableRows:  # noqa: ARG002
+        """Read rows of a table for a model, without their genres.
+
+        Parameters
+        ----------
+        bundle : Bundle
+            The model.
+        path : Path
+            The table.
+        **options : object
+            Options of `load`.
+
+        Returns
+        -------
+        TableRows
+            The rows, in the table's order.
+
+        Raises
+        ------
+        AudioGenreError
+            If the table cannot be read or lacks what the model takes, or such models take no tables.
+        """
+        raise BundleError(f"{bundle.path} takes {self.title} and no table; choose a model that was trained on a table.")
+
+    def prepared(self, dataset: Any, train: NDArray[np.intp], y: NDArray[np.intp], seed: int) -> Any:  # noqa: ARG002
+        """Return the rows with all that is fitted on the training rows of a split applied to them.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `load` returned.
+        train : np.ndarray of int, shape (n_train,)
+            The training rows.
+        y : np.ndarray of int, shape (n,)
+            Class number of each row.
+        seed : int
+            Seed of what is drawn at random.
+
+        Returns
+        -------
+        Dataset
+            Usually the same.
+        """
+        return dataset
+
+    def learned(self, dataset: Any, train: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the training rows of vectors as a model learns from them.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `prepared` returned.
+        train : np.ndarray of int, shape (n_train,)
+            The training rows.
+
+        Returns
+        -------
+        np.ndarray, shape (n_train, d), float32
+            Usually their vectors as they are.
+        """
+        rows: NDArray[np.float32] = dataset.X[train]
+        return rows
+
+    def categories(self, dataset: Any) -> tuple[tuple[slice, ...], tuple[int, ...]]:  # noqa: ARG002
+        """Return which columns of vectors are one category each, and which say yes or no; usually none.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `prepared` returned.
+
+        Returns
+        -------
+        one_hot : tuple of slice
+            The columns of each category.
+        flags : tuple of int
+            Columns of yes and no.
+        """
+        return (), ()
+
+    def arrays(self, dataset: Any) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """Return what a bundle needs to make inputs and a card cannot hold; usually nothing.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `prepared` returned.
+
+        Returns
+        -------
+        dict of str to np.ndarray
+            Arrays of plain types.
+        """
+        return {}
 
     def name_suffixes(self, dataset: Any) -> tuple[str, ...]:  # noqa: ARG002
         """Return what of the rows belongs into the name of a model, because it is not the default.

@@ -3,11 +3,52 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 from audio_genre.bundles import Bundle
 from audio_genre.bundles.bundle import read_bundle
-from audio_genre.errors import BundleError
-from audio_genre.inputs.kind import INPUT_KINDS, AudioReader, InputKind
+from audio_genre.datasets.grouped import group_column
+from audio_genre.errors import BundleError, ParameterError
+from audio_genre.inputs.kind import INPUT_KINDS, AudioReader, Dataset, InputKind, kind_of
+
+
+def load_dataset(path: str | os.PathLike[str], *, protocol: Any = None, **options: Any) -> Dataset:
+    """Read rows of whatever kind of input a path is.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A feature table, a table of tracks, a prepared folder, or a folder of pictures.
+    protocol : str or SplitProtocol, optional
+        How the rows will be split: ``group:<column>`` needs that column.
+    **options : object
+        Options of that kind of input, as `load_table`, `load_tracks` and `load_pictures` have them; None and what is
+        empty count as not given.
+
+    Returns
+    -------
+    Dataset
+        The rows.
+
+    Raises
+    ------
+    ParameterError
+        If the path is no input, or its kind has no such option.
+    AudioGenreError
+        If it cannot be read.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    given = {name: value for name, value in options.items() if value is not None and value is not False and value != ()}
+    column = group_column(protocol)
+    if column is not None:
+        given["group_column"] = column
+    unknown = [name for name in given if name not in kind.options]
+    if unknown:
+        option = {"use": "with"}.get(unknown[0], unknown[0]).replace("_", "-")
+        raise ParameterError(f"The option --{option} is not for {kind.title}, which {path} is; leave it out.")
+    return kind.load(path, **given)
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:

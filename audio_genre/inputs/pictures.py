@@ -37,6 +37,7 @@ class PictureInput(InputKind):
 
     name = "pictures"
     title = "a folder of mel-spectrogram pictures"
+    options = frozenset({"rows", "progress"})
 
     def recognises(self, path: Path) -> bool:
         """Tell whether a path is a folder."""

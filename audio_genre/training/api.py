@@ -6,13 +6,12 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from audio_genre.datasets import DEFAULT_PROTOCOL, Pictures, SplitProtocol
 from audio_genre.errors import ParameterError
-from audio_genre.inputs import Dataset, kind_of
+from audio_genre.inputs import Dataset, load_dataset
 from audio_genre.progress import Bar
 from audio_genre.training.backend import require_keras
 from audio_genre.training.baselines import BaselineLearner, BaselineVariant, get_baselines
@@ -32,9 +31,10 @@ class _ModelKind:
 
     settings: Callable[[str], Sequence[Settings]]
     type: type[Any]
-    learner: Callable[[Any, Any], Learner]
+    learner: Callable[..., Learner]
     takes: Callable[[Dataset], Any]
     keras: bool = True
+    vectors: bool = True
 
 
 def _cnn_settings(variant: str) -> tuple[CnnSettings, ...]:
@@ -54,7 +54,7 @@ MODEL_KINDS = MappingProxyType(
         "tabular": _ModelKind(
             get_variants, DenseVariant, DenseLearner, lambda dataset: require_vectors(dataset, "Dense networks")
         ),
-        "cnn": _ModelKind(_cnn_settings, CnnSettings, CnnLearner, _require_pictures),
+        "cnn": _ModelKind(_cnn_settings, CnnSettings, CnnLearner, _require_pictures, vectors=False),
         "baseline": _ModelKind(
             get_baselines,
             BaselineVariant,
@@ -79,6 +79,8 @@ def plan(
     seed: int = 0,
     seeds: int = 1,
     folds: int | None = None,
+    balance: str = "none",
+    **reading: Any,
 ) -> TrainingPlan:
     """Check everything that a training needs, within a second and without TensorFlow.
 
@@ -106,10 +108,13 @@ def plan(
             raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
         chosen = [dataclasses.replace(each, fit=dataclasses.replace(each.fit, epochs=epochs)) for each in chosen]
     trials = Trials(protocol, seed, seeds, folds)
-    dataset = kind_of(Path(data)).load(Path(data)) if isinstance(data, str | os.PathLike) else data
+    dataset = load_dataset(data, protocol=protocol, **reading) if isinstance(data, str | os.PathLike) else data
     dataset.require_labels()
     rows = model.takes(dataset)
-    return plan_runs([model.learner(rows, each) for each in chosen], models_dir, trials)
+    options = {"balance": balance} if model.vectors else {}
+    if balance != "none" and not model.vectors:
+        raise ParameterError(f"The kind {kind} has no balance; leave it out.")
+    return plan_runs([model.learner(rows, each, **options) for each in chosen], models_dir, trials)
 
 
 def train(
@@ -124,8 +129,10 @@ def train(
     seed: int = 0,
     seeds: int = 1,
     folds: int | None = None,
+    balance: str = "none",
     progress: bool | Progress = False,
     resume: bool = False,
+    **reading: Any,
 ) -> TrainedModels:
     """Train models and write a bundle for each.
 
@@ -156,11 +163,15 @@ def train(
         Number of seeds; each repeats everything with the next one.
     folds : int, optional
         Number of folds of a cross-validation; by default what the protocol does by itself.
+    balance : {"none", "class-weight", "class-weight-sqrt", "smote", "oversample"}
+        How rare classes are made to count for more among the training rows; networks on vectors and baselines only.
     progress : bool or callable
         True shows a progress bar over the models; a function is called after each epoch with the model's name, the
         maximum number of epochs, and an `EpochReport`.
     resume : bool
         Whether to go on with what an interrupted training of the same settings has left.
+    **reading : object
+        How the data are read, where `data` is a path: the options of `load_table`, `load_pictures` or `load_tracks`.
 
     Returns
     -------
@@ -208,6 +219,8 @@ def train(
         seed=seed,
         seeds=seeds,
         folds=folds,
+        balance=balance,
+        **reading,
     )
     if progress is not True:
         return planned.train(progress or None, resume=resume)

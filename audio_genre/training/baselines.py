@@ -27,6 +27,9 @@ from audio_genre.training.vector_learner import VectorLearner
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+LARGE_TRACKS = 3000
+"""Training tracks from which on trees may grow: what keeps them from learning a few hundred by heart would cost."""
+
 _ALL = "all"
 _FITTED_ON = "the training rows only, as the networks are; the validation rows take no part"
 
@@ -47,8 +50,8 @@ class Fitted:
     exported: ArrayModel
 
 
-Fitter = Callable[["NDArray[np.float32]", "NDArray[np.intp]", int, Mapping[str, Any], int], Fitted]
-"""Fits rows X and their class numbers y, of so many classes, with parameters and a seed."""
+Fitter = Callable[..., Fitted]
+"""Fits rows X and their class numbers y, of so many classes, with parameters, a seed and weights of the rows."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class BaselineVariant:
         What it does to a feature first, for model cards.
     package : str
         Package that it needs and that not everyone has; empty if there is none.
+    large : mapping
+        Parameters that differ with `LARGE_TRACKS` training tracks or more.
     """
 
     name: str
@@ -77,6 +82,22 @@ class BaselineVariant:
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     normalisation: str = "none"
     package: str = ""
+    large: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def parameters_for(self, tracks: int) -> Mapping[str, Any]:
+        """Return the parameters for a number of training tracks.
+
+        Parameters
+        ----------
+        tracks : int
+            Number of training tracks.
+
+        Returns
+        -------
+        mapping
+            `parameters`, with those of `large` where there are `LARGE_TRACKS` or more.
+        """
+        return {**self.parameters, **(self.large if tracks >= LARGE_TRACKS else {})}
 
     @property
     def available(self) -> bool:
@@ -85,18 +106,28 @@ class BaselineVariant:
 
 
 def _fit_majority(
-    X: NDArray[np.float32], y: NDArray[np.intp], classes: int, parameters: Mapping[str, Any], seed: int
+    X: NDArray[np.float32],
+    y: NDArray[np.intp],
+    classes: int,
+    parameters: Mapping[str, Any],
+    seed: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> Fitted:
     from sklearn.dummy import DummyClassifier
 
-    model = DummyClassifier(random_state=seed, **parameters).fit(X, y)
+    model = DummyClassifier(random_state=seed, **parameters).fit(X, y, sample_weight=weights)
     leaf = np.array([-1])
     tree = Tree(leaf, leaf, leaf, np.zeros(1), model.class_prior_[np.newaxis])
     return Fitted(model.predict_proba, TreeModel.from_trees([tree], inputs=X.shape[1], outputs=classes, link="mean"))
 
 
 def _fit_logistic_regression(
-    X: NDArray[np.float32], y: NDArray[np.intp], classes: int, parameters: Mapping[str, Any], seed: int
+    X: NDArray[np.float32],
+    y: NDArray[np.intp],
+    classes: int,
+    parameters: Mapping[str, Any],
+    seed: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> Fitted:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -112,24 +143,29 @@ def _fit_logistic_regression(
         # After so many steps on standardised features the last digits do not matter.
         warnings.simplefilter("ignore", ConvergenceWarning)
         # In double precision: the squares of features reach 1e14.
-        model.fit(X.astype(np.float64), y)
+        model.fit(X.astype(np.float64), y, logisticregression__sample_weight=weights)
     scaler, linear = model[0], model[-1]
-    weights, bias = linear.coef_.T, linear.intercept_
+    coefficients, bias = linear.coef_.T, linear.intercept_
     if classes == 2:
         # One logit, of the second class.
-        weights, bias = (np.hstack([np.zeros_like(each), each]) for each in (weights, bias))
+        coefficients, bias = (np.hstack([np.zeros_like(each), each]) for each in (coefficients, bias))
     return Fitted(
         lambda rows: model.predict_proba(rows.astype(np.float64)),
-        LinearModel(scaler.mean_, scaler.scale_, weights, bias),
+        LinearModel(scaler.mean_, scaler.scale_, coefficients, bias),
     )
 
 
 def _fit_random_forest(
-    X: NDArray[np.float32], y: NDArray[np.intp], classes: int, parameters: Mapping[str, Any], seed: int
+    X: NDArray[np.float32],
+    y: NDArray[np.intp],
+    classes: int,
+    parameters: Mapping[str, Any],
+    seed: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> Fitted:
     from sklearn.ensemble import RandomForestClassifier
 
-    model = RandomForestClassifier(random_state=seed, n_jobs=1, **parameters).fit(X, y)
+    model = RandomForestClassifier(random_state=seed, n_jobs=1, **parameters).fit(X, y, sample_weight=weights)
 
     def trees() -> Iterator[Tree]:
         for estimator in model.estimators_:
@@ -141,11 +177,16 @@ def _fit_random_forest(
 
 
 def _fit_gradient_boosting(
-    X: NDArray[np.float32], y: NDArray[np.intp], classes: int, parameters: Mapping[str, Any], seed: int
+    X: NDArray[np.float32],
+    y: NDArray[np.intp],
+    classes: int,
+    parameters: Mapping[str, Any],
+    seed: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> Fitted:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(random_state=seed, **parameters).fit(X, y)
+    model = HistGradientBoostingClassifier(random_state=seed, **parameters).fit(X, y, sample_weight=weights)
 
     def trees() -> Iterator[Tree]:
         # scikit-learn has no public name for these; what they give is compared with its prediction.
@@ -167,13 +208,18 @@ def _fit_gradient_boosting(
 
 
 def _fit_xgboost(
-    X: NDArray[np.float32], y: NDArray[np.intp], classes: int, parameters: Mapping[str, Any], seed: int
+    X: NDArray[np.float32],
+    y: NDArray[np.intp],
+    classes: int,
+    parameters: Mapping[str, Any],
+    seed: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> Fitted:
     import xgboost
 
     options = {"objective": "multi:softprob", "num_class": classes, "nthread": 1, "seed": seed, "verbosity": 0}
     options |= {name: value for name, value in parameters.items() if name != "num_boost_round"}
-    booster = xgboost.train(options, xgboost.DMatrix(X, label=y), parameters["num_boost_round"])
+    booster = xgboost.train(options, xgboost.DMatrix(X, label=y, weight=weights), parameters["num_boost_round"])
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     model = learner["gradient_booster"]["model"]
 
@@ -305,19 +351,22 @@ class BaselineLearner(VectorLearner):
 
     kind = "baseline"
 
-    def __init__(self, dataset: Vectors, variant: BaselineVariant) -> None:
-        super().__init__(dataset, variant.name, variant.normalisation)
+    def __init__(self, dataset: Vectors, variant: BaselineVariant, balance: str = "none") -> None:
+        super().__init__(dataset, variant.name, variant.normalisation, balance)
         self.variant = variant
 
     @property
     def options(self) -> tuple[str, ...] | None:
         """Options of ``audio-genre train baseline`` that give these settings."""
-        return ("--variant", self.name) if self.variant == BASELINES.get(self.name) else None
+        is_known = self.variant == BASELINES.get(self.variant.name)
+        return ("--variant", self.variant.name, *self.balance_options) if is_known else None
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides how the baseline learns."""
-        return {"name": self.variant.name, "parameters": dict(self.variant.parameters)}
+        variant = self.variant
+        large = {"large": dict(variant.large)} if variant.large else {}
+        return {"name": variant.name, "parameters": dict(variant.parameters), **large, **self.balance_settings}
 
     def set_seed(self, seed: int) -> None:
         """Leave every global generator alone: a baseline draws from the seed that `fit` gets."""
@@ -332,12 +381,13 @@ class BaselineLearner(VectorLearner):
         import sklearn.ensemble  # noqa: F401
         from threadpoolctl import threadpool_limits
 
-        variant, table = self.variant, self.dataset
+        variant, table, rows = self.variant, self.dataset, self.learned(split, y, seed)
+        tracks = len(np.unique(table.groups[split.train]))
         started = time.perf_counter()
         # One thread: the order of sums, and so the model, does not depend on the machine, and tables are small.
         with threadpool_limits(limits=1):
             model.fitted = variant.fit(
-                table.X[split.train], y[split.train], len(table.classes), variant.parameters, seed
+                rows.X, rows.y, len(table.classes), variant.parameters_for(tracks), seed, rows.weights
             )
         return FitResult((), best_epoch=0, seconds=time.perf_counter() - started, interrupted=False)
 

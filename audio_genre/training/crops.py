@@ -149,18 +149,18 @@ class CropExamples:
 
     def batches(
         self, size: int, rng: np.random.Generator | None
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield crops and targets."""
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], None]]:
+        """Yield crops and targets; all count the same."""
         targets = np.eye(len(self.pictures.classes), dtype=np.float32)
         if rng is not None:
             order = np.concatenate([rng.permutation(len(self.rows)) for _ in range(self.crops_per_picture)])
             for chosen in np.array_split(order, -(-len(order) // size)):
                 varied = [self.augmentation.crop(self.pictures.pixels(self.rows[k]), self.columns, rng) for k in chosen]
                 mixed, wanted = self.augmentation.mix(np.stack(varied), targets[self.y[chosen]], rng)
-                yield mixed, self._for_members(wanted)
+                yield mixed, self._for_members(wanted), None
             return
         for crops, owners in crops_of(self.pictures, self.rows, self.columns, size, overlap=False):
-            yield crops, self._for_members(targets[self.y[owners]])
+            yield crops, self._for_members(targets[self.y[owners]]), None
 
     def _for_members(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.repeat(targets[:, np.newaxis], self.members, axis=1)

@@ -114,8 +114,8 @@ class Examples(Protocol):
 
     def batches(
         self, size: int, rng: np.random.Generator | None
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield inputs and target probabilities, `size` examples at a time at most."""
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Yield inputs, target probabilities and weights, if any, `size` examples at a time at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,32 +130,33 @@ class ArrayExamples:
         Class numbers.
     classes : int
         Number of classes.
+    weights : np.ndarray, shape (n,), float32, or None
+        What each example counts for.
 
     Examples
     --------
     >>> examples = ArrayExamples(np.eye(3, dtype=np.float32), np.array([0, 1, 1]), classes=2)
-    >>> [targets.tolist() for _, targets in examples.batches(2, None)]
+    >>> [targets.tolist() for _, targets, _ in examples.batches(2, None)]
     [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0]]]
     """
 
     X: NDArray[np.float32]
     y: NDArray[np.intp]
     classes: int
+    weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def batches(
         self, size: int, rng: np.random.Generator | None
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield inputs and targets; in batches of nearly equal size where they are shuffled."""
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Yield inputs, targets and weights; in batches of nearly equal size where they are shuffled."""
         targets = np.eye(self.classes, dtype=np.float32)
-        if rng is None:
-            for start in range(0, len(self), size):
-                yield self.X[start : start + size], targets[self.y[start : start + size]]
-            return
-        for rows in np.array_split(rng.permutation(len(self)), -(-len(self) // size)):
-            yield self.X[rows], targets[self.y[rows]]
+        shuffled = None if rng is None else np.array_split(rng.permutation(len(self)), -(-len(self) // size))
+        places = [slice(start, start + size) for start in range(0, len(self), size)] if shuffled is None else shuffled
+        for rows in places:
+            yield self.X[rows], targets[self.y[rows]], None if self.weights is None else self.weights[rows]
 
 
 def set_seed(seed: int) -> None:
@@ -210,8 +211,8 @@ def fit(
             callbacks.on_epoch_begin(epoch - 1)
             fitted = _Means()
             # Not model.fit: it builds an input pipeline for each epoch, which costs five times these small steps.
-            for X, targets in train.batches(settings.batch_size, rng):
-                fitted.add(model.train_on_batch(X, targets, return_dict=True), len(targets))
+            for X, targets, weights in train.batches(settings.batch_size, rng):
+                fitted.add(model.train_on_batch(X, targets, weights, return_dict=True), len(targets))
             measured = _evaluate(model, validation, settings.batch_size)
             report = EpochReport(
                 epoch=epoch,
@@ -244,7 +245,7 @@ def fit(
 def _evaluate(model: Any, examples: Examples, batch_size: int) -> _Means:
     means = _Means()
     # Larger batches than in training, because nothing is kept for gradients.
-    for X, targets in examples.batches(8 * batch_size, None):
+    for X, targets, _ in examples.batches(8 * batch_size, None):
         means.add(model.test_on_batch(X, targets, return_dict=True), len(targets))
     return means
 

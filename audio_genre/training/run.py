@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import shlex
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from audio_genre.bundles.calibration import MIN_TRACKS, UNKNOWN, Calibration, No
 from audio_genre.bundles.card import CARD, SEEDS, Card
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
 from audio_genre.datasets.class_names import doubts
+from audio_genre.datasets.grouped import group_column
 from audio_genre.errors import BundleError, ParameterError, ProtocolError
 from audio_genre.inputs import INPUT_KINDS, Dataset, InputKind
 from audio_genre.metrics import Scores, mean_by_track, score, votes
@@ -125,6 +127,15 @@ class Learner(ABC):
     def describe(self, rows: NDArray[np.intp]) -> NDArray[Any]:
         """Return what tells how novel rows are, shape (n, d): the classifier computes the same of a clip."""
         return self.input.describe(self.dataset, rows)
+
+    def prepared(self, train: NDArray[np.intp], y: NDArray[np.intp], seed: int) -> Learner:
+        """Return the learner on rows to which was applied what is fitted on the training rows."""
+        dataset = self.input.prepared(self.dataset, train, y, seed)
+        if dataset is self.dataset:
+            return self
+        learner = copy.copy(self)
+        learner.dataset = dataset
+        return learner
 
     def set_seed(self, seed: int) -> None:
         """Seed the global generators that `build` and `fit` draw from: those of Keras, unless a learner has others."""
@@ -391,9 +402,14 @@ class Trials:
     folds: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.protocol, str) and self.protocol not in (*PROTOCOLS, _ALL):
+        if (
+            isinstance(self.protocol, str)
+            and self.protocol not in (*PROTOCOLS, _ALL)
+            and not group_column(self.protocol)
+        ):
             raise ParameterError(
-                f"The protocol {self.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)} or {_ALL}."
+                f"The protocol {self.protocol!r} is unknown; choose one of {', '.join(PROTOCOLS)}, group:COLUMN or "
+                f"{_ALL}."
             )
         if self.seeds < 1:
             raise ParameterError(f"The number of seeds must be 1 or more; got {self.seeds}.")
@@ -409,7 +425,7 @@ class Trials:
             protocols = tuple(map(get_protocol, PROTOCOLS if self.protocol == _ALL else [self.protocol]))
         trials: list[tuple[SplitProtocol, int, Split]] = []
         refused: list[ProtocolError] = []
-        for protocol in protocols:
+        for protocol in (each.for_rows(dataset) for each in protocols):
             # Published lists have their own folds; under "all" a number is meant for those that can choose.
             folds = None if self.protocol == _ALL and protocol.published else self.folds
             try:
@@ -489,9 +505,14 @@ class Run:
 
     def train(self, models: Path, options: FitOptions) -> TrainedModel:
         """Fit, score and write the bundle."""
-        learner, split, dataset = self.learner, self.split, self.learner.dataset
-        y = np.searchsorted(dataset.classes, dataset.labels)
+        stage = partial(options.stage, self.name)
+        y = np.searchsorted(self.learner.dataset.classes, self.learner.dataset.labels)
+        stage("preparing the rows")
+        prepared = replace(self, learner=self.learner.prepared(self.split.train, y, self.seed))
+        return prepared._train(models, y, options)
 
+    def _train(self, models: Path, y: NDArray[np.intp], options: FitOptions) -> TrainedModel:
+        learner, split, dataset = self.learner, self.split, self.learner.dataset
         learner.set_seed(self.seed)
         stage = partial(options.stage, self.name)
         stage("building the model")
@@ -527,6 +548,7 @@ class Run:
             novelty=novelty,
             history=result.history,
             predictions=_predictions(dataset, split.test, predicted["test"]),
+            arrays=learner.input.arrays(dataset),
         )
         if options.checkpoint is not None and not result.interrupted:
             options.checkpoint.remove()
@@ -661,7 +683,7 @@ class Run:
             limits[-1] = calibration.remark
         if self.protocol.leaky:
             limits.append("Segments of the tracks that it was tested on were learned from, so its scores say too much.")
-        elif not self.protocol.published:
+        elif not self.protocol.artists_apart:
             limits.append("Artists are not kept apart in its scores; expect less for artists that it never heard.")
         if dataset.grouping.note:
             limits.append(f"It is a guess which rows are of one track. {dataset.grouping.note}")

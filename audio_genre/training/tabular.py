@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from audio_genre.datasets import Split
@@ -11,7 +10,7 @@ from audio_genre.inputs import Vectors
 from audio_genre.training.fit import ArrayExamples, FitResult, fit
 from audio_genre.training.own import DENSE_OPTIONS, options_between
 from audio_genre.training.run import FitOptions, Report
-from audio_genre.training.variants import NORMALISATION, VARIANTS, DenseVariant
+from audio_genre.training.variants import NORMALISATION, VARIANTS, DenseVariant, variant_settings
 from audio_genre.training.vector_learner import VectorLearner
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ class DenseLearner(VectorLearner):
 
     kind = "tabular"
 
-    def __init__(self, dataset: Vectors, variant: DenseVariant) -> None:
-        super().__init__(dataset, variant.name, NORMALISATION)
+    def __init__(self, dataset: Vectors, variant: DenseVariant, balance: str = "none") -> None:
+        super().__init__(dataset, variant.name, NORMALISATION, balance)
         self.variant = variant
 
     @property
@@ -35,24 +34,25 @@ class DenseLearner(VectorLearner):
         """Options of ``audio-genre train tabular`` that give these settings."""
         for base in VARIANTS.values():
             if (differences := options_between(base, self.variant, DENSE_OPTIONS)) is not None:
-                return "--variant", base.name, *differences
+                return "--variant", base.name, *differences, *self.balance_options
         return None
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides how the network learns."""
-        return asdict(self.variant)
+        return {**variant_settings(self.variant), **self.balance_settings}
 
     def build(self, split: Split) -> Any:
         """Build the network; its normalisation is that of the training rows."""
-        return self.variant.build(self.dataset.X[split.train], len(self.dataset.classes))
+        rows = self.input.learned(self.dataset, split.train)
+        return self.variant.build(rows, len(self.dataset.classes))
 
     def fit(self, model: Any, split: Split, y: NDArray[np.intp], seed: int, options: FitOptions) -> FitResult:
         """Train the network."""
-        X, classes = self.dataset.X, len(self.dataset.classes)
+        X, classes, rows = self.dataset.X, len(self.dataset.classes), self.learned(split, y, seed)
         return fit(
             model,
-            ArrayExamples(X[split.train], y[split.train], classes),
+            ArrayExamples(rows.X, rows.y, classes, rows.weights),
             ArrayExamples(X[split.validation], y[split.validation], classes),
             self.variant.fit,
             seed=seed,

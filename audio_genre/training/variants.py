@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 NORMALISATION = "inside the model: z = (x - mean) / standard deviation of the training rows, then sign(z) log(1 + |z|)"
 """What `DenseVariant.build` does to a feature before the first layer, for model cards."""
+
+
+_ACTIVATIONS = ("relu", "leaky_relu")
+_MAX_BINS = 256
+# Quantiles that differ less are one, as far as single precision can tell.
+_MIN_WIDTH = 1e-4
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,13 @@ class DenseVariant:
         Standard deviation of the Gaussian noise added in training to the normalised features.
     fit : FitSettings
         Optimiser, batches and stopping rule.
+    activation : {"relu", "leaky_relu"}
+        Activation of the hidden layers.
+    l2 : float
+        Weight of the L2 penalty on the hidden layers.
+    bins : int
+        Where above 0, each feature enters as so many ramps between quantiles of the training rows (Gorishniy, Rubachev
+        and Babenko, "On embeddings for numerical features in tabular deep learning", NeurIPS 2022), beside itself.
     """
 
     name: str
@@ -40,9 +53,18 @@ class DenseVariant:
     dropout: float
     noise: float
     fit: FitSettings = field(default_factory=FitSettings)
+    activation: str = "relu"
+    l2: float = 0.0
+    bins: int = 0
 
     def __post_init__(self) -> None:
         require_network(self.units, self.dropout)
+        if self.activation not in _ACTIVATIONS:
+            raise ParameterError(f"The activation must be one of {', '.join(_ACTIVATIONS)}; got {self.activation!r}.")
+        if not 0 <= self.l2 < 1:
+            raise ParameterError(f"The weight of the L2 penalty must be 0 or more and below 1; got {self.l2}.")
+        if not 0 <= self.bins <= _MAX_BINS:
+            raise ParameterError(f"The number of bins must be 0 to {_MAX_BINS}; got {self.bins}.")
 
     def build(self, X: NDArray[np.float32], classes: int) -> Any:
         """Build the network, with the normalisation fitted.
@@ -71,14 +93,40 @@ class DenseVariant:
         z = layers.Normalization(mean=mean, variance=variance, name="normalisation")(inputs)
         # sign(z) log(1 + |z|), in operations that every LiteRT has.
         x = ops.log(1.0 + ops.relu(z)) - ops.log(1.0 + ops.relu(-z))
-        x = layers.GaussianNoise(self.noise, name="noise")(x)
+        if self.bins:
+            x = layers.Concatenate(name="beside_ramps")([x, *_ramps(ops, z, (X - mean) / variance**0.5, self.bins)])
+        if self.noise:
+            x = layers.GaussianNoise(self.noise, name="noise")(x)
+        penalty = keras.regularizers.L2(self.l2) if self.l2 else None
         for number, units in enumerate(self.units, start=1):
-            x = layers.Dense(units, name=f"dense_{number}")(x)
+            x = layers.Dense(units, kernel_regularizer=penalty, name=f"dense_{number}")(x)
             x = layers.BatchNormalization(name=f"batch_normalisation_{number}")(x)
-            x = layers.Activation("relu", name=f"activation_of_{number}")(x)
+            x = layers.Activation(self.activation, name=f"activation_of_{number}")(x)
             x = layers.Dropout(self.dropout, name=f"dropout_{number}")(x)
         outputs = layers.Dense(classes, activation="softmax", name="genre")(x)
         return keras.Model(inputs, outputs, name=self.name)
+
+
+def _ramps(ops: Any, z: Any, Z: NDArray[Any], bins: int) -> list[Any]:
+    """Return a ramp from 0 to 1 between each two neighbouring quantiles of each feature."""
+    import numpy as np
+
+    shares = np.linspace(0, 1, bins + 1)
+    low, width, column = [], [], []
+    for number, values in enumerate(Z.T):
+        edges = np.unique(np.quantile(values, shares))
+        if len(edges) > 2:  # yes and no are ramps already
+            low += edges[:-1].tolist()
+            width += np.diff(edges).tolist()
+            column += [number] * (len(edges) - 1)
+    if not low:
+        return []
+    # One product places each feature on its ramps; LiteRT has it as a dense layer.
+    place = np.zeros((Z.shape[1], len(low)), dtype="float32")
+    place[column, range(len(low))] = 1 / np.maximum(width, _MIN_WIDTH)
+    start = (np.array(low) / np.maximum(width, _MIN_WIDTH)).astype("float32")
+    raised = ops.matmul(z, place) - start
+    return [ops.relu(raised) - ops.relu(raised - 1.0)]
 
 
 _VARIANTS = (
@@ -86,10 +134,30 @@ _VARIANTS = (
     DenseVariant("adam-5", (512, 256, 128, 64), 0.3, 0.1, FitSettings("adam", 1e-3, label_smoothing=0.1)),
     DenseVariant("sgd-5", (512, 256, 128, 64), 0.3, 0.1, FitSettings("sgd", 3e-2, momentum=0.9, label_smoothing=0.1)),
     DenseVariant("rmsprop-6", (1024, 512, 256, 128, 64), 0.3, 0.1, FitSettings("rmsprop", 1e-3, label_smoothing=0.1)),
+    DenseVariant("mlp-256-128", (256, 128), 0.2, 0.0, FitSettings("adam", 1e-3, batch_size=256, epochs=60, patience=8)),
+    DenseVariant(
+        "dnn-l2",
+        (256, 128, 64),
+        0.3,
+        0.0,
+        FitSettings("adam", 1e-3, batch_size=256, epochs=60, patience=8),
+        activation="leaky_relu",
+        l2=1e-5,
+    ),
 )
 
 VARIANTS = MappingProxyType({variant.name: variant for variant in _VARIANTS})
 """Every dense variant by its name."""
+
+
+def variant_settings(variant: DenseVariant) -> dict[str, Any]:
+    """Return everything that decides how a variant learns; what was added later only where it is not the default."""
+    settings = asdict(variant)
+    return {name: value for name, value in settings.items() if value != _ADDED.get(name, _NOTHING)}
+
+
+_ADDED = MappingProxyType({"activation": "relu", "l2": 0.0, "bins": 0})
+_NOTHING = object()
 
 
 def get_variants(name: str) -> tuple[DenseVariant, ...]:
@@ -98,7 +166,7 @@ def get_variants(name: str) -> tuple[DenseVariant, ...]:
     Examples
     --------
     >>> [variant.name for variant in get_variants("all")]
-    ['adam-4', 'adam-5', 'sgd-5', 'rmsprop-6']
+    ['adam-4', 'adam-5', 'sgd-5', 'rmsprop-6', 'mlp-256-128', 'dnn-l2']
     """
     if name == "all":
         return tuple(VARIANTS.values())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from audio_genre.datasets import Split
 from audio_genre.errors import ParameterError
 from audio_genre.inputs import Dataset, Vectors
+from audio_genre.training.balance import Learned, balanced, require_balance
 from audio_genre.training.run import Learner
 
 if TYPE_CHECKING:
@@ -18,10 +20,27 @@ class VectorLearner(Learner):
 
     dataset: Vectors
 
-    def __init__(self, dataset: Vectors, name: str, normalisation: str) -> None:
+    def __init__(self, dataset: Vectors, name: str, normalisation: str, balance: str = "none") -> None:
         super().__init__(dataset)
-        self.name = name
+        require_balance(balance)
+        self.name = name if balance == "none" else f"{name}-{balance}"
         self.normalisation = normalisation
+        self.balance = balance
+
+    def learned(self, split: Split, y: NDArray[np.intp], seed: int) -> Learned:
+        """Return the training rows as they are learned from: prepared by their kind of input, then balanced."""
+        rows = Learned(self.input.learned(self.dataset, split.train), y[split.train])
+        return balanced(self.balance, rows, self.input.categories(self.dataset), seed)
+
+    @property
+    def balance_options(self) -> tuple[str, ...]:
+        """Options of the command line for the balance."""
+        return () if self.balance == "none" else ("--balance", self.balance)
+
+    @property
+    def balance_settings(self) -> dict[str, str]:
+        """What the settings of a balanced model have besides those of its variant."""
+        return {} if self.balance == "none" else {"balance": self.balance}
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ __version__ = "0.0"
 
 
 class DMatrix:
-    def __init__(self, X, label=None):
+    def __init__(self, X, label=None, weight=None):
         self.X, self.label = X, label
 
 

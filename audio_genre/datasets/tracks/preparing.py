@@ -1,0 +1,227 @@
+"""A raw table of tracks to a folder that says what was done: mapped table, mapping, split as arrays."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audio_genre._version import __version__
+from audio_genre.datasets.grouped import group_column
+from audio_genre.datasets.protocols import DEFAULT_PROTOCOL, Split, get_protocol
+from audio_genre.datasets.tracks.columns import COLUMNS
+from audio_genre.datasets.tracks.mapping import LEFT_OUT, GenreMapping, default_mapping, mapping_text
+from audio_genre.datasets.tracks.table import (
+    PREPARATION,
+    PREPARED_TABLES,
+    Tracks,
+    UnknownGenresError,
+    load_tracks,
+)
+from audio_genre.errors import ParameterError, TableError
+from audio_genre.files.storage import storage_error, whole_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAPPING = "genre_mapping.csv"
+"""Name of the mapping in a prepared folder."""
+
+_FORMATS = ("csv", "parquet")
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """A prepared table and its split.
+
+    Attributes
+    ----------
+    tracks : Tracks
+        The rows.
+    split : Split
+        The rows of each subset.
+    report : mapping
+        What was done to how many rows; `write_preparation` writes it.
+    """
+
+    tracks: Tracks
+    split: Split
+    report: Mapping[str, Any]
+
+
+def prepare(
+    path: str | os.PathLike[str],
+    *,
+    mapping: str | os.PathLike[str] | GenreMapping | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
+    seed: int = 0,
+    **reading: Any,
+) -> Preparation:
+    """Read, map and clean a table of tracks, tell its songs apart, and split it.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A CSV or Parquet file.
+    mapping : str, os.PathLike or GenreMapping, optional
+        From the genres of the table to broad ones; ``"none"`` keeps them. By default the one that comes with the
+        package, unless genres were chosen or it knows none of the table's.
+    protocol : str
+        How the rows are split: track, artist, segment, or ``group:<column>``.
+    seed : int
+        Seed of the split.
+    **reading : object
+        Other options of `load_tracks`.
+
+    Returns
+    -------
+    Preparation
+        Rows, split and report.
+
+    Raises
+    ------
+    TableError, ParameterError, ProtocolError
+        As `load_tracks` and the protocol do.
+    """
+    dealt = get_protocol(protocol)
+    if (column := group_column(protocol)) is not None:
+        reading["group_column"] = column
+    notes: tuple[str, ...] = ()
+    if mapping is None and not reading.get("genres"):
+        try:
+            tracks = load_tracks(path, mapping=default_mapping(), **reading)
+        except UnknownGenresError as error:
+            if error.known:
+                raise
+            tracks = load_tracks(path, **reading)
+            notes = (
+                "The default mapping knows none of the genres, so they stay as they are; --mapping FILE.csv maps them.",
+            )
+    else:
+        tracks = load_tracks(path, mapping=None if mapping == "none" else mapping, **reading)
+    tracks.require_labels()
+    (split, *more) = dealt.splits(tracks, seed=seed)
+    if more:
+        raise ParameterError(f"The protocol {protocol!r} makes several folds, and a prepared folder holds one split.")
+    labels, counts = np.unique(tracks.labels, return_counts=True)
+    subsets = {
+        name: {
+            "rows": len(rows),
+            "songs": len(np.unique(tracks.groups[rows])),
+            "genres": dict(
+                zip(
+                    labels.tolist(),
+                    np.bincount(np.searchsorted(labels, tracks.labels[rows]), minlength=len(labels)).tolist(),
+                    strict=True,
+                )
+            ),
+        }
+        for name, rows in split.subsets().items()
+    }
+    report = {
+        "audio_genre": __version__,
+        **tracks.report,
+        "sha256": tracks.sha256,
+        "genres": dict(zip(labels.tolist(), counts.tolist(), strict=True)),
+        "features": list(tracks.columns),
+        "notes": [*tracks.notes, *notes],
+        "protocol": {"name": protocol, "description": dealt.for_rows(tracks).describe(), "seed": seed},
+        "subsets": subsets,
+    }
+    return Preparation(tracks, split, report)
+
+
+def write_preparation(
+    found: Preparation, folder: Path, *, form: str = "csv", progress: Callable[[int, int, str], None] | None = None
+) -> list[Path]:
+    """Write a prepared folder; ``preparation.json`` comes last, so that where it is, all is."""
+    if form not in _FORMATS:
+        raise ParameterError(f"The format of the table must be one of {', '.join(_FORMATS)}; got {form!r}.")
+    tracks = found.tracks
+    table = PREPARED_TABLES[_FORMATS.index(form)]
+    y = np.searchsorted(tracks.classes, tracks.labels)
+    subsets = found.split.subsets()
+    writers: dict[str, Callable[[], bytes]] = {
+        table: lambda: _table_bytes(tracks, form),
+        MAPPING: lambda: used_mapping(found.report["mapping"]).encode(),
+        **{f"{name}.npz": _arrays_of(tracks, rows, y) for name, rows in subsets.items()},
+        PREPARATION: (json.dumps(found.report, indent=2, ensure_ascii=False) + "\n").encode,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in (PREPARATION, *PREPARED_TABLES):
+            (folder / old).unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder) from None
+    for number, (name, content) in enumerate(writers.items(), start=1):
+        if progress is not None:
+            progress(number - 1, len(writers), name)
+        with whole_file(folder / name) as file:
+            file.write(content())
+    if progress is not None:
+        progress(len(writers), len(writers), "")
+    return [folder / name for name in writers]
+
+
+def _table_bytes(tracks: Tracks, form: str) -> bytes:
+    frame = tracks.to_frame()
+    for name in frame.columns:
+        column = COLUMNS.get(str(name))
+        # Whole numbers without a point, also beside missing ones.
+        if column is not None and (column.kind != "number" or name in ("duration_ms", "popularity", "year")):
+            values = frame[name]
+            if (values.isna() | (values == values.round())).all():
+                frame[name] = values.astype("Int64")
+    out = io.BytesIO()
+    if form == "parquet":
+        try:
+            frame.to_parquet(out, index=False)
+        except ImportError:
+            raise ParameterError("Parquet needs pyarrow, which is not installed; write CSV, or install it.") from None
+    else:
+        return frame.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogatepass")
+    return out.getvalue()
+
+
+def _arrays_of(tracks: Tracks, rows: NDArray[np.intp], y: NDArray[np.intp]) -> Callable[[], bytes]:
+    def write() -> bytes:
+        out = io.BytesIO()
+        np.savez_compressed(
+            out,
+            X=tracks.raw[rows],
+            y=y[rows],
+            columns=np.array(tracks.columns),
+            classes=np.array(tracks.classes),
+            items=tracks.items[rows],
+            songs=tracks.groups[rows],
+        )
+        return out.getvalue()
+
+    return write
+
+
+def used_mapping(mapping: Mapping[str, str]) -> str:
+    """Return the file of the mapping that a table was read with, ready to be edited."""
+    return mapping_text((genre, broad or LEFT_OUT, "") for genre, broad in sorted(mapping.items()))
+
+
+def write_mapping_to_fill(error: UnknownGenresError, folder: Path) -> Path:
+    """Write the mapping with a line for each genre that it does not know, whose broad genre is to be filled in."""
+    lines = [(genre, broad or LEFT_OUT, "") for genre, broad in sorted(error.known.items())]
+    lines += [(genre, "", "") for genre in error.unknown]
+    path = folder / MAPPING
+    if path.exists():
+        raise TableError(f"{error} {path} exists already and is kept; complete it and give it with --mapping.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise storage_error(failure, folder) from None
+    with whole_file(path) as file:
+        file.write(mapping_text(lines).encode())
+    return path

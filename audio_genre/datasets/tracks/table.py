@@ -1,0 +1,760 @@
+"""Tables of tracks: read, mapped, cleaned and told apart by song, in this order; nothing here looks at a split."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from audio_genre.datasets.frame import Frame, read_frame
+from audio_genre.datasets.groups import Grouping
+from audio_genre.datasets.tracks.columns import COLUMNS, MAX_MINUTES, MISSING, MS_PER_MINUTE, SOUND, Column
+from audio_genre.datasets.tracks.encoder import Encoder
+from audio_genre.datasets.tracks.layout import Layout, find_layout, index_columns, is_tracks_header, read_layout
+from audio_genre.datasets.tracks.linking import coded_plain, components, factorised, plain, songs, split_artists
+from audio_genre.datasets.tracks.mapping import (
+    OTHER,
+    GenreMapping,
+    choose,
+    default_mapping,
+    read_mapping,
+    unknown_genres,
+)
+from audio_genre.errors import ParameterError, TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+DUPLICATES = ("keep-first", "drop", "majority")
+"""What can be done with one song under several genres: keep its first genre, none, or its most frequent one."""
+
+MULTI_GENRE = ("first", "explode")
+"""What can be done with lists of genres in a cell: take the first, or make a row of each."""
+
+CONTEXT = ("artist", "album")
+"""What stands beside the music and can be encoded as context."""
+
+_FEWEST_FOR_SOUND = 6
+_MAX_LISTED = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """A table of tracks in memory.
+
+    Attributes
+    ----------
+    path : Path
+        The file that it was read from.
+    layout : str
+        Name of its layout.
+    columns : tuple of str
+        The quantities that are used, in the order of the columns of `raw`.
+    raw : np.ndarray, shape (n, d), float32
+        Cleaned values in their own units; NaN where there is none.
+    labels : np.ndarray of str, shape (n,)
+        Genre of each row, mapped; an empty string where the table has none.
+    genres : np.ndarray of str, shape (n,)
+        Genre of each row as the table has it.
+    items : np.ndarray of str, shape (n,)
+        Track id of each row, or its line where it has none.
+    groups : np.ndarray of str, shape (n,)
+        Song of each row, which has one label: what votes together.
+    together : mapping of str to np.ndarray of int, shape (n,)
+        For each protocol that it has something for, numbers of what no split tears apart: ``"track"`` (songs),
+        ``"artist"`` (songs and linked artists), ``"group"`` (songs and the values of a column).
+    context : mapping of str to np.ndarray of str, shape (n,)
+        Texts that an encoder may learn from, by name.
+    frame : pandas.DataFrame
+        Id, artists (``;`` between them), title and album of each row, and every column that has no meaning here.
+    beside : mapping of str to np.ndarray, shape (n,), float32
+        Quantities that stand beside the music and are not used.
+    sha256 : str
+        Hash of the file, in hexadecimal digits.
+    report : mapping
+        What was done to how many rows and cells.
+    notes : tuple of str
+        What a user should know of how the table was read, in sentences.
+    options : tuple of str
+        Options of the command line that give this reading, where it is not the default.
+    other : bool
+        Whether the genres outside a choice are one class.
+    encoder : Encoder or None
+        What was fitted on training rows; only there in what `encoded` returns.
+    X, learning : np.ndarray, shape (n, d) and (n_train, d), float32
+        Encoded rows, and the training rows as they are learned from; only there in what `encoded` returns.
+    """
+
+    path: Path
+    layout: str
+    columns: tuple[str, ...]
+    raw: NDArray[np.float32]
+    labels: NDArray[np.str_]
+    genres: NDArray[np.str_]
+    items: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    together: Mapping[str, NDArray[np.intp]]
+    context: Mapping[str, NDArray[Any]]
+    frame: pd.DataFrame
+    beside: Mapping[str, NDArray[np.float32]]
+    sha256: str
+    report: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    other: bool = False
+    encoder: Encoder | None = None
+    X: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32), repr=False)
+    learning: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32), repr=False)
+    input: ClassVar[str] = "tracks"
+    grouping: ClassVar[Grouping] = Grouping("column")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Every genre found, sorted; without the empty one."""
+        return tuple(str(label) for label in np.unique(self.labels).tolist() if label)
+
+    def require_labels(self) -> None:
+        """Refuse a table that nothing can be learned from.
+
+        Raises
+        ------
+        TableError
+            If a row has no genre, or all rows have the same one.
+        """
+        if not len(self) or (self.labels == "").any():
+            raise TableError(f"{self.path} has no column of genres that is recognised; name it with --label-column.")
+        if len(self.classes) < 2:
+            raise TableError(
+                f"{self.path} has only the genre {self.classes[0]!r}; a classifier needs at least two to tell apart."
+            )
+
+    def encoded(self, train: NDArray[np.intp], y: NDArray[np.intp], seed: int) -> Tracks:
+        """Return the table with every row encoded by what is fitted on the training rows alone.
+
+        Parameters
+        ----------
+        train : np.ndarray of int, shape (n_train,)
+            The training rows.
+        y : np.ndarray of int, shape (n,)
+            Class number of each row.
+        seed : int
+            Seed of what is drawn at random.
+
+        Returns
+        -------
+        Tracks
+            With `encoder`, `X` and `learning`.
+        """
+        kinds = tuple(COLUMNS[name].kind for name in self.columns)
+        rows = {name: texts[train] for name, texts in self.context.items()}
+        encoder, learning = Encoder.fit(
+            self.columns, kinds, self.raw[train], rows, y[train], len(self.classes), seed=seed
+        )
+        return replace(self, encoder=encoder, X=encoder.transform(self.raw, self.context), learning=learning)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per row: song, id, artists, title, album, genre, broad_genre, and a column for every quantity.
+        """
+        import pandas as pd
+
+        facts = self.frame.assign(song=self.groups, genre=self.genres, broad_genre=self.labels)
+        facts = facts[["track_id", "song", *(name for name in facts.columns if name not in ("track_id", "song"))]]
+        values = {**dict(zip(self.columns, self.raw.T, strict=True)), **self.beside}
+        return pd.concat([facts, pd.DataFrame({name: values[name] for name in COLUMNS if name in values})], axis=1)
+
+
+def load_tracks(
+    path: str | os.PathLike[str],
+    *,
+    schema: str | os.PathLike[str] | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    mapping: str | os.PathLike[str] | GenreMapping | None = None,
+    genres: Sequence[str] = (),
+    other: bool = False,
+    duplicates: Literal["keep-first", "drop", "majority"] = "keep-first",
+    use: Sequence[str] = (),
+    context: Sequence[str] = (),
+    multi_genre: Literal["first", "explode"] = "first",
+    encoding: str | None = None,
+    labelled: bool = True,
+) -> Tracks:
+    """Read a table of tracks: map its genres, clean its columns, and find out which rows are one song.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A CSV or Parquet file, or a folder that ``audio-genre tracks prepare`` wrote.
+    schema : str or os.PathLike, optional
+        A TOML file that says what the columns mean; by default they are recognised by the header.
+    label_column : str, optional
+        Column of the genre; by default the layout's.
+    group_column : str, optional
+        Column whose equal values are never in two subsets under the protocol ``group``.
+    mapping : str, os.PathLike or GenreMapping, optional
+        From the genres of the table to those of the model; ``"default"`` is the mapping to 13 broad genres that comes
+        with the package. By default genres stay as they are.
+    genres : sequence of str, optional
+        Genres to keep, after the mapping; by default all.
+    other : bool
+        Whether the genres outside `genres` become one class, ``"other"``, in place of being left out.
+    duplicates : {"keep-first", "drop", "majority"}
+        What to do with one song under several genres.
+    use : sequence of str
+        Columns that stand beside the music and are to be used all the same: popularity, year.
+    context : sequence of str
+        What is encoded as context, by its genres among the training rows: artist, album.
+    multi_genre : {"first", "explode"}
+        What to do with lists of genres in a cell.
+    encoding : str, optional
+        How the file is written, if not in UTF-8.
+    labelled : bool
+        Whether rows without a genre are left out; if not, no genre is looked for.
+
+    Returns
+    -------
+    Tracks
+        Its rows in the file's order.
+
+    Raises
+    ------
+    TableError
+        If the file cannot be read or is no table of tracks, or the mapping does not know a genre.
+    ParameterError
+        If an option has a value that it cannot have.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "toy.csv"
+    >>> _ = path.write_text('''track_id,artists,track_name,danceability,energy,tempo,track_genre
+    ... a,X;Y,One,.5,.5,120,rock
+    ... b,X,One,.6,.5,0,rock
+    ... c,Z,Two,.1,.2,90,jazz
+    ... ''')
+    >>> tracks = load_tracks(path)
+    >>> tracks.groups.tolist(), tracks.together["artist"].tolist()
+    (['a', 'a', 'c'], [0, 0, 1])
+    >>> tracks.report["columns"]["tempo"]["missing"]
+    1
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = prepared_table(path)
+    for value, allowed, what in ((duplicates, DUPLICATES, "duplicates"), (multi_genre, MULTI_GENRE, "multi_genre")):
+        if value not in allowed:
+            raise ParameterError(f"The option {what} must be one of {', '.join(allowed)}; got {value!r}.")
+    _require_names(use, [name for name, column in COLUMNS.items() if column.beside], "columns beside the music")
+    _require_names(context, CONTEXT, "contexts")
+    if other and not genres:
+        raise ParameterError("A class of other genres needs a choice of genres; name the genres.")
+    own = None if schema is None else read_layout(schema)
+    frame = _read(path, own, encoding)
+    layout = own or find_layout(frame.header)
+    reading = _Reading(frame, layout, layout.columns_of(path, frame.header, label_column=label_column))
+    if labelled:
+        reading.label(mapping, genres, other=other, multi_genre=multi_genre)
+    return reading.tracks(
+        duplicates=duplicates,
+        use=use,
+        context=context,
+        group_column=group_column,
+        labelled=labelled,
+        options=_options(
+            schema=schema,
+            label_column=label_column,
+            group_column=group_column,
+            mapping=mapping if isinstance(mapping, str | os.PathLike) else None,
+            genres=genres,
+            other=other,
+            duplicates=None if duplicates == "keep-first" else duplicates,
+            use=use,
+            context=context,
+            multi_genre=None if multi_genre == "first" else multi_genre,
+            encoding=encoding,
+        ),
+    )
+
+
+OWN_COLUMNS = ("song", "genre", "broad_genre", "track_id", "artists", "track_name", "album_name")
+"""Columns that a prepared table has besides quantities; those of the same name in a table give way."""
+
+PREPARATION = "preparation.json"
+"""Name of the file in a prepared folder that says what was done."""
+
+PREPARED_TABLES = ("mapped_dataset.csv", "mapped_dataset.parquet")
+"""Names that the table in a prepared folder may have."""
+
+
+def prepared_table(folder: Path) -> Path:
+    """Return the table of a prepared folder."""
+    for name in PREPARED_TABLES:
+        if (folder / name).is_file():
+            return folder / name
+    raise TableError(
+        f"{folder} is a folder without {PREPARED_TABLES[0]}; give a table, or a folder that "
+        "`audio-genre tracks prepare` wrote."
+    )
+
+
+def _options(**given: Any) -> tuple[str, ...]:
+    words: list[str] = []
+    for name, value in given.items():
+        option = "--" + {"use": "with"}.get(name, name).replace("_", "-")
+        if isinstance(value, bool):
+            words += [option] if value else []
+        elif value:
+            words += [option, ",".join(value) if isinstance(value, list | tuple) else str(value)]
+    return tuple(words)
+
+
+def _require_names(given: Sequence[str], allowed: Sequence[str], what: str) -> None:
+    wrong = [name for name in given if name not in allowed]
+    if wrong:
+        raise ParameterError(f"The {what} are {' and '.join(allowed)}; got {wrong[0]!r}.")
+
+
+def _read(path: Path, layout: Layout | None, encoding: str | None) -> Frame:
+    named = {} if layout is None else {column: meaning for meaning, column in layout.columns.items()}
+    aliases = {name for column in COLUMNS.values() for name in (column.name, *column.aliases)}
+
+    def is_numeric(name: str) -> bool:
+        return named.get(name, name) in COLUMNS or name.lower() in aliases
+
+    frame = read_frame(path, numeric=is_numeric, missing=MISSING, encoding=encoding)
+    known = [name for name in frame.header if is_numeric(name)]
+    if layout is None and not is_tracks_header(frame.header):
+        raise TableError(
+            f"{path} is no table of tracks: it has fewer than three of the columns {', '.join(SOUND)}; name its "
+            "columns with --schema FILE.toml."
+        )
+    if not known:
+        raise TableError(f"{path} has none of the columns {', '.join(COLUMNS)}; say with --schema FILE.toml which are.")
+    return frame
+
+
+class _Reading:
+    """A table on its way from cells to tracks."""
+
+    def __init__(self, frame: Frame, layout: Layout, meaning: Mapping[str, str]) -> None:
+        self.path, self.layout, self.meaning = frame.path, layout, meaning
+        self.data, self.lines, self.sha256 = frame.data, frame.lines, frame.sha256
+        self.notes = list(frame.notes)
+        self.report: dict[str, Any] = {"file": frame.path.name, "layout": layout.name, "rows": {"read": len(frame)}}
+        ignored = index_columns(frame.header)
+        if ignored:
+            self.report["index_columns"] = ignored
+            self.notes.append(
+                f"The column {ignored[0]!r} numbers the rows and is never used: in a sorted table it tells the genre."
+            )
+        self.labels = np.full(len(self.data), "", dtype=object)
+        self.genres = self.labels
+        self.other = False
+        self.exploded = False
+
+    def texts(self, role: str) -> NDArray[np.object_]:
+        """Return the texts of a role, empty ones where there is no such column."""
+        column = self.meaning.get(role)
+        if column is None:
+            return np.full(len(self.data), "", dtype=object)
+        cells = self.data[column]
+        if cells.dtype.kind == "f":
+            whole = cells.where(cells.notna(), 0.0)
+            return np.asarray(whole.map(lambda value: f"{value:.15g}").where(cells.notna(), ""), dtype=object)
+        return np.asarray(cells, dtype=object)
+
+    def keep(self, rows: NDArray[np.bool_], why: str) -> None:
+        """Leave rows out, and note how many and why."""
+        left_out = int(len(rows) - rows.sum())
+        if not left_out:
+            return
+        self.report["rows"][why] = self.report["rows"].get(why, 0) + left_out
+        self.data = self.data[rows].reset_index(drop=True)
+        self.lines, self.labels, self.genres = self.lines[rows], self.labels[rows], self.genres[rows]
+
+    def label(
+        self,
+        mapping: str | os.PathLike[str] | GenreMapping | None,
+        choice: Sequence[str],
+        *,
+        other: bool,
+        multi_genre: str,
+    ) -> None:
+        """Find each row's genre, map it, and leave out rows without one."""
+        if "label" not in self.meaning:
+            raise TableError(
+                f"{self.path} has no column of genres that is recognised among {', '.join(self.data.columns)}; name it "
+                "with --label-column."
+            )
+        self.genres = self.texts("label")
+        self._lists(multi_genre)
+        self.labels = self.genres
+        self.keep(np.array([bool(genre) and genre.lower() not in MISSING for genre in self.genres]), "without a genre")
+        if not len(self.data):
+            raise TableError(
+                f"{self.path} has no genre in any row of the column {self.meaning['label']!r}; name another with "
+                "--label-column."
+            )
+        codes, names = factorised(self.genres)
+        counts = dict(zip(names.tolist(), np.bincount(codes).tolist(), strict=True))
+        broad = {name: name for name in names.tolist()}
+        if mapping is not None:
+            used = (
+                mapping
+                if isinstance(mapping, GenreMapping)
+                else default_mapping()
+                if str(mapping) == "default"
+                else read_mapping(mapping)
+            )
+            broad, unknown = used.of(names.tolist())
+            if unknown:
+                raise UnknownGenresError(used, unknown, counts)
+            left = [name for name in names.tolist() if not broad[name]]
+            if left:
+                self.report["genres_left_out"] = {name: counts[name] for name in left}
+        self.report["mapping"] = {name: broad[name] for name in names.tolist()}
+        if choice:
+            present = sorted({label for label in broad.values() if label})
+            chosen = choose(choice, present)
+            outside = {name: counts[name] for name, label in broad.items() if label and label not in chosen}
+            broad = {name: chosen.get(label, OTHER if other and label else "") for name, label in broad.items()}
+            self.report["genres_outside"] = outside
+            self.other = other and bool(outside)
+            if other and not outside:
+                raise ParameterError("The table has no genre outside the choice, so there is no other class to learn.")
+        self.labels = np.array([broad[name] for name in names.tolist()], dtype=object)[codes]
+        if self.layout.name == "prepared":
+            self.genres = np.asarray(self.data["genre"], dtype=object)
+        self.keep(np.asarray(self.labels != ""), "genre not asked for")
+
+    def _lists(self, multi_genre: str) -> None:
+        """Read cells such as ``['dance pop', 'pop']``."""
+        codes, names = factorised(self.genres)
+        lists = {name: _listed(name) for name in names.tolist() if name.startswith("[")}
+        lists = {name: found for name, found in lists.items() if found is not None}
+        if not lists:
+            return
+        self.report["lists_of_genres"] = int(sum((codes == k).sum() for k, name in enumerate(names) if name in lists))
+        parts = [lists.get(name, [name]) or [""] for name in names.tolist()]
+        if multi_genre == "first":
+            self.notes.append(
+                "Cells with a list of genres count for the first one; --multi-genre explode makes a row of each."
+            )
+            self.genres = np.array([found[0] for found in parts], dtype=object)[codes]
+            return
+        self.exploded = True
+        counts = np.array([len(found) for found in parts])[codes]
+        rows = np.repeat(np.arange(len(codes)), counts)
+        self.genres = np.array([genre for code in codes.tolist() for genre in parts[code]], dtype=object)
+        self.data, self.lines = self.data.iloc[rows].reset_index(drop=True), self.lines[rows]
+
+    def tracks(
+        self,
+        *,
+        duplicates: str,
+        use: Sequence[str],
+        context: Sequence[str],
+        group_column: str | None,
+        labelled: bool,
+        options: tuple[str, ...],
+    ) -> Tracks:
+        """Clean the columns, tell the songs apart, and put the table together."""
+        if labelled:
+            self._without_repeats()
+        names = [name for name in COLUMNS if name in self.meaning]
+        absent = [name for name in use if name not in names]
+        if absent:
+            raise ParameterError(f"{self.path} has no column of {absent[0]}; leave it out of --with.")
+        values = {name: self._values(COLUMNS[name]) for name in names}
+        ids, artists, linked, titles = self._identities()
+        sound = [values[name] for name in SOUND if name in values]
+        song = songs(ids, artists, titles, np.column_stack(sound) if len(sound) >= _FEWEST_FOR_SOUND else None)
+        if labelled and not self.exploded:
+            kept = self._one_genre(song, duplicates)
+            values = {name: column[kept] for name, column in values.items()}
+            ids, artists, linked, song = ids[kept], artists[kept], linked[kept], song[kept]
+        if not len(self.data):
+            raise TableError(
+                f"{self.path} has no row left after the preparation; see what was left out: {self.report}."
+            )
+        self._find_faults(values, ids)
+        items = self._items()
+        groups = self._songs(song, items)
+        together = {"track": _in_order_of(groups)}
+        # Votes of a song under several genres are apart; the split keeps them together.
+        votes = (
+            groups
+            if not self.exploded
+            else np.array(
+                [f"{group} ({label})" for group, label in zip(groups, self.labels, strict=True)], dtype=object
+            )
+        )
+        if (linked >= 0).any():
+            together["artist"] = _linked(groups, song, linked)
+            self._note_artists(together["artist"])
+        if group_column is not None:
+            if group_column not in self.data.columns:
+                raise ParameterError(f"{self.path} has no column {group_column!r} to group by.")
+            together["group"] = _linked(groups, song, coded_plain(self._cells(group_column)))
+        used = [name for name in names if not COLUMNS[name].beside or name in use]
+        beside = [name for name in names if name not in used]
+        if beside:
+            self.report["columns_beside"] = beside
+        self.report["rows"]["left"] = len(self.data)
+        self.report["songs"] = int(song.max(initial=-1)) + 1 if not labelled else len(np.unique(song))
+        for name in context:
+            role = "artists" if name == "artist" else name
+            if role not in self.meaning:
+                raise ParameterError(f"{self.path} has no column of the {name}; leave it out of --context.")
+        return Tracks(
+            path=self.path,
+            layout=self.layout.name,
+            columns=tuple(used),
+            raw=np.column_stack([values[name] for name in used]).astype(np.float32),
+            labels=_as_str(self.labels),
+            genres=_as_str(self.genres),
+            items=_as_str(items),
+            groups=_as_str(votes),
+            together=MappingProxyType(together),
+            context=MappingProxyType({name: self._context(name) for name in context}),
+            frame=self._facts(items),
+            beside=MappingProxyType({name: values[name].astype(np.float32) for name in beside}),
+            sha256=self.sha256,
+            report=MappingProxyType(self.report),
+            notes=tuple(self.notes),
+            options=options,
+            other=self.other,
+        )
+
+    def _without_repeats(self) -> None:
+        """Keep the first of the rows with one id and one genre."""
+        ids = self.texts("id")
+        codes, _ = factorised(ids)
+        labels, _ = factorised(self.labels)
+        pairs = codes * (int(labels.max(initial=0)) + 1) + labels
+        import pandas as pd
+
+        repeats = pd.Series(pairs).duplicated().to_numpy() & (ids != "")
+        self.keep(~repeats, "repeats of a track in its genre")
+
+    def _values(self, column: Column) -> NDArray[np.float64]:
+        """Return the values of a column, NaN where there is none, and note what was found."""
+        cells = self.data[self.meaning[column.name]]
+        found: dict[str, int] = {}
+        if cells.dtype.kind == "f":
+            values = cells.to_numpy(dtype=np.float64, copy=True)
+        else:
+            codes, texts = factorised(np.asarray(cells, dtype=object))
+            read = np.array([_number(column, str(text)) for text in texts.tolist()])
+            invalid = np.array(
+                [
+                    bool(np.isnan(value)) and str(text).strip().lower() not in MISSING
+                    for value, text in zip(read, texts, strict=True)
+                ],
+                dtype=bool,
+            )
+            values = read[codes]
+            if count := int(invalid[codes].sum()):
+                found["no number"] = count
+                example = texts[np.flatnonzero(invalid)[0]]
+                self.notes.append(
+                    f"The column {self.meaning[column.name]!r} has {count} cell{'' if count == 1 else 's'} that "
+                    f"{'is' if count == 1 else 'are'} no number, such as {str(example)[:40]!r}; counted as missing."
+                )
+        values[~np.isfinite(values)] = np.nan
+        if column.name == "duration_ms":
+            minutes = (values > 0) & (values < MAX_MINUTES)
+            if count := int(minutes.sum()):
+                values[minutes] *= MS_PER_MINUTE
+                found["minutes turned into milliseconds"] = count
+        if column.zero_is_missing:
+            zero = values == 0
+            found["zero, which means unknown"] = int(zero.sum())
+            values[zero] = np.nan
+        with np.errstate(invalid="ignore"):
+            outside = np.zeros(len(values), dtype=bool)
+            if column.low is not None:
+                outside |= values < column.low
+            if column.high is not None:
+                outside |= values > column.high
+        found["out of range"] = int(outside.sum())
+        values[outside] = np.nan
+        found = {word: count for word, count in found.items() if count}
+        self.report.setdefault("columns", {})[column.name] = {"missing": int(np.isnan(values).sum()), **found}
+        return values
+
+    def _identities(self) -> tuple[NDArray[np.intp], ...]:
+        """Return numbers of ids, first artists, linked artists and titles; -1 where there is none."""
+        ids = coded_exactly(self.texts("id"))
+        artists = self.texts("artists")
+        first, names, linked = split_artists(artists.tolist(), self.layout.separators)
+        self._artists = first, names
+        return ids, first, linked, coded_plain(self.texts("title"))
+
+    def _one_genre(self, song: NDArray[np.intp], duplicates: str) -> NDArray[np.bool_]:
+        """Keep the rows of each song under one genre."""
+        labels, names = factorised(self.labels)
+        first_row = np.full(int(song.max(initial=-1)) + 1, -1, dtype=np.intp)
+        order = np.arange(len(song))[::-1]
+        first_row[song[order]] = order
+        if duplicates == "majority":
+            counts = np.zeros((len(first_row), 1), dtype=np.intp)
+            cells, number = np.unique(song * len(names) + labels, return_counts=True)
+            # The most frequent genre of each song; the one that stands first among equals.
+            start = np.full(int(cells.max(initial=0)) + 1, len(song), dtype=np.intp)
+            np.minimum.at(start, song * len(names) + labels, np.arange(len(song)))
+            rank = np.lexsort((start[cells], -number, cells // len(names)))
+            owner, place = np.unique((cells // len(names))[rank], return_index=True)
+            chosen = np.zeros(len(counts), dtype=np.intp)
+            chosen[owner] = cells[rank][place] % len(names)
+        else:
+            chosen = labels[first_row]
+        kept: NDArray[np.bool_] = labels == chosen[song]
+        torn = np.zeros(len(first_row), dtype=bool)
+        torn[song[~kept]] = True
+        count = int(torn.sum())
+        if duplicates == "drop":
+            kept = ~torn[song]
+        if count:
+            self.report["songs_under_several_genres"] = count
+            done = {
+                "keep-first": "each counts for its first genre; --duplicates says otherwise",
+                "drop": "all their rows are left out",
+                "majority": "each counts for its most frequent genre",
+            }[duplicates]
+            self.notes.append(f"{count} song{' is' if count == 1 else 's are'} under several genres: {done}.")
+        self._artists = self._artists[0][kept], self._artists[1]
+        self.keep(kept, "other genres of a song")
+        return kept
+
+    def _find_faults(self, values: Mapping[str, NDArray[np.float64]], ids: NDArray[np.intp]) -> None:
+        """Count what is odd and left as it is."""
+        faults: dict[str, int] = {}
+        if "loudness" in values:
+            with np.errstate(invalid="ignore"):
+                faults["loudness above 0 dB"] = int((values["loudness"] > 0).sum())
+        if "popularity" in values and (ids >= 0).any():
+            known = (ids >= 0) & np.isfinite(values["popularity"])
+            low, high = (np.full(int(ids.max()) + 1, fill) for fill in (np.inf, -np.inf))
+            np.minimum.at(low, ids[known], values["popularity"][known])
+            np.maximum.at(high, ids[known], values["popularity"][known])
+            faults["ids with several popularities"] = int((high > low).sum())
+        if "id" in self.meaning:
+            faults["tracks without an id"] = int((ids < 0).sum())
+        self.report["faults"] = {word: count for word, count in faults.items() if count}
+
+    def _items(self) -> NDArray[np.object_]:
+        """Return the name of each row: its id, or the line where it stands."""
+        ids = self.texts("id").copy()
+        without = ids == ""
+        ids[without] = [f"line {line}" for line in self.lines[without].tolist()]
+        return ids
+
+    def _songs(self, song: NDArray[np.intp], items: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Return the name of each row's song: the first of its items' names, whatever the order of the rows."""
+        codes, names = factorised(items)
+        least = np.full(int(song.max(initial=-1)) + 1, len(names), dtype=np.intp)
+        np.minimum.at(least, song, codes)
+        return names[least[song]]
+
+    def _note_artists(self, sets: NDArray[np.intp]) -> None:
+        largest = int(np.bincount(sets).max())
+        self.report["largest_set_of_linked_artists"] = largest
+
+    def _cells(self, column: str) -> NDArray[np.object_]:
+        cells = self.data[column]
+        if cells.dtype.kind == "f":
+            return np.asarray(cells.map(lambda value: "" if np.isnan(value) else f"{value:.15g}"), dtype=object)
+        return np.asarray(cells, dtype=object)
+
+    def _context(self, name: str) -> NDArray[np.object_]:
+        """Return the first artist or the album of each row, as it is compared."""
+        if name == "artist":
+            first, names = self._artists
+            texts: NDArray[np.object_] = np.append(names, "")[first]
+            return texts
+        codes, names = factorised(self.texts(name))
+        return np.array([plain(each) for each in names], dtype=object)[codes]
+
+    def _facts(self, items: NDArray[np.object_]) -> pd.DataFrame:
+        import pandas as pd
+
+        codes, cells = factorised(self.texts("artists"))
+        mark = re.compile("|".join(map(re.escape, self.layout.separators))) if self.layout.separators else None
+        joined = [mark.sub(";", cell) if mark else cell.replace(";", ",") for cell in cells.tolist()]
+        artists = np.array(joined, dtype=object)[codes] if joined else cells
+        facts = {"track_id": items, "artists": artists, "track_name": self.texts("title")}
+        used = {*self.meaning.values(), *index_columns(list(self.data.columns)), *OWN_COLUMNS}
+        rest = {name: self.data[name] for name in self.data.columns if name not in used}
+        return pd.DataFrame({**facts, "album_name": self.texts("album"), **rest})
+
+
+class UnknownGenresError(TableError):
+    """Genres of a table that its mapping does not know; the message lists them."""
+
+    def __init__(self, mapping: GenreMapping, unknown: Sequence[str], counts: Mapping[str, int]) -> None:
+        ranked = sorted(unknown, key=lambda genre: (-counts[genre], genre))
+        super().__init__(str(unknown_genres(mapping.path, ranked, counts)))
+        self.unknown = ranked
+        self.known, _ = mapping.of(genre for genre in counts if genre not in unknown)
+
+
+def _number(column: Column, text: str) -> float:
+    value = column.text_value(text)
+    if value is not None:
+        return value
+    try:
+        return float(text) if "_" not in text else np.nan
+    except ValueError:
+        return np.nan
+
+
+def _listed(text: str) -> list[str] | None:
+    """Return the texts of a Python or JSON list; None if it is none."""
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if not isinstance(found, list):
+        return None
+    return [str(each).strip() for each in found if str(each).strip()]
+
+
+def coded_exactly(texts: NDArray[np.object_]) -> NDArray[np.intp]:
+    """Return numbers of texts, -1 for an empty one."""
+    codes, names = factorised(texts)
+    return codes - 1 if len(names) and names[0] == "" else codes
+
+
+def _in_order_of(names: NDArray[np.object_]) -> NDArray[np.intp]:
+    return factorised(names)[0]
+
+
+def _linked(groups: NDArray[np.object_], song: NDArray[np.intp], numbers: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return what no split tears apart: songs, linked by equal numbers; numbered in the order of the songs' names."""
+    sets = components([song, numbers], len(song))
+    codes = _in_order_of(groups)
+    least = np.full(int(sets.max(initial=-1)) + 1, np.iinfo(np.intp).max, dtype=np.intp)
+    np.minimum.at(least, sets, codes)
+    return np.unique(least[sets], return_inverse=True)[1].astype(np.intp)
+
+
+def _as_str(texts: NDArray[Any]) -> NDArray[np.str_]:
+    return np.asarray(texts, dtype=object).astype(np.str_) if len(texts) else np.empty(0, dtype=np.str_)
