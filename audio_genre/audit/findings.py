@@ -58,7 +58,7 @@ KINDS = MappingProxyType(
         "separating_feature": "a feature that alone tells nearly every label",
         "silent": "audio of zeros alone",
         "single_class": "one class, or none, where a classifier needs two",
-        "small_class": "a class with too few tracks to learn from, tune on and test on",
+        "small_class": "a class with too few tracks for training, validation and testing",
         "split_track": "a track whose segments have several labels",
         "too_short": "audio too short for features",
         "truncated": "audio that ends before its header says",

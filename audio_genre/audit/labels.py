@@ -85,7 +85,7 @@ def _unequal(tracks: Mapping[str, int]) -> list[Finding]:
     if small:
         message = (
             f"The class {small[0]!r} has {counted(tracks[small[0]], 'track')}, and a split needs at least "
-            f"{_MIN_TRACKS} in each class: one to learn from, one to tune on and one to test on; add more or leave "
+            f"{_MIN_TRACKS} in each class: one each for training, validation and testing; add more or leave "
             "the class out."
         )
         counts = {label: tracks[label] for label in small}

@@ -199,7 +199,7 @@ class Bundle:
             raise BundleError(f"{self.path} cannot predict ({_first_line(error)}); choose another model.") from None
         is_fit = probabilities.shape == (len(X), len(self.classes)) and bool((probabilities >= 0).all())
         if not is_fit or not bool((np.abs(probabilities.sum(axis=1) - 1) <= _SUM_TOLERANCE).all()):
-            raise BundleError(f"{self.path} predicts what are no probabilities; choose another model.")
+            raise BundleError(f"{self.path} gives outputs that are not probabilities; choose another model.")
         return probabilities
 
 

@@ -74,7 +74,7 @@ class Delimited:
             raise _no_csv(self.path, self.reader.line_num, error) from None
         if repeated:
             self.notes.append(
-                f"The header line of {self.path.name} stands again in {repeated} line"
+                f"The header line of {self.path.name} is repeated in {repeated} line"
                 f"{'' if repeated == 1 else 's'} inside the table, as where tables were joined; left out."
             )
 

@@ -1,8 +1,8 @@
 """Which rows come from one track, and what stretch of signal is behind a row.
 
-Names decide: a row called ``<track>.<k><suffix>`` is taken for part `k` of a track, whatever its length. A track on two
-sides of a split flatters a model in silence, and too few tracks are complained of aloud. Only the side-car of an
-extraction proves more than names do, and only the user may overrule them.
+Names decide: a row called ``<track>.<k><suffix>`` is taken for part `k` of a track, whatever its length. A track in two
+subsets of a split raises scores unnoticed, while too few tracks give an error. Only the side-car of an extraction
+proves more than names do, and only the user may overrule them.
 """
 
 from __future__ import annotations

@@ -439,7 +439,7 @@ def _settled(table: Table, groups: _Coded, labels: _Coded, rule: str | None) -> 
         pairs = zip(table.groups.tolist(), table.labels.tolist(), strict=True)
         kept = np.array([group not in found or label == found[group][0] for group, label in pairs])
     if not kept.any():
-        raise TableError(f"{table.path} has no track that stands under one label alone; correct the labels.")
+        raise TableError(f"{table.path} has no track with only one label; correct the labels.")
     note = f"{tracks} under several labels: {int(np.sum(~kept))} of {len(table)} rows left out, " + (
         "all of these tracks." if rule == "drop" else "those whose label is not that of the track's first row."
     )

@@ -265,7 +265,7 @@ class SndfilePart:
 
 def cut_short(promised: float, present: float) -> str:
     """Tell that a file is cut short."""
-    return f"is cut short: its header promises {promised:.2f} s and {present:.2f} s are there"
+    return f"is cut short: its header says {promised:.2f} s, but only {present:.2f} s are there"
 
 
 def _native(name: str) -> str | bytes:

@@ -189,21 +189,21 @@ class Journal(Store):
     def _foreign(self, application: int, version: int) -> ExtractionError:  # noqa: ARG002
         return DamagedJournalError(
             f"The journal {self._path} was written by another version of audio_genre (format {version}, this is "
-            f"{_VERSION}); run with --restart to begin anew."
+            f"{_VERSION}); run with --restart to start again."
         )
 
     def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> ExtractionError:
         if kind == "held":
             return ExtractionError(
-                f"Another extraction is writing to the folder of {self._path}; wait for its end, or choose another "
+                f"Another extraction is writing to the folder of {self._path}; wait until it ends, or choose another "
                 "output folder."
             )
         if kind == "damaged":
             return DamagedJournalError(
-                f"The journal {self._path} is damaged ({error}); run with --restart to begin anew."
+                f"The journal {self._path} is damaged ({error}); run with --restart to start again."
             )
         return ExtractionError(
-            f"The journal {self._path} cannot be used ({error}); look after the disk and the permissions of its "
+            f"The journal {self._path} cannot be used ({error}); check the disk and the permissions of its "
             "folder, and run the same command again."
         )
 

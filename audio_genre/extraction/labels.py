@@ -97,7 +97,7 @@ class LabelTable:
         if not labels:
             raise ExtractionError(
                 f"None of the {_counted(len(self.rows), 'row')} of {self.path} matches one of the {len(paths)} audio "
-                f"files; give a table with names such as {paths[0]!r}, where these are such as "
+                f"files; give a table with names such as {paths[0]!r}; this one has names such as "
                 f"{next(chain(unmatched, ['']))!r}."
             )
         labels = {path: label for path, label in labels.items() if label}
@@ -108,7 +108,7 @@ class LabelTable:
         without = next((path for path in paths if path not in labels), None)
         if without is not None:
             parts.append(
-                f"{len(paths) - len(labels)} without one, such as {without}, stand in the tables with an empty label"
+                f"{len(paths) - len(labels)} without one, such as {without}, have an empty label in the tables"
             )
         if unmatched:
             parts.append(f"{_counted(len(unmatched), 'row')} of it, such as {unmatched[0]!r}, match no audio file")

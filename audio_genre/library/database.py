@@ -116,16 +116,16 @@ class Database(Store):
     def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> LibraryError:
         if kind == "held":
             return LibraryError(
-                f"Another run is organizing this library (it holds {self._path}); wait for its end and run the "
+                f"Another run is organizing this library (it uses {self._path}); wait until it ends, then run the "
                 "same command again."
             )
         if kind == "damaged":
             return LibraryError(
-                f"{self._path} is no database, or a damaged one ({error}); choose another --database, or move it "
-                "away to begin anew."
+                f"{self._path} is not a database, or is damaged ({error}); choose another --database, or move it "
+                "away to start again."
             )
         return LibraryError(
-            f"The database {self._path} cannot be used ({error}); look after the disk and the permissions of its "
+            f"The database {self._path} cannot be used ({error}); check the disk and the permissions of its "
             "folder, or choose another --database."
         )
 

@@ -271,7 +271,7 @@ def undo_tags(
     nothing = f"No tags or playlists written to {music} are recorded in {file}; "
     other = fitting_database(music, file, default_database(music).parent, for_undo=True)
     if other is None:
-        raise LibraryError(f"{nothing}there is nothing to take back.")
+        raise LibraryError(f"{nothing}there is nothing to undo.")
     if database is None and other.is_certain:
         progress.note(_moved_sentence(music, other))
         report = _undo(music, other.file, progress, playlists=playlists, apply=apply)
@@ -279,7 +279,7 @@ def undo_tags(
             return report
     was = f" from when they were in {other.library}" if other.library not in (None, music) else ""
     raise LibraryError(
-        f"{nothing}{other.file} knows files that are here{was}; if the library was moved, take them back with: "
+        f"{nothing}{other.file} has records of files that are here{was}; if the library was moved, undo with: "
         f"{other.command(music, '--undo')}"
     )
 
@@ -323,7 +323,7 @@ def _usual_database(music: Path, progress: LibraryProgress) -> Path:
         return other.file
     was = f" from when they were in {other.library}" if other.library is not None else ""
     progress.note(
-        f"{other.file} knows answers for files that are here{was}; to use them instead of listening again, stop this "
+        f"{other.file} has answers for files that are here{was}; to use them instead of classifying again, stop this "
         f"run and type: {other.command(music)}"
     )
     return file
@@ -406,7 +406,7 @@ class _Run:
                     reports.append(report)
                 left_out += lost
         for path in left_out:
-            self._progress.failed(path, "has a name that cannot stand in a playlist, so it is in none")
+            self._progress.failed(path, "has a name that a playlist cannot hold, so it is left out")
         for report in reports:
             if report.action == "refuse":
                 self._progress.note(
@@ -459,7 +459,7 @@ def _refuse_bad_parameters(
     if not 0 <= overwrite_confidence <= 1:
         raise ParameterError(f"The confidence to write over a genre must be from 0 to 1, got {overwrite_confidence:g}.")
     if overwrite and not write_tags:
-        raise ParameterError("Writing over genres was asked for and tags were not; add --write-tags.")
+        raise ParameterError("Overwriting genres also needs --write-tags; add it.")
     if write_tags:
         require_mutagen()
 

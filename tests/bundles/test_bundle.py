@@ -66,9 +66,9 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     }
     assert (card["protocol"]["name"], card["protocol"]["leaky"]) == ("track", False)
     assert card["protocol"]["sizes"]["train"] == {"rows": 18, "tracks": 18}
-    for side, count in {"train": 18, "validation": 6, "test": 6}.items():
+    for subset, count in {"train": 18, "validation": 6, "test": 6}.items():
         for unit in ("rows", "tracks"):
-            measured = card["metrics"][side][unit]
+            measured = card["metrics"][subset][unit]
             assert measured["count"] == count
             assert (
                 0 <= measured["accuracy"]["low"] <= measured["accuracy"]["value"] <= measured["accuracy"]["high"] <= 1
@@ -85,7 +85,7 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     assert card["vote"].startswith("mean of the probabilities")
     assert all(sentence.endswith(".") for sentence in card["limits"])
     assert card["calibration"]["tracks"] == 6
-    assert card["limits"][1].startswith("6 validation tracks are too few to fit limits for unknown on")
+    assert card["limits"][1].startswith("6 validation tracks are too few to fit the limits for unknown (50 are needed)")
 
 
 def test_limits_and_familiarity_are_those_of_validation_and_training_rows(trained: Path, clips: Table) -> None:
@@ -482,7 +482,7 @@ def test_what_is_no_probability_is_refused(trained: Path, clips: Table, outputs:
     loaded = load_bundle(trained)
     run = loaded._runner
     loaded._runner = lambda X: outputs(run(X))
-    with np.errstate(invalid="ignore"), pytest.raises(BundleError, match="predicts what are no probabilities"):
+    with np.errstate(invalid="ignore"), pytest.raises(BundleError, match="gives outputs that are not probabilities"):
         loaded.predict(clips.X[:3])
 
 

@@ -244,7 +244,7 @@ def test_a_file_that_vanishes_or_changes_on_the_way(organize, bundle: Path, musi
     monkeypatch.setattr(classify, "_describe", change)
     changed = classify.classify_file("x.wav", settings)
     assert isinstance(changed, Failure)
-    assert (changed.reason, changed.retry) == ("changed while it was listened to", True)
+    assert (changed.reason, changed.retry) == ("changed while it was classified", True)
 
 
 @pytest.fixture
