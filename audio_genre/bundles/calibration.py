@@ -229,7 +229,7 @@ class Calibration:
         if self.tracks >= MIN_TRACKS:
             return ""
         if self.max_distance >= NO_LIMIT and self.min_confidence == 0:
-            limits = "the model has no limits, and answers a genre for everything but silence"
+            limits = "the model has no limits for unknown, so it answers a genre for everything except silence"
         else:
             limits = "the limit of the distance was found by cross-validation on the training tracks" + (
                 ", and there is none for the probability" if self.min_confidence == 0 else ""

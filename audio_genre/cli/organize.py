@@ -26,7 +26,7 @@ _FAILURES_SHOWN = 20
 _GENRE_LETTERS = 40
 
 
-@guarded("stopped; what was done is kept, run the same command again to go on.")
+@guarded("stopped; what was done is kept, run the same command again to continue.")
 def organize(
     music_dir: Annotated[
         Path, typer.Argument(metavar="MUSIC_DIR", help="Folder of music; its sub-folders are searched too.")
@@ -72,7 +72,7 @@ def organize(
     ] = 0.8,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Try again the files that failed before, even if they have not changed."),
+        typer.Option("--retry-failed", help="Retry files that failed before, even if they have not changed."),
     ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Restore tagged files and playlists byte for byte.")] = False,
     list_files: Annotated[bool, typer.Option("--list", help="Show the genre of every file.")] = False,

@@ -141,7 +141,7 @@ def tabular(
 
 
 @train.command()
-@guarded("stopped before the first epoch was complete; nothing is left behind.")
+@guarded("stopped before the first epoch was complete; nothing was saved.")
 def cnn(
     pictures: Annotated[
         Path,
@@ -219,7 +219,7 @@ def baseline(
     conflicts: Conflicts = None,
     as_json: _Json = False,
 ) -> None:
-    """Fit baselines on a table of features, to find out whether a network is worth it."""
+    """Train baseline models on a table of features, to compare the networks with."""
     from audio_genre.training import plan as plan_training
 
     used = _protocol(protocol, splits, leaky=leaky)

@@ -25,7 +25,7 @@ _POINTED_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 
 _PIECE = 1 << 20
 
-DECIMAL_COMMAS = "Numbers are written with decimal commas, and read so."
+DECIMAL_COMMAS = "Numbers have decimal commas and were read accordingly."
 """What is said where `number_reader` finds them."""
 
 LABEL_NAMES = frozenset({"label", "labels", "genre", "genres", "class", "genre_top", "track_genre", "music_genre"})

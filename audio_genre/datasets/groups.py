@@ -414,9 +414,9 @@ def are_short(lengths: NDArray[np.float64] | None, recipe: str) -> bool:
 def loose_note(items: Sequence[str], tracks: Sequence[str]) -> str:
     """Say in a sentence that rows were put together by numbers in their names."""
     return (
-        f"The {len(items)} rows are taken for parts of {len(set(tracks))} tracks by the number in names such as "
-        f"{items[0]!r}; if each row is a track of its own, say so with --rows clips, or name the column that tells the "
-        "track with --group-column."
+        f"The {len(items)} rows are treated as parts of {len(set(tracks))} tracks because of the number in names such "
+        f"as {items[0]!r}; if each row is a separate track, use --rows clips, or name the column of the track with "
+        "--group-column."
     )
 
 
@@ -436,8 +436,8 @@ def doubt(
         if known is None or not are_short(lengths, known.name):
             return ""
         return (
-            f"Each of the {tracks} names is taken for a track of its own, because none says otherwise, though a row "
-            f"has {np.median(values) / known.sr:.3g} s; if they are segments, name the column that tells their "
+            f"Each of the {tracks} names is treated as a separate track, because none has the number of a part, "
+            f"although a row lasts {np.median(values) / known.sr:.3g} s; if these are segments, name the column of the "
             "track with --group-column."
         )
     all_cut = bool(is_cut.all())
@@ -455,7 +455,7 @@ def doubt(
     what = "" if window is None else f" (a row is a {window.kind} of {window.seconds:g} s)"
     example = items[int(np.argmax(is_cut))]
     return (
-        f"The {len(items)} rows are taken for parts of {tracks} tracks by the number at the end of names such as "
-        f"{example!r}{what}; if each row is a track of its own, say so with --rows clips, or name the column that "
-        "tells the track with --group-column."
+        f"The {len(items)} rows are treated as parts of {tracks} tracks because of the number at the end of names such "
+        f"as {example!r}{what}; if each row is a separate track, use --rows clips, or name the column of the track "
+        "with --group-column."
     )

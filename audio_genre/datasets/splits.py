@@ -162,8 +162,8 @@ class ListedProtocol(SplitProtocol):
             if len(numbers) > 1 or any(tracks.setdefault(line, track) != track for line in found):
                 text = lines[min(found)][1]
                 raise ProtocolError(
-                    f"The lists of {self.name!r} have {text!r}, and it fits the row {item!r} of {label!r} no better "
-                    "than another; write it with the folder of its genre and its suffix."
+                    f"The lists of {self.name!r} have {text!r}, which matches several rows equally well, such as "
+                    f"{item!r} of {label!r}; write it with the folder of its genre and its suffix."
                 )
             subset[row] = numbers.pop()
         if lines and not tracks:

@@ -316,7 +316,7 @@ def _read(
     if schema.group is not None:
         groups, grouping = _values(sheet, items, schema.group), Grouping("column")
         if len(groups[1]) == len(items):
-            notes += (f"Each row has a value of its own in the column {schema.group!r}, so it keeps nothing together.",)
+            notes += (f"Each row has a value of its own in the column {schema.group!r}, so it groups nothing.",)
     if grouping.note:
         notes += (grouping.note,)
     options = (("--label-column", label_column), ("--group-column", group_column), ("--rows", rows))

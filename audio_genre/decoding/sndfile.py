@@ -35,7 +35,7 @@ SYSTEM_ERROR = 2
 """libsndfile's error number of what the operating system reports."""
 
 _UNKNOWN_FORMAT = "Format not recognised"
-_UNKNOWN_CODING = "its coding is one that is not known"
+_UNKNOWN_CODING = "its coding is unknown"
 _NO_MEMORY = 17
 # By libsndfile's error numbers; its own sentences speak of its insides, and some are not true of the file.
 _SENTENCES = {

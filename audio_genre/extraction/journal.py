@@ -68,7 +68,7 @@ CREATE TEMP TABLE closed (                 -- folders that cannot be read
 );
 """
 MOST_LOSSES = 2
-"""How often a worker process may die of a clip before it is left alone until it changes."""
+"""How often a worker process may die of a clip before it is skipped until it changes."""
 
 _DECODERS_NOTE = "decoders"
 _IN_TABLES = "plan JOIN clips USING (path) WHERE reason IS NULL AND clash IS NULL AND NOT is_stale"
@@ -283,7 +283,7 @@ class Journal(Store):
         left = (
             "for lack of memory perhaps; the next run tries again"
             if losses < MOST_LOSSES
-            else f"{losses} times now; it is left alone until it changes or --retry-failed is given"
+            else f"{losses} times now; it is skipped until it changes or --retry-failed is given"
         )
         reason = f"could not be finished: its worker process died ({how}), {left}"
         self._keep_trouble(clip, reason, losses)

@@ -85,7 +85,7 @@ def extract(
     picture settings changed are done again. Clips that failed are not, unless their file or the version of a decoder
     changed, or what was in the way may have passed: a file that could not be read, a lack of memory, a worker process
     that died, which is tried twice. Without the extra ``formats``, files such as m4a fail without being opened. A clip
-    of 2 to 3 s is continued by reflection to one segment.
+    of 2 to 3 s is padded by reflection to one segment.
 
     A clip that was extracted stays in the tables until it is certain that its file is gone: one that cannot be read at
     the moment, or lies in a folder that cannot, is among the failures, and its rows and pictures are those of the
@@ -372,9 +372,9 @@ class _Run:
             lost = sum(clip_gone.is_extracted for clip_gone in gone)
             if lost and not known:
                 raise ExtractionError(
-                    f"None of the {_clips(lost)} that an earlier run took from {self.places.audio_dir} is there "
-                    "any more; check that all disks are mounted and the folder is the right one, or run with --restart "
-                    "to start again."
+                    f"None of the {_clips(lost)} that an earlier run extracted from {self.places.audio_dir} exists any "
+                    "more; check that all disks are mounted and the folder is the right one, or run with --restart to "
+                    "start again."
                 )
             self._dropped = len(gone)
             for clip_gone in gone if not self._dry_run else ():
@@ -412,7 +412,7 @@ class _Run:
         if subsets:
             genres = "" if self._labels else ", and those in them for genres"
             self._progress.note(
-                f"The folders {', '.join(sorted(subsets))} are taken for the subsets of a split{genres}; "
+                f"The folders {', '.join(sorted(subsets))} are treated as the subsets of a split{genres}; "
                 f"{SPLITS_NAME} lists the clips of each subset."
             )
         if self._labels is None:

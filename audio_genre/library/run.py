@@ -455,9 +455,11 @@ def _refuse_bad_parameters(
     if jobs is not None and jobs < 1:
         raise ParameterError(f"The number of jobs must be at least 1, got {jobs}; leave it out to use all cores.")
     if not 0 <= min_confidence <= 1:
-        raise ParameterError(f"The lowest confidence must be from 0 to 1, got {min_confidence:g}.")
+        raise ParameterError(f"The minimum confidence must be from 0 to 1, got {min_confidence:g}.")
     if not 0 <= overwrite_confidence <= 1:
-        raise ParameterError(f"The confidence to write over a genre must be from 0 to 1, got {overwrite_confidence:g}.")
+        raise ParameterError(
+            f"The confidence for overwriting a genre must be from 0 to 1, got {overwrite_confidence:g}."
+        )
     if overwrite and not write_tags:
         raise ParameterError("Overwriting genres also needs --write-tags; add it.")
     if write_tags:
@@ -485,7 +487,7 @@ def trust_sentence(card: Card) -> str:
         leaky = ", which is leaky, so the figure is too high" if protocol["leaky"] else ""
         measured = f"{score['count']:d} test tracks of {card.training_data['file']}, protocol {protocol['name']}"
     except (LookupError, TypeError, ValueError):
-        return f"The card of {card.name} does not say how accurate it is; check some of its answers by ear."
+        return f"The card of {card.name} does not say how accurate it is; listen to some files to check its answers."
     return f"Accuracy of {card.name}: {figures} on {measured}{leaky}; expect less on other music."
 
 
@@ -497,7 +499,7 @@ def _file_genre(entry: Entry) -> FileGenre:
 def _chosen(genres: Sequence[str] | None, classes: Sequence[str]) -> frozenset[str]:
     known = [*classes, UNKNOWN]
     if genres is not None and not genres:
-        raise ParameterError(f"No genre was chosen; choose from {', '.join(known)}, or leave the choice out.")
+        raise ParameterError(f"No genre was chosen; choose from {', '.join(known)}, or leave the genres out.")
     for genre in genres or ():
         if genre not in known:
             raise ParameterError(f"{genre!r} is none of the model's genres; choose from {', '.join(known)}.")

@@ -71,7 +71,7 @@ def write_genre(file: Path, genre: str) -> None:
             raise TagError(_why_not_there(file, genre))
         for place, other in _others(file, after):
             if place != "ID3v1" and not same_genre(other, genre):
-                raise TagError(f"has the genre {other!r} in its {place} too, where it cannot be written over")
+                raise TagError(f"has the genre {other!r} in its {place} too, where it cannot be overwritten")
 
 
 def _write_main(audio: Any, genre: str) -> None:

@@ -263,13 +263,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no metrics": (change(metrics=None), "the field 'metrics' must be an object"),
     "one class too many": (
         change(classes=["a", "b", "c", "d"]),
-        r"the output .* has the shape \(4\), and in fact it has \(3\)",
+        r"the output .* has the shape \(4\), but it is \(3\)",
     ),
     "classes that are numbers": (change(classes=[1, 2, 3]), "the field 'classes' must be a list of two or more texts"),
     "a class that is an answer": (change(classes=["a", "b", "unknown"]), "each once and none of them 'unknown'"),
     "one class twice": (change(classes=["a", "b", "b"]), "two or more texts, each once and none of them 'unknown'"),
     "no class": (change(classes=[]), "two or more texts, each once and none of them 'unknown'"),
-    "another input": (change(input_shape=[56]), r"the input .* has the shape \(56\), and in fact it has \(57\)"),
+    "another input": (change(input_shape=[56]), r"the input .* has the shape \(56\), but it is \(57\)"),
     "unknown recipe": (change(recipe={"name": "gtzan57-v9", "parameters": {}}), "made for the recipe 'gtzan57-v9'"),
     "recipe with other numbers": (
         change(recipe={"name": "gtzan57-v1", "parameters": GTZAN57.parameters() | {"hop_length": 256}}),
@@ -439,7 +439,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(tmp_path: Path) 
     )
     first, *others = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path / 'models/a'} cannot be written, because ")
-    assert "cannot be used to export its model: File too large; make room or set TMPDIR" in first
+    assert "cannot be used to export its model: File too large; free some space or set TMPDIR" in first
     assert others == [f"{tmp_path / 'models/a'} cannot be written: File too large; choose another folder."] * 3
 
 

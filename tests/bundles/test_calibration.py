@@ -260,7 +260,7 @@ def test_tracks_that_are_left_out_give_a_limit_where_validation_tracks_are_few()
     )
     alone = Calibration.fit(p, y, np.full(6, 0.5), left_out=left_out[:5])
     assert alone.max_distance == NO_LIMIT
-    assert "the model has no limits, and answers a genre for everything but silence" in alone.remark
+    assert "the model has no limits for unknown, so it answers a genre for everything except silence" in alone.remark
     assert alone.unknown_reason(0.01, 1e6) is None
     # Enough tracks need no others.
     many = votes(MIN_TRACKS)

@@ -178,7 +178,7 @@ def test_stopped(known: tuple[Path, Path], model: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(library_run._Run, "listen", stop)
     result = run(known[0], "--model", model, "--database", known[1])
     assert result.exit_code == 130
-    assert result.stderr == "audio-genre: stopped; what was done is kept, run the same command again to go on.\n"
+    assert result.stderr == "audio-genre: stopped; what was done is kept, run the same command again to continue.\n"
 
 
 def test_tags_and_undo(model: Path, tmp_path: Path) -> None:

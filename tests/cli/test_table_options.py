@@ -46,7 +46,7 @@ def commands(table: Path) -> dict[str, list[object]]:
 def test_a_guess_is_said_once_and_can_be_overruled(tmp_path: Path, command: str) -> None:
     table = write(tmp_path / "songs.csv", numbered())
     words = commands(table)[command]
-    said = "72 rows are taken for parts of 24 tracks"
+    said = "72 rows are treated as parts of 24 tracks"
     result = run(*words)
     assert result.output.count(said) == 1, result.output
     assert "--rows clips" in result.output

@@ -214,7 +214,7 @@ def test_segments_of_jittered_lengths_are_grouped_and_it_is_said(tmp_path: Path)
     assert table.grouping.by == "names"
     assert not table.grouping.certain
     (note,) = table.notes
-    assert "300 rows are taken for parts of 30 tracks" in note
+    assert "300 rows are treated as parts of 30 tracks" in note
     assert "--rows clips" in note
     assert "--group-column" in note
 

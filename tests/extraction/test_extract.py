@@ -304,7 +304,7 @@ def test_other_pictures_or_recipe_are_done_again(own_music: Path, tmp_path: Path
     assert extract(own_music, tmp_path / "out", jobs=1, images=False).redone == {}
     other = GTZAN57.derive(top_db=60.0)
     report = extract(own_music, tmp_path / "out", jobs=1, images=False, recipe=other)
-    assert report.redone == {"another recipe is asked for": 3}
+    assert report.redone == {"another recipe was requested": 3}
     assert json.loads(report.sidecar.read_text())["recipe"]["top_db"] == 60.0
 
 

@@ -238,7 +238,7 @@ def test_folders_for_the_subsets_of_a_split(names: tuple[str, ...], quick: None,
     recorder = helpers.Recorder()
     report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, progress=recorder)
     assert recorder.notes == [
-        f"The folders {', '.join(sorted(names))} are taken for the subsets of a split, and those in them for genres; "
+        f"The folders {', '.join(sorted(names))} are treated as the subsets of a split, and those in them for genres; "
         "splits lists the clips of each subset."
     ]
     assert rows_of(report.out_dir) == {

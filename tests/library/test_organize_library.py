@@ -176,7 +176,7 @@ def test_a_file_that_kills_its_worker_is_tried_twice(organize, small: Path) -> N
     }
     recorder = helpers.Recorder()
     assert organize(progress=recorder).failed == 1
-    assert "died 2 times (signal 9, SIGKILL); it is left alone until it changes" in recorder.failures["1/dead.wav"]
+    assert "died 2 times (signal 9, SIGKILL); it is skipped until it changes" in recorder.failures["1/dead.wav"]
     recorder = helpers.Recorder()
     assert (organize(progress=recorder).failed, recorder.failures) == (1, {})
     (small / "1" / "dead.wav").write_bytes(b"changed")
