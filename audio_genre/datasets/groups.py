@@ -28,6 +28,8 @@ _SUFFIX = r"(\.(?=\w*[A-Za-z])\w+)?"
 _PART = re.compile(rf"(.*[^/.])\.(0|[1-9]\d{{0,8}}){_SUFFIX}", re.DOTALL)
 # ... unless the track has a number of its own: blues.00000.03.wav.
 _PADDED_PART = re.compile(rf"(.+\.\d+)\.(0\d{{1,2}}){_SUFFIX}", re.DOTALL)
+# blues.00000.3.0-6.0.wav is the segment from second 3.0 to 6.0 of blues.00000.wav.
+_SPAN = re.compile(rf"(.*[^/.])\.(\d{{1,6}}\.\d+)-(\d{{1,6}}\.\d+){_SUFFIX}", re.DOTALL)
 # blues_00001_3.wav, blues.00001 (3).wav, blues.00001/3.wav: numbers that may count parts, and may not.
 _LOOSE_PART = re.compile(rf"(.*[^\s._/(-])[\s._/(-]+(\d{{1,9}})\)?{_SUFFIX}", re.DOTALL)
 _PADDED_NUMBER = re.compile(rf"[\s._/(-]0\d{{1,8}}\)?{_SUFFIX}\Z", re.DOTALL)
@@ -99,7 +101,8 @@ def find_groups(
     """Tell from the rows' names which rows come from one track.
 
     A row named ``<track>.<k><suffix>``, with `k` written without leading zeros, is part `k` of the file
-    ``<track><suffix>``; every other row is a track of its own. Nothing but the names decides.
+    ``<track><suffix>``, and so is a row named ``<track>.<start>-<end><suffix>``, with both in seconds and a decimal
+    point, such as ``x.3.0-6.0.wav``; every other row is a track of its own. Nothing but the names decides.
 
     More is known of files that lie in folders of genres. Those called after their folder, such as ``rock.0.wav`` to
     ``rock.99.wav`` in ``rock/``, are tracks if nothing else is in the folder. And if a file longer than two clips was
@@ -309,10 +312,18 @@ def part_of(item: str) -> tuple[str, int | None]:
 def _cut(
     items: Sequence[str], pattern: re.Pattern[str], other: re.Pattern[str] | None = None
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the file of each row and its number there by the first pattern that fits; the name itself and -1."""
+    """Return the file of each row and its number there by the first pattern that fits; the name itself and -1.
+
+    The number of a part that is named by its seconds is its start in milliseconds.
+    """
     files: list[str] = []
     numbers: list[int] = []
     for item in items:
+        span = _SPAN.fullmatch(item) if "-" in item else None
+        if span is not None and float(span[2]) < float(span[3]):
+            files.append(span[1] + (span[4] or ""))
+            numbers.append(round(1000 * float(span[2])))
+            continue
         match = pattern.fullmatch(item)
         if match is None and other is not None:
             match = other.fullmatch(item)

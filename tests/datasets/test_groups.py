@@ -47,6 +47,11 @@ def test_plain_names_are_a_track_each(tracks: list[tuple[str, str]]) -> None:
         (["a.0.mp3", "a.0.wav", "a.1.mp3"], ["a.mp3", "a.wav", "a.mp3"]),
         # The name of a track may end in a number of its own.
         (["a.1.0.wav", "a.1.1.wav", "a.2.0.wav"], ["a.1.wav", "a.1.wav", "a.2.wav"]),
+        # A segment may be named by its start and end in seconds; a range of whole numbers may be anything.
+        (["x.0.0-3.0.wav", "x.3.0-6.0.wav", "y.0.0-3.0.wav"], ["x.wav", "x.wav", "y.wav"]),
+        (["rock.00000.0.0-1.5.mp3", "rock.00000.1.5-3.25.mp3"], ["rock.00000.mp3"] * 2),
+        (["x.1-02.wav", "x.1-03.wav"], ["x.1-02.wav", "x.1-03.wav"]),
+        (["x.6.0-3.0a.wav", "y.3.0-6.0"], ["x.6.0-3.0a.wav", "y"]),
         # Over-grouping is complained of aloud; a leak is not.
         (["rock.0.wav", "rock.1.wav"], ["rock.wav"] * 2),
     ],
