@@ -426,7 +426,7 @@ class _Run:
         )
         paths = [clip.path for clip in clips]
         paths += [known.path for folder in closed for known in journal.below(folder)]
-        labels, sentence = self._labels.match(paths)
+        labels, sentence = self._labels.match(paths, self.places.audio_dir)
         for note in (*self._labels.notes, sentence):
             self._progress.note(note)
         self._layout = Layout(subsets, labels)

@@ -130,6 +130,8 @@ def test_fma(quick: None, tmp_path: Path) -> None:
         ("unique.mp3", "b/deep/unique.wav"),
         ("7", "b/000007.ogg"),
         ("007", "b/000007.ogg"),
+        ("7.0", "b/000007.ogg"),
+        ("7.5", None),
         ("missing.wav", None),
         ("", None),
     ],
@@ -140,6 +142,23 @@ def test_what_a_row_means(row: str, meant: str | None) -> None:
     labels, sentence = table.match(paths)
     assert labels == {"c/other.wav": "rock"} | ({meant: "jazz"} if meant else {})
     assert ("match no audio file" in sentence) == (meant is None)
+
+
+def test_whole_paths_below_the_audio_folder(tmp_path: Path) -> None:
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    (tmp_path / "link").symlink_to(audio)
+    # Without the folder, each row could be several files.
+    paths = ["01.wav", "rock/01.wav", "rock/rock/01.wav", "12.wav", "12.0.wav"]
+    for folder in (audio, tmp_path / "link"):
+        rows = [(str(folder / path), f"label of {path}") for path in paths]
+        table = LabelTable(Path("t.csv"), "", tuple(rows))
+        assert table.match(paths, folder)[0] == {path: f"label of {path}" for path in paths}
+    # A link is another name of the folder.
+    table = LabelTable(Path("t.csv"), "", ((str(audio / "01.wav"), "jazz"),))
+    assert table.match(paths, tmp_path / "link")[0] == {"01.wav": "jazz"}
+    with pytest.raises(ExtractionError, match="could mean several files"):
+        table.match(paths)
 
 
 def test_a_name_that_could_be_several_files_is_refused() -> None:
