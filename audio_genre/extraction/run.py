@@ -344,7 +344,8 @@ class _Run:
             for plain, is_seen in islice(self._with_unseen(journal, clips), limit):
                 clip = self._layout.place(plain)
                 entry, trouble = journal.find(clip.path), journal.find_trouble(clip.path)
-                known += entry is not None or trouble is not None
+                # A file that never could be used is no sign that the folder is the right one.
+                known += entry is not None and not entry.is_failure
                 if is_seen:
                     verdict = judge(clip, entry, trouble, self._identity, self.places.pictures, retry)
                 else:

@@ -359,6 +359,21 @@ def test_an_audio_folder_without_any_of_its_files(tmp_path: Path, monkeypatch: p
     assert (report.planned, report.extracted) == (1, 1)
 
 
+def test_a_file_that_never_worked_does_not_stand_for_those_that_are_gone(tmp_path: Path) -> None:
+    audio, out = tmp_path / "audio", tmp_path / "out"
+    helpers.write_clip(audio / "a/good.wav")
+    (audio / "a/bad.wav").write_bytes(b"no audio")
+    report = extract(audio, out, jobs=1)
+    assert (report.extracted, report.failed) == (1, 1)
+    before = helpers.outputs(out)
+    (audio / "a/good.wav").unlink()
+    with pytest.raises(ExtractionError, match=r"None of the 1 clip .* exists any more; check that all disks are"):
+        extract(audio, out, jobs=1)
+    assert helpers.outputs(out) == before
+    report = extract(audio, out, jobs=1, restart=True)
+    assert (report.extracted, report.failed) == (0, 1)
+
+
 def test_an_audio_folder_that_nothing_can_be_read_of(tmp_path: Path) -> None:
     helpers.touch(tmp_path / "audio/a/x.wav")
     sentence = r"No audio files can be read in .*: a/ cannot be read: Input/output error; check the permissions"
