@@ -231,6 +231,11 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     return Bundle(path, card, runner, novelty)
 
 
+def require_model(path: Path, card: Card) -> None:
+    """Refuse a folder whose model is missing, or is not the file that its card was written for."""
+    _read_part(path / _FORMATS[card.format].file, card.exported_sha256, bytes)
+
+
 def write_bundle(
     folder: Path,
     model: Any,
