@@ -461,7 +461,7 @@ def _refuse_bad_parameters(
             f"The confidence for overwriting a genre must be from 0 to 1, got {overwrite_confidence:g}."
         )
     if overwrite and not write_tags:
-        raise ParameterError("Overwriting genres also needs --write-tags; add it.")
+        raise ParameterError("Genres are overwritten only where tags are written; add --write-tags.")
     if write_tags:
         require_mutagen()
 

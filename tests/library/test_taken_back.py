@@ -200,7 +200,7 @@ def test_what_is_no_move_for_sure_is_named(tagged: Path, bundle: Path, tmp_path:
     command = f"audio-genre organize '{copy}' --undo --database {run.default_database(tagged)}"
     with pytest.raises(LibraryError) as caught:
         run.undo_tags(copy, apply=True)
-    assert str(caught.value).endswith(f"if the library was moved, take them back with: {command}")
+    assert str(caught.value).endswith(f"if the library was moved, undo with: {command}")
     assert f"from when they were in {tagged};" in str(caught.value)
     assert snapshot(copy) == before
     recorder = helpers.Recorder()
@@ -245,7 +245,7 @@ def test_a_database_of_version_1_is_brought_up_in_place(tagged: Path, bundle: Pa
     to_version_1(database)
     known = helpers.answers(database)
     renamed = tagged.rename(tagged.with_name("renamed"))
-    with pytest.raises(LibraryError, match="if the library was moved, take them back with"):
+    with pytest.raises(LibraryError, match="if the library was moved, undo with"):
         run.undo_tags(renamed)
     renamed.rename(tagged)
     assert run.organize(tagged, model=bundle, jobs=1).classified == 0
