@@ -87,7 +87,7 @@ def test_the_next_start_restores_and_sweeps(table: Path, tmp_path: Path, step: s
             compare(models, tmp_path / "report")
         shutil.copytree(SHIPPED, models / "other")
         found = compare(models, tmp_path / "report")
-        assert [sentence.partition(" is not")[0] for sentence in found.broken] == [str(place)]
+        assert [sentence.partition(" is missing")[0] for sentence in found.broken] == [str(place)]
         assert [model.name for model in found.models] == ["other"]
     plan = plan_training(table, models, variant="majority", kind="baseline")
     told = [
