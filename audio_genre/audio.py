@@ -31,7 +31,7 @@ MAX_SECONDS = 12 * 3600
 """Longest file in seconds."""
 
 MIN_SECONDS = 2
-"""Shortest clip in seconds that features are computed from; one shorter than a segment is continued by reflection."""
+"""Shortest clip in seconds that features are computed from; one shorter than a segment is padded by reflection."""
 
 _BLOCK_SECONDS = 20
 # Of a block, and of a file that is decoded at once: bounds on what a header can make be allocated.

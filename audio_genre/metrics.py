@@ -80,7 +80,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one side of a split.
+    """Scores of one subset of a split.
 
     Attributes
     ----------

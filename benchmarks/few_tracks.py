@@ -51,14 +51,14 @@ def trial(table: Table, variant: str, genres: int, each: int, seed: int) -> list
     """Fit one baseline on a few tracks; return the figures in the order of `COLUMNS`."""
     rng = np.random.default_rng([genres, each, seed])
     chosen = rng.choice(table.classes, genres, replace=False)
-    sides: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "new": []}
+    subsets: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "new": []}
     aside = max(1, each // 5)
     for genre in chosen:
         rows = rng.permutation(np.flatnonzero(table.labels == genre))
-        sides["validation"].append(rows[:aside])
-        sides["train"].append(rows[2 * aside : each])
-        sides["new"].append(rows[each : each + MOST_NEW])
-    train, validation, new = (np.concatenate(sides[side]) for side in sides)
+        subsets["validation"].append(rows[:aside])
+        subsets["train"].append(rows[2 * aside : each])
+        subsets["new"].append(rows[each : each + MOST_NEW])
+    train, validation, new = (np.concatenate(subsets[subset]) for subset in subsets)
     number = {genre: k for k, genre in enumerate(chosen)}
     y = {name: np.array([number[label] for label in table.labels[rows]]) for name, rows in
          (("train", train), ("validation", validation), ("new", new))}  # fmt: skip

@@ -256,7 +256,7 @@ def pipe(path: Path) -> None:
         (zero_bytes, r"is empty \(0 bytes\)"),
         (text, r"cannot be decoded: Format not recognised"),
         (cut_header, r"cannot be decoded: .*[^.]"),
-        (cut_data, r"is cut short: its header promises 4\.00 s and 3\.00 s are there"),
+        (cut_data, r"is cut short: its header says 4\.00 s, but only 3\.00 s are there"),
         (no_samples, r"holds no samples"),
         (silence, r"is silent: every sample is zero"),
         (with_nan, r"holds samples that are NaN or infinite"),

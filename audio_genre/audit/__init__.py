@@ -1,4 +1,4 @@
-"""Find what spoils results before they are published: in a feature table or a folder of audio."""
+"""Find problems that invalidate results, in a feature table or a folder of audio."""
 
 from __future__ import annotations
 

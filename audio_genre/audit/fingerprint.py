@@ -1,4 +1,4 @@
-"""Fingerprints of audio, and stretches of one recording in several files, at any offset.
+"""Fingerprints of audio, and sections of one recording in several files, at any offset.
 
 After Haitsma and Kalker [1]_: 32 bits every 46 ms tell whether the difference of energy between neighbouring bands, 300
 to 2000 Hz, grew since the frame before. Gain, format and sampling rate hardly change them; another recording has other

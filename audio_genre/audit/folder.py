@@ -55,7 +55,7 @@ class _File(NamedTuple):
 
 
 def audit_folder(folder: Path, jobs: int | None, progress: Progress) -> Audit:
-    """Find what spoils results in a folder of audio."""
+    """Find problems that invalidate results in a folder of audio."""
     if jobs is not None and jobs < 1:
         raise ParameterError(f"The number of jobs must be 1 or more; got {jobs}.")
     closed: list[str] = []
@@ -170,7 +170,7 @@ def _not_audio(folder: Path) -> list[Finding]:
     if not odd:
         return []
     message = (
-        f"{counted(len(odd), 'file is', 'files are')} not audio by name, such as {odd[0]}, and left out; see that no "
+        f"{counted(len(odd), 'file is', 'files are')} not audio by name, such as {odd[0]}, and left out; check that no "
         "music is among them."
     )
     return [Finding("not_audio", "note", message, tuple(odd))]
@@ -194,7 +194,7 @@ def _copies(files: Sequence[_File]) -> list[Finding]:
     ]
     for kind, is_near, what in (
         ("near_duplicate", True, "the same recording, in another format, loudness or cut"),
-        ("overlap", False, "a stretch of the same recording"),
+        ("overlap", False, "a section of the same recording"),
     ):
         mine = [found for found in overlaps if _is_whole(found, files) == is_near]
         pairs = np.array([(found.a, found.b) for found in mine], dtype=np.intp).reshape(-1, 2)
@@ -227,8 +227,8 @@ def _quality(files: Sequence[_File]) -> list[Finding]:
     )
     if clipped:
         message = (
-            f"{counted(len(clipped), 'file has', 'files have')} peaks that are cut off, the worst being "
-            f"{clipped[0][1]} in {clipped[0][0]:.1%} of its samples; take another copy where there is one."
+            f"{counted(len(clipped), 'file has', 'files have')} clipped peaks, the worst being "
+            f"{clipped[0][1]} in {clipped[0][0]:.1%} of its samples; use another copy if there is one."
         )
         items = tuple(f"{path}: {share:.2%}" for share, path in clipped)
         findings.append(Finding("clipped", "note", message, items))
@@ -267,8 +267,8 @@ def _odd_ones(files: Sequence[_File]) -> list[Finding]:
     if odd:
         message = (
             f"{counted(len(odd), 'file has', 'files have')} another sampling rate than the {usual} Hz of most, such as "
-            f"{odd[0].clip.path} with {odd[0].heard.sr} Hz; see that no class has a rate of its own, because low rates "
-            "lack high frequencies."
+            f"{odd[0].clip.path} with {odd[0].heard.sr} Hz; check that no class has a rate of its own, because low "
+            "rates lack high frequencies."
         )
         items = tuple(f"{file.clip.path}: {file.heard.sr} Hz" for file in odd)
         details = {"files": {str(rate): number for rate, number in rates.most_common()}}
@@ -278,7 +278,7 @@ def _odd_ones(files: Sequence[_File]) -> list[Finding]:
     if odd:
         message = (
             f"{counted(len(odd), 'file is', 'files are')} less than half or more than twice as long as usual, such as "
-            f"{odd[0].clip.path} with {odd[0].heard.seconds:.1f} s where {middle:.1f} s is the median; see that "
+            f"{odd[0].clip.path} with {odd[0].heard.seconds:.1f} s where {middle:.1f} s is the median; check that "
             "nothing is cut off or of another kind."
         )
         items = tuple(f"{file.clip.path}: {file.heard.seconds:.1f} s" for file in odd)
@@ -302,9 +302,9 @@ def _recording(files: Sequence[_File]) -> list[Finding]:
         told = tell_label(values, labels)
         if told is not None and told.strength >= _TELLS_FROM and told.p_value < _SIGNIFICANT / len(traits):
             message = (
-                f"The {trait} alone tells the class of {told.accuracy:.0%} of held-out files, where guessing gets "
-                f"{told.chance:.0%}, and {told.best_told!r} best; bring all files to one form "
-                "before features are compared."
+                f"The {trait} alone predicts the class of {told.accuracy:.0%} of held-out files (guessing: "
+                f"{told.chance:.0%}; best class: {told.best_told!r}); convert all files to one format before features "
+                "are compared."
             )
             findings.append(Finding("leak", "warning", message, (trait,), told.as_json()))
     return findings

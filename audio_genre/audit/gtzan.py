@@ -41,8 +41,8 @@ def audit_gtzan(names: Sequence[str], labels: Sequence[str]) -> list[Finding]:
     if faulty:
         message = (
             f"{counted(len(faulty), 'clip of GTZAN is', 'clips of GTZAN are')} left out by the published "
-            f"fault-filtered split, such as {faulty[0]}; evaluate with the protocol 'fault-filtered', or say that the "
-            "clips are in."
+            f"fault-filtered split, such as {faulty[0]}; evaluate with the protocol 'fault-filtered', or state "
+            "that they are included."
         )
         details = {"source": CITATIONS["fault-filtered"]}
         findings.append(Finding("gtzan_fault", "warning", message, tuple(faulty), details))

@@ -85,7 +85,7 @@ def _unequal(tracks: Mapping[str, int]) -> list[Finding]:
     if small:
         message = (
             f"The class {small[0]!r} has {counted(tracks[small[0]], 'track')}, and a split needs at least "
-            f"{_MIN_TRACKS} in each class: one to learn from, one to tune on and one to test on; add more or leave "
+            f"{_MIN_TRACKS} in each class: one each for training, validation and testing; add more or leave "
             "the class out."
         )
         counts = {label: tracks[label] for label in small}
@@ -95,7 +95,7 @@ def _unequal(tracks: Mapping[str, int]) -> list[Finding]:
     if ratio >= _UNEQUAL:
         message = (
             f"The class {largest!r} has {tracks[largest]} tracks and {smallest!r} has {tracks[smallest]}, so accuracy "
-            "alone flatters a model that prefers large classes; give macro-averaged F1 or balanced accuracy with it."
+            "alone is too high for a model that prefers large classes; add macro-averaged F1 or balanced accuracy."
         )
         severity: Severity = "warning" if ratio >= _VERY_UNEQUAL else "note"
         order = sorted(tracks, key=lambda label: -tracks[label])

@@ -53,7 +53,7 @@ _MAX_EQUAL_BY_CHANCE = 0.5
 
 
 def audit_table(path: Path, schema: TableSchema | None, progress: Progress, **columns: Any) -> Audit:
-    """Find what spoils results in a feature table; `columns` are the options of `load_table`."""
+    """Find problems that invalidate results in a feature table; `columns` are the options of `load_table`."""
     progress(0, 4, "reading")
     label_column, group_column = columns.get("label_column"), columns.get("group_column")
     original = schema
@@ -252,7 +252,7 @@ def _lengths(sheet: Sheet, schema: TableSchema) -> list[Finding]:
     if not wrong:
         return []
     message = (
-        f"{counted(len(wrong), 'row has', 'rows have')} a length that is no number of samples above 0, such as "
+        f"{counted(len(wrong), 'row has', 'rows have')} a length that is not a number of samples above 0, such as "
         f"{cells[wrong[0]][:40]!r} in {sheet.place(wrong[0])}; extract these files again or leave the cells empty."
     )
     return [Finding("bad_length", "serious", message, tuple(sheet.place(row) for row in wrong))]
@@ -314,7 +314,7 @@ def _names(rows: _Rows) -> list[Finding]:
     if same:
         shown = [f"{file}: {', '.join(sorted(items_of[file]))}" for file in same]
         if rows.proven:
-            remedy = "see that these are different tracks"
+            remedy = "check that these are different tracks"
         message = f"{counted(len(same), 'name is', 'names are')} in several classes, such as {shown[0]}; {remedy}."
         findings.append(Finding("same_name", "note" if rows.proven else "serious", message, tuple(shown)))
     return findings
@@ -402,9 +402,9 @@ def _beside(sheet: Sheet, schema: TableSchema, rows: _Rows, chosen: NDArray[np.i
 
 def _leak(name: str, told: Telling, *, is_text: bool, is_length: bool) -> Finding:
     message = (
-        f"The column {name!r}, which is no feature, alone tells the label of {told.accuracy:.0%} of held-out tracks, "
-        f"where guessing gets {told.chance:.0%}, and {told.best_told!r} best; "
-        + ("audio_genre never trains on it, so keep it from other tools too." if is_length else "never train on it.")
+        f"The column {name!r}, which is not a feature, alone predicts the label of {told.accuracy:.0%} of held-out "
+        f"tracks (guessing: {told.chance:.0%}; best class: {told.best_told!r}); "
+        + ("audio_genre never trains on it, so leave it out in other tools too." if is_length else "never train on it.")
     )
     severity: Severity = "serious" if told.strength >= _LEAKS_FROM and not is_text else "warning"
     return Finding("leak", severity, message, (name,), _told(told))
@@ -438,12 +438,12 @@ def _alone(sheet: Sheet, rows: _Rows, chosen: NDArray[np.intp]) -> list[Finding]
             continue
         is_code = told.gain >= _CODES_FROM and len(np.unique(values)) <= _CODES_PER_CLASS * n_classes
         if is_code:
-            message = f"The feature {name!r} is the label in other signs; remove it, or extract the table again."
+            message = f"The feature {name!r} encodes the label; remove it, or extract the table again."
             findings.append(Finding("label_code", "serious", message, (name,), told.as_json()))
         else:
             message = (
-                f"The feature {name!r} alone tells the label of {told.accuracy:.0%} of held-out tracks; see whether "
-                "the classes differ in how they were recorded instead of in their music."
+                f"The feature {name!r} alone predicts the label of {told.accuracy:.0%} of held-out tracks; check "
+                "whether the classes differ in how they were recorded instead of in their music."
             )
             findings.append(Finding("separating_feature", "warning", message, (name,), told.as_json()))
     return findings

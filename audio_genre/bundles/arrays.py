@@ -209,7 +209,7 @@ class TreeModel(ArrayModel):
         super().__init__(inputs, len(base))
         arrays = (base, sizes, feature, threshold, entries, entry_class, entry_value)
         _require(all(array.ndim == 1 for array in arrays), "its arrays do not fit together")
-        _require(link in ("mean", "softmax"), "it tells no way to probabilities")
+        _require(link in ("mean", "softmax"), "it has no known link function")
         self.link = link
         self._arrays: dict[str, NDArray[Any]] = dict(zip(self.types, arrays, strict=True))
         self._base = base
@@ -221,17 +221,17 @@ class TreeModel(ArrayModel):
         inner = feature >= 0
         _require(
             1 <= len(sizes) <= _MAX_TREES and bool((sizes >= 1).all()) and sizes.sum(dtype=np.int64) == len(feature),
-            "its trees do not add up",
+            "its trees are inconsistent",
         )
-        _require(bool(((feature >= -1) & (feature < self.inputs)).all()), "a tree looks at a feature that is not there")
+        _require(bool(((feature >= -1) & (feature < self.inputs)).all()), "a tree uses a feature that does not exist")
         _require(len(threshold) == inner.sum() and not np.isnan(threshold).any(), "its thresholds do not fit")
         ends = np.cumsum(sizes, dtype=np.intp)
         roots = ends - sizes
         before = np.concatenate([[0], np.cumsum(inner, dtype=np.intp)])
-        _require(np.array_equal(sizes, 1 + 2 * (before[ends] - before[roots])), "its trees do not add up")
+        _require(np.array_equal(sizes, 1 + 2 * (before[ends] - before[roots])), "its trees are inconsistent")
         nodes = np.arange(len(feature))
         child = np.repeat(roots + 1 - 2 * before[roots], sizes) + 2 * before[:-1]
-        _require(bool((child[inner] > nodes[inner]).all()), "its trees do not add up")
+        _require(bool((child[inner] > nodes[inner]).all()), "its trees are inconsistent")
         # Every node but a root is now the child of one earlier node, so that this ends.
         self._depths = []
         for start in range(0, len(roots), _TREES):
@@ -257,10 +257,11 @@ class TreeModel(ArrayModel):
             len(entries) == leaf.sum()
             and bool((entries >= 0).all())
             and entries.sum(dtype=np.int64) == len(entry_class) == len(entry_value),
-            "its leaves do not add up",
+            "its leaves are inconsistent",
         )
         _require(
-            bool(((entry_class >= 0) & (entry_class < self.outputs)).all()), "a leaf adds to a class that is not there"
+            bool(((entry_class >= 0) & (entry_class < self.outputs)).all()),
+            "a leaf adds to a class that does not exist",
         )
         owner = np.repeat(np.arange(len(entries)), entries)
         _require(
@@ -276,7 +277,7 @@ class TreeModel(ArrayModel):
                 bool((entry_value >= 0).all())
                 and bool((np.abs(totals - 1) <= _SHARE_TOLERANCE).all())
                 and not self._base.any(),
-                "the shares in a leaf do not add up",
+                "the shares in a leaf do not sum to 1",
             )
         self._leaf_number = np.cumsum(leaf, dtype=np.intp) - 1
         self._count = entries.astype(np.intp)
@@ -397,7 +398,7 @@ def read_model(content: bytes) -> ArrayModel:
     kind = structure.pop("model", None)
     model = _MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("it tells no kind of model")
+        raise ValueError("it does not name a kind of model")
     types = {name: array.dtype.str for name, array in arrays.items()}
     _require(types == dict(model.types), "it has other arrays than its kind of model")
     if model is LinearModel:
@@ -448,7 +449,7 @@ def _level_order(tree: Tree) -> NDArray[np.intp]:
     levels, left = [np.zeros(1, dtype=np.intp)], len(tree.left) - 1
     while (inner := levels[-1][tree.left[levels[-1]] >= 0]).size:
         left -= 2 * len(inner)
-        _require(left >= 0, "its trees do not add up")
+        _require(left >= 0, "its trees are inconsistent")
         levels.append(np.column_stack([tree.left[inner], tree.right[inner]]).ravel().astype(np.intp))
     return np.concatenate(levels)
 

@@ -213,7 +213,7 @@ class Bundle:
             raise BundleError(f"{self.path} cannot predict ({_first_line(error)}); choose another model.") from None
         is_fit = probabilities.shape == (len(X), len(self.classes)) and bool((probabilities >= 0).all())
         if not is_fit or not bool((np.abs(probabilities.sum(axis=1) - 1) <= _SUM_TOLERANCE).all()):
-            raise BundleError(f"{self.path} predicts what are no probabilities; choose another model.")
+            raise BundleError(f"{self.path} gives outputs that are not probabilities; choose another model.")
         return probabilities
 
 
@@ -229,11 +229,11 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     runner = _read_part(path / exported.file, card.exported_sha256, exported.read)
     expected = {"input": list(card.input_shape), "output": [len(card.classes)]}
     found = {"input": runner.input_shape, "output": runner.output_shape}
-    for side, shape in expected.items():
-        if found[side] != shape:
+    for end, shape in expected.items():
+        if found[end] != shape:
             raise BundleError(
-                f"{path} contradicts itself: by its card the {side} of the model has the shape {_shape(shape)}, and "
-                f"in fact it has {_shape(found[side])}; train it again."
+                f"{path} contradicts itself: by its card the {end} of the model has the shape {_shape(shape)}, but it "
+                f"is {_shape(found[end])}; train it again."
             )
     novelty = None
     if card.calibration is not None:
@@ -245,6 +245,11 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     sha256 = card.facts.get("arrays_sha256")
     arrays = {} if sha256 is None else _read_part(path / ARRAYS, str(sha256), read_arrays)
     return Bundle(path, card, runner, novelty, arrays)
+
+
+def require_model(path: Path, card: Card) -> None:
+    """Refuse a folder whose model is missing, or is not the file that its card was written for."""
+    _read_part(path / _FORMATS[card.format].file, card.exported_sha256, bytes)
 
 
 def write_bundle(
@@ -375,7 +380,7 @@ class _Replacement:
             if not self.folder.exists():
                 if _is_whole(self.unfinished):
                     self.unfinished.rename(self.folder)
-                    words = f"{self.folder.name} was trained, and is now in its place"
+                    words = f"{self.folder.name} was completely trained, and has been put in its place"
                 elif self.replaced.exists():
                     words = f"{self.folder.name} is restored"
         self.__exit__(None, None, None)
@@ -420,7 +425,7 @@ def missing_bundles(models: Path) -> list[str]:
 def killed_words(folder: Path) -> str:
     """Say that a bundle is missing because its training was killed."""
     return (
-        f"{folder} is not in its place: a training was killed while it replaced this model; start a training into "
+        f"{folder} is missing: a training was killed while it replaced this model; start a training into "
         f"{folder.parent} again, which puts it back first."
     )
 
@@ -499,7 +504,7 @@ def _export(model: Any, folder: Path) -> bytes:
         except OSError as error:
             raise BundleError(
                 f"{folder} cannot be written, because {tempfile.gettempdir()} cannot be used to export its model: "
-                f"{_reason(error)}; make room or set TMPDIR to another folder."
+                f"{_reason(error)}; free some space or set TMPDIR to another folder."
             ) from None
         raise
     return compact

@@ -229,13 +229,13 @@ class Calibration:
         if self.tracks >= MIN_TRACKS:
             return ""
         if self.max_distance >= NO_LIMIT and self.min_confidence == 0:
-            limits = "the model has no limits, and answers a genre for everything but silence"
+            limits = "the model has no limits for unknown, so it answers a genre for everything except silence"
         else:
             limits = "the limit of the distance was found by cross-validation on the training tracks" + (
                 ", and there is none for the probability" if self.min_confidence == 0 else ""
             )
         counted = f"{self.tracks} validation track{' is' if self.tracks == 1 else 's are'}"
-        return f"{counted} too few to fit limits for unknown on ({MIN_TRACKS} are enough): {limits}."
+        return f"{counted} too few to fit the limits for unknown ({MIN_TRACKS} are needed): {limits}."
 
     def unknown_reason(self, confidence: float, distance: float) -> str | None:
         """Tell why something gets no answer.
@@ -244,16 +244,16 @@ class Calibration:
         --------
         >>> limits = Calibration(min_confidence=0.3, max_distance=0.8)
         >>> limits.unknown_reason(0.9, 1.234)
-        'unlike anything that the model was trained on (distance 1.234, and at most 0.800 is familiar)'
+        'unlike anything that the model was trained on (distance 1.234, limit 0.800)'
         >>> limits.unknown_reason(0.25, 0.5)
-        'no genre is probable enough (at most 25.0 %, and 30.0 % are needed)'
+        'no genre is probable enough (best 25.0 %, required 30.0 %)'
         """
         if distance > self.max_distance:
             far, most = apart(distance, self.max_distance, 3)
-            return f"unlike anything that the model was trained on (distance {far}, and at most {most} is familiar)"
+            return f"unlike anything that the model was trained on (distance {far}, limit {most})"
         if confidence < self.min_confidence:
             found, least = apart(100 * confidence, 100 * self.min_confidence, 1)
-            return f"no genre is probable enough (at most {found} %, and {least} % are needed)"
+            return f"no genre is probable enough (best {found} %, required {least} %)"
         return None
 
 

@@ -310,7 +310,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_metrics(value: Any) -> bool:
-    """Tell whether the figures of a side have an accuracy by track, or are not there at all."""
+    """Tell whether the figures of a subset have an accuracy by track, or are not there at all."""
     for name in ("tracks", "accuracy", "value"):
         if value is None:
             return True

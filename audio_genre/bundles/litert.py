@@ -218,7 +218,7 @@ def read_network(content: bytes) -> Network:
     _require(len(model["subgraphs"]) == 1, f"it has {len(model['subgraphs'])} graphs and must have one")
     _require(len(model["signatures"]) == 1, f"it has {len(model['signatures'])} signatures and must have one")
     (graph,), (signature,) = model["subgraphs"], model["signatures"]
-    _require(signature["subgraph"] == 0, f"its signature is of graph {signature['subgraph']}, which is not there")
+    _require(signature["subgraph"] == 0, f"its signature is of graph {signature['subgraph']}, which does not exist")
     tensors, buffers = graph["tensors"], model["buffers"]
     ends = [[each["tensor"] for each in signature[side]] for side in ("inputs", "outputs")]
     _require(
@@ -226,7 +226,7 @@ def read_network(content: bytes) -> Network:
         "it does not take one tensor and give one",
     )
     ((source,), (result,)) = ends
-    _require(max(source, result) < len(tensors), "it takes or gives a tensor that is not there")
+    _require(max(source, result) < len(tensors), "it takes or gives a tensor that does not exist")
     types = [_TYPES.get(tensor["type"]) for tensor in tensors]
     _require(
         types[source] == types[result] == np.float32,
@@ -242,7 +242,7 @@ def read_network(content: bytes) -> Network:
     written = {source}
     constants: dict[int, NDArray[Any]] = {}
     for operator in graph["operators"]:
-        _require(operator["code"] < len(names), "an operator has a number that is not there")
+        _require(operator["code"] < len(names), "an operator has a number that does not exist")
         name = names[operator["code"]]
         kind = _OPERATORS[name]
         inputs, outputs = operator["inputs"], operator["outputs"]
@@ -334,7 +334,7 @@ def _constant(tensor: Mapping[str, Any], dtype: Any, buffers: Sequence[Mapping[s
     """Return a tensor that the file holds."""
     shape = tensor["shape"]
     _require(dtype is not None, "it has numbers of a type that is not known")
-    _require(tensor["buffer"] < len(buffers), "a tensor has a buffer that is not there")
+    _require(tensor["buffer"] < len(buffers), "a tensor has a buffer that does not exist")
     buffer = buffers[tensor["buffer"]]
     _require(buffer["offset"] == buffer["size"] == 0 and len(buffer["data"]) > 0, "an operator reads what is not there")
     _require(

@@ -11,7 +11,7 @@ from audio_genre.cli import audit, classify, compare, demo, explore, extract, or
 
 app = typer.Typer(
     name="audio-genre",
-    help="Features, pictures, honest genre models, and a classifier for your own music.",
+    help="Extract audio features, train and evaluate genre models, classify your own music.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -41,7 +41,7 @@ def _root(
         typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Features, pictures, honest genre models, and a classifier for your own music."""
+    """Extract audio features, train and evaluate genre models, classify your own music."""
 
 
 def main() -> None:

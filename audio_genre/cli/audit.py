@@ -41,7 +41,7 @@ def audit(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
-    """Find what spoils results: copies, leaks, broken files, wrong labels.
+    """Find problems that invalidate results: copies, leaks, broken files, wrong labels.
 
     Exit status: 0 nothing serious was found, 1 something serious was, 2 PATH could not be examined.
     """

@@ -27,7 +27,7 @@ _PANEL = "Parameters of the recipe: other values give a recipe with another name
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
-@guarded("stopped; run the same command again to go on.")
+@guarded("stopped; run the same command again to continue.")
 def extract(
     audio_dir: Annotated[Path, typer.Argument(metavar="AUDIO_DIR", help="Folder with one folder per genre.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder for tables and pictures.")],
@@ -52,7 +52,7 @@ def extract(
     ] = None,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Try again the files that failed before, even if they have not changed."),
+        typer.Option("--retry-failed", help="Retry files that failed before, even if they have not changed."),
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of files.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")] = False,

@@ -26,7 +26,7 @@ _FAILURES_SHOWN = 20
 _GENRE_LETTERS = 40
 
 
-@guarded("stopped; what was done is kept, run the same command again to go on.")
+@guarded("stopped; what was done is kept, run the same command again to continue.")
 def organize(
     music_dir: Annotated[
         Path, typer.Argument(metavar="MUSIC_DIR", help="Folder of music; its sub-folders are searched too.")
@@ -54,7 +54,7 @@ def organize(
         ),
     ] = None,
     apply: Annotated[
-        bool, typer.Option("--apply/--dry-run", help="Write playlists, tags and what lies in MUSIC_DIR, or show them.")
+        bool, typer.Option("--apply/--dry-run", help="Write playlists, tags and files in MUSIC_DIR, or only show them.")
     ] = False,
     playlists: Annotated[
         Path | None,
@@ -72,7 +72,7 @@ def organize(
     ] = 0.8,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Try again the files that failed before, even if they have not changed."),
+        typer.Option("--retry-failed", help="Retry files that failed before, even if they have not changed."),
     ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Restore tagged files and playlists byte for byte.")] = False,
     list_files: Annotated[bool, typer.Option("--list", help="Show the genre of every file.")] = False,
@@ -102,9 +102,9 @@ def organize(
 ) -> None:
     """Sort a music library by genre: a summary, playlists, a table, tags.
 
-    Files are always listened to, and answers kept outside of MUSIC_DIR, so that a second run takes up new and changed
-    files only, and one that was stopped goes on. Nothing is written in MUSIC_DIR, and no playlist or tag anywhere,
-    without --apply; until then it is shown.
+    Files are always classified, and answers are kept outside of MUSIC_DIR, so that a second run processes only new and
+    changed files, and an interrupted run continues. Without --apply nothing is written in MUSIC_DIR and no playlists or
+    tags anywhere; the planned changes are only shown.
 
     Exit status: 0 all done, 1 some files failed, 2 nothing could be done, 130 stopped with Ctrl-C.
     """
@@ -123,7 +123,7 @@ def organize(
         }
         for name, value in others.items():
             if value:
-                raise typer.BadParameter(f"--undo only takes back what was written; leave out {name}.")
+                raise typer.BadParameter(f"--undo only reverts what was written; leave out {name}.")
         _undo(music_dir, database, playlists=not no_playlists, apply=apply, as_json=as_json)
         return
     if no_playlists and playlists is not None:
@@ -192,7 +192,7 @@ def report_lines(report: OrganizeReport) -> list[str]:
         )
         if tags.held_back:
             lines.append(
-                f"{counted(tags.held_back, 'file')} held back: the confidence is too low to write over another genre; "
+                f"{counted(tags.held_back, 'file')} held back: the confidence is too low to overwrite another genre; "
                 "--overwrite-confidence P changes that."
             )
     if not report.applied and (report.playlists or report.tags or (report.csv and not report.csv_written)):
@@ -247,14 +247,14 @@ def _undo(music_dir: Path, database: Path | None, *, playlists: bool, apply: boo
 
 def _undo_lines(report: UndoReport) -> list[str]:
     if report.applied:
-        lines = [f"{counted(report.restored, 'file')} given back as before; {report.refused} left as they are."]
+        lines = [f"{counted(report.restored, 'file')} restored; {report.refused} left unchanged."]
     else:
-        lines = [f"Would give {counted(report.restored, 'file')} back as before; {report.refused} left as they are."]
+        lines = [f"Would restore {counted(report.restored, 'file')}; {report.refused} left unchanged."]
     would = "" if report.applied else "would be "
     verbs = {
         "keep": "is as before",
         "remove": f"{would}removed",
-        "restore": f"{would}given back as before",
+        "restore": f"{would}restored",
         "refuse": "left as it is",
     }
     lines += [f"  {_path(playlist.path)}: {verbs[playlist.action]}" for playlist in report.playlists]

@@ -194,7 +194,7 @@ def tabular(
 
 
 @train.command()
-@guarded("stopped before the first epoch was complete; nothing is left behind.")
+@guarded("stopped before the first epoch was complete; nothing was saved.")
 def cnn(
     pictures: Annotated[
         Path,
@@ -285,7 +285,7 @@ def baseline(
     balance: _Balance = "none",
     as_json: _Json = False,
 ) -> None:
-    """Fit baselines on a table of features, to find out whether a network is worth it."""
+    """Train baseline models on a table of features, to compare the networks with."""
     from audio_genre.training import plan as plan_training
 
     used = _protocol(protocol, splits, leaky=leaky)
@@ -338,7 +338,7 @@ def _protocol(name: str, splits: Path | None, *, leaky: bool) -> str | SplitProt
             raise ParameterError("--leaky is for lists; name their folder with --splits, or use --protocol segment.")
         return name
     if name != DEFAULT_PROTOCOL:
-        raise ParameterError(f"--splits and --protocol {name} both tell how rows are split; leave one out.")
+        raise ParameterError(f"--splits and --protocol {name} both define the split; leave one out.")
     return read_splits(splits, leaky=leaky)
 
 
@@ -414,7 +414,7 @@ def _tell_left_out(plan: TrainingPlan) -> None:
         tell(note)
     lists = plan.dataset.path.parent / "splits"
     if (lists / "test.txt").is_file() and not any(run.protocol.leaves_out for run in plan.runs):
-        tell(f"The lists in {lists} are not used; --splits {lists} takes the sides that they tell.")
+        tell(f"The lists in {lists} are not used; use --splits {lists} to split by them.")
 
 
 def _report(models: Sequence[TrainedModel], plan: TrainingPlan, *, as_json: bool) -> None:
@@ -482,7 +482,7 @@ def _protocol_lines(models: Sequence[TrainedModel]) -> list[str]:
             summary = repeated([run.tracks for run in runs], [run.right for run in runs])
             remarks.append(f"{variant}, mean of {summary.runs} runs: {summary.accuracy}, spread {summary.spread:.3f}")
     first = models[0]
-    leaky = " (leaky: segments of one track sit on both sides; these figures are not those of unheard music)"
+    leaky = " (leaky: segments of one track are in several subsets; scores on unseen music will be lower)"
     counts = sorted({model.test.tracks.count for model in models})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     unit = "tracks, each the vote of its rows" if by_track else "tracks"

@@ -25,7 +25,7 @@ _POINTED_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 
 _PIECE = 1 << 20
 
-DECIMAL_COMMAS = "Numbers are written with decimal commas, and read so."
+DECIMAL_COMMAS = "Numbers have decimal commas and were read accordingly."
 """What is said where `number_reader` finds them."""
 
 LABEL_NAMES = frozenset({"label", "labels", "genre", "genres", "class", "genre_top", "track_genre", "music_genre"})
@@ -74,7 +74,7 @@ class Delimited:
             raise _no_csv(self.path, self.reader.line_num, error) from None
         if repeated:
             self.notes.append(
-                f"The header line of {self.path.name} stands again in {repeated} line"
+                f"The header line of {self.path.name} is repeated in {repeated} line"
                 f"{'' if repeated == 1 else 's'} inside the table, as where tables were joined; left out."
             )
 

@@ -1,8 +1,8 @@
 """Which rows come from one track, and what stretch of signal is behind a row.
 
-Names decide: a row called ``<track>.<k><suffix>`` is taken for part `k` of a track, whatever its length. A track on two
-sides of a split flatters a model in silence, and too few tracks are complained of aloud. Only the side-car of an
-extraction proves more than names do, and only the user may overrule them.
+Names decide: a row called ``<track>.<k><suffix>`` is taken for part `k` of a track, whatever its length. A track in two
+subsets of a split raises scores unnoticed, while too few tracks give an error. Only the side-car of an extraction
+proves more than names do, and only the user may overrule them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _SUFFIX = r"(\.(?=\w*[A-Za-z])\w+)?"
 _PART = re.compile(rf"(.*[^/.])\.(0|[1-9]\d{{0,8}}){_SUFFIX}", re.DOTALL)
 # ... unless the track has a number of its own: blues.00000.03.wav.
 _PADDED_PART = re.compile(rf"(.+\.\d+)\.(0\d{{1,2}}){_SUFFIX}", re.DOTALL)
+# blues.00000.3.0-6.0.wav is the segment from second 3.0 to 6.0 of blues.00000.wav.
+_SPAN = re.compile(rf"(.*[^/.])\.(\d{{1,6}}\.\d+)-(\d{{1,6}}\.\d+){_SUFFIX}", re.DOTALL)
 # blues_00001_3.wav, blues.00001 (3).wav, blues.00001/3.wav: numbers that may count parts, and may not.
 _LOOSE_PART = re.compile(rf"(.*[^\s._/(-])[\s._/(-]+(\d{{1,9}})\)?{_SUFFIX}", re.DOTALL)
 _PADDED_NUMBER = re.compile(rf"[\s._/(-]0\d{{1,8}}\)?{_SUFFIX}\Z", re.DOTALL)
@@ -99,7 +101,8 @@ def find_groups(
     """Tell from the rows' names which rows come from one track.
 
     A row named ``<track>.<k><suffix>``, with `k` written without leading zeros, is part `k` of the file
-    ``<track><suffix>``; every other row is a track of its own. Nothing but the names decides.
+    ``<track><suffix>``, and so is a row named ``<track>.<start>-<end><suffix>``, with both in seconds and a decimal
+    point, such as ``x.3.0-6.0.wav``; every other row is a track of its own. Nothing but the names decides.
 
     More is known of files that lie in folders of genres. Those called after their folder, such as ``rock.0.wav`` to
     ``rock.99.wav`` in ``rock/``, are tracks if nothing else is in the folder. And if a file longer than two clips was
@@ -309,10 +312,18 @@ def part_of(item: str) -> tuple[str, int | None]:
 def _cut(
     items: Sequence[str], pattern: re.Pattern[str], other: re.Pattern[str] | None = None
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the file of each row and its number there by the first pattern that fits; the name itself and -1."""
+    """Return the file of each row and its number there by the first pattern that fits; the name itself and -1.
+
+    The number of a part that is named by its seconds is its start in milliseconds.
+    """
     files: list[str] = []
     numbers: list[int] = []
     for item in items:
+        span = _SPAN.fullmatch(item) if "-" in item else None
+        if span is not None and float(span[2]) < float(span[3]):
+            files.append(span[1] + (span[4] or ""))
+            numbers.append(round(1000 * float(span[2])))
+            continue
         match = pattern.fullmatch(item)
         if match is None and other is not None:
             match = other.fullmatch(item)
@@ -414,9 +425,9 @@ def are_short(lengths: NDArray[np.float64] | None, recipe: str) -> bool:
 def loose_note(items: Sequence[str], tracks: Sequence[str]) -> str:
     """Say in a sentence that rows were put together by numbers in their names."""
     return (
-        f"The {len(items)} rows are taken for parts of {len(set(tracks))} tracks by the number in names such as "
-        f"{items[0]!r}; if each row is a track of its own, say so with --rows clips, or name the column that tells the "
-        "track with --group-column."
+        f"The {len(items)} rows are treated as parts of {len(set(tracks))} tracks because of the number in names such "
+        f"as {items[0]!r}; if each row is a separate track, use --rows clips, or name the column of the track with "
+        "--group-column."
     )
 
 
@@ -436,8 +447,8 @@ def doubt(
         if known is None or not are_short(lengths, known.name):
             return ""
         return (
-            f"Each of the {tracks} names is taken for a track of its own, because none says otherwise, though a row "
-            f"has {np.median(values) / known.sr:.3g} s; if they are segments, name the column that tells their "
+            f"Each of the {tracks} names is treated as a separate track, because none has the number of a part, "
+            f"although a row lasts {np.median(values) / known.sr:.3g} s; if these are segments, name the column of the "
             "track with --group-column."
         )
     all_cut = bool(is_cut.all())
@@ -455,7 +466,7 @@ def doubt(
     what = "" if window is None else f" (a row is a {window.kind} of {window.seconds:g} s)"
     example = items[int(np.argmax(is_cut))]
     return (
-        f"The {len(items)} rows are taken for parts of {tracks} tracks by the number at the end of names such as "
-        f"{example!r}{what}; if each row is a track of its own, say so with --rows clips, or name the column that "
-        "tells the track with --group-column."
+        f"The {len(items)} rows are treated as parts of {tracks} tracks because of the number at the end of names such "
+        f"as {example!r}{what}; if each row is a separate track, use --rows clips, or name the column of the track "
+        "with --group-column."
     )

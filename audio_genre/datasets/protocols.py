@@ -1,6 +1,6 @@
 """Evaluation protocols: which rows a model learns from, is tuned on, and is tested on.
 
-Every protocol is a small object in `PROTOCOLS`. It deals rows to the sides, and what it deals is checked here, once,
+Every protocol is a small object in `PROTOCOLS`. It assigns rows to the subsets, and the result is checked here, once,
 for all of them. `track` and `segment` deal any rows; `artist` and `fault-filtered` are published splits of GTZAN.
 """
 
@@ -23,12 +23,12 @@ from audio_genre.errors import ParameterError, ProtocolError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SIDES = ("train", "validation", "test")
+_SUBSETS = ("train", "validation", "test")
 _TRAIN, _VALIDATION, _TEST = range(3)
 _LEFT_OUT = -1
 _HELD_OUT_SHARE = 0.2
 _SHARES = "60/20/20"
-# One part to test on, one to tune on, and one or more to learn from.
+# One part for testing, one for validation, and one or more for training.
 _FEWEST_FOLDS = 3
 
 
@@ -60,16 +60,16 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row numbers of the three sides, each sorted.
+    """Row numbers of the three subsets, each sorted.
 
     Attributes
     ----------
-    train, validation, test : np.ndarray of int, shape (n_side,)
+    train, validation, test : np.ndarray of int, shape (n_subset,)
         Row numbers.
     fold : str
         Name of the fold, such as ``"fold-1"``; empty where the protocol makes one split.
     left_out : np.ndarray of int, shape (n_left_out,)
-        Numbers of the rows that are on no side, because the protocol's published list excludes them; usually none.
+        Numbers of the rows that are in no subset, because the protocol's published list excludes them; usually none.
     """
 
     train: NDArray[np.intp]
@@ -79,7 +79,7 @@ class Split:
     left_out: NDArray[np.intp] = field(default_factory=_no_rows)
 
     def subsets(self) -> dict[str, NDArray[np.intp]]:
-        """Return the row numbers by the name of the side.
+        """Return the row numbers by the name of the subset.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class SplitProtocol(ABC):
     description : str
         One sentence for people who choose, or read a result.
     leaky : bool
-        Whether segments of one track may sit on two sides, so that scores flatter the model.
+        Whether segments of one track may be in two subsets, so that scores are too high.
     citation : str
         Who published the split; empty where the protocol makes its own.
     """
@@ -203,7 +203,7 @@ class SplitProtocol(ABC):
 
     @abstractmethod
     def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
-        """Deal every row to one side of each split, or leave it out."""
+        """Assign every row to one subset of each split, or leave it out."""
 
     def splits(self, rows: Rows, *, seed: int = 0, folds: int | None = None) -> tuple[Split, ...]:
         """Split rows in train, validation and test.
@@ -251,20 +251,20 @@ class SplitProtocol(ABC):
         return splits
 
     def _check(self, split: Split, rows: Rows) -> None:
-        sides = split.subsets()
-        everything = np.concatenate([*sides.values(), split.left_out])
+        subsets = split.subsets()
+        everything = np.concatenate([*subsets.values(), split.left_out])
         if not np.array_equal(np.sort(everything), np.arange(len(rows.labels))):
             raise ProtocolError(f"The protocol {self.name!r} did not assign every row to exactly one subset.")
         if len(split.left_out) and not self.leaves_out:
             raise ProtocolError(f"The protocol {self.name!r} left out rows, and only a list of names may.")
         classes = set(np.unique(rows.labels).tolist())
-        for side, indices in sides.items():
+        for subset, indices in subsets.items():
             absent = sorted(classes - set(np.unique(rows.labels[indices]).tolist()))
             if absent:
-                raise ProtocolError(f"The protocol {self.name!r} left no row of class {absent[0]!r} for {side}.")
+                raise ProtocolError(f"The protocol {self.name!r} left no row of class {absent[0]!r} for {subset}.")
         if not self.leaky:
             for units in (rows.groups, *self._kept(rows)):
-                owners = [np.unique(units[indices]) for indices in sides.values()]
+                owners = [np.unique(units[indices]) for indices in subsets.values()]
                 if sum(map(len, owners)) != len(np.unique(np.concatenate(owners))):
                     raise ProtocolError(f"The protocol {self.name!r} put rows of one track in two subsets.")
 
@@ -282,19 +282,19 @@ class _Stratified(SplitProtocol):
     def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
         if folds is not None and folds < _FEWEST_FOLDS:
             raise ParameterError(
-                f"The number of folds must be {_FEWEST_FOLDS} or more, one part to test on, one to tune on and the "
-                f"rest to learn from; got {folds}."
+                f"The number of folds must be {_FEWEST_FOLDS} or more, one part for testing, one for validation, the "
+                f"rest for training; got {folds}."
             )
         rng = np.random.default_rng(seed)
         return self._deal_once(rows, rng) if folds is None else self._deal_folds(rows, rng, folds)
 
     def _deal_once(self, rows: Rows, rng: np.random.Generator) -> tuple[Split, ...]:
-        side = np.empty(len(rows.labels), dtype=np.intp)
+        subset = np.empty(len(rows.labels), dtype=np.intp)
         for label, mine, count, unit_of_row in self._classes(rows):
-            if count < len(_SIDES):
+            if count < len(_SUBSETS):
                 raise ProtocolError(
                     f"The class {label!r} has {_counted(count, self.unit)}, and the protocol {self.name!r} needs at "
-                    f"least {len(_SIDES)} in each class: one to learn from, one to tune on and one to test on; add "
+                    f"least {len(_SUBSETS)} in each class: one each for training, validation and testing; add "
                     f"more or leave the class out.{_doubt(rows)}"
                 )
             held_out = max(1, round(_HELD_OUT_SHARE * count))
@@ -302,8 +302,8 @@ class _Stratified(SplitProtocol):
             order = rng.permutation(count)
             dealt[order[:held_out]] = _TEST
             dealt[order[held_out : 2 * held_out]] = _VALIDATION
-            side[mine] = dealt[unit_of_row]
-        return (_split(side),)
+            subset[mine] = dealt[unit_of_row]
+        return (_split(subset),)
 
     def _deal_folds(self, rows: Rows, rng: np.random.Generator, folds: int) -> tuple[Split, ...]:
         part = np.empty(len(rows.labels), dtype=np.intp)
@@ -323,10 +323,10 @@ class _Stratified(SplitProtocol):
             part[mine] = dealt[unit_of_row]
         splits = []
         for number in range(folds):
-            side = np.full(len(part), _TRAIN, dtype=np.intp)
-            side[part == number] = _TEST
-            side[part == (number + 1) % folds] = _VALIDATION
-            splits.append(_split(side, f"fold-{number + 1}"))
+            subset = np.full(len(part), _TRAIN, dtype=np.intp)
+            subset[part == number] = _TEST
+            subset[part == (number + 1) % folds] = _VALIDATION
+            splits.append(_split(subset, f"fold-{number + 1}"))
         return tuple(splits)
 
     def _classes(self, rows: Rows) -> Iterator[tuple[str, NDArray[np.intp], int, NDArray[np.intp]]]:
@@ -343,7 +343,7 @@ class _Stratified(SplitProtocol):
 
 
 class TrackProtocol(_Stratified):
-    """Random tracks of each class, 60/20/20: every segment of a track stays on one side."""
+    """Random tracks of each class, 60/20/20: every segment of a track stays in one subset."""
 
     name = "track"
     description = f"random tracks of each class, {_SHARES}; all segments of a track stay in one subset"
@@ -403,10 +403,10 @@ class TogetherProtocol(SplitProtocol):
         part = spread_classes(part, units, y, labels, folds, self._unit)
         splits = []
         for number in range(folds):
-            side = np.full(len(part), _TRAIN, dtype=np.intp)
-            side[part == number] = _TEST
-            side[part == (number + 1) % folds] = _VALIDATION
-            splits.append(_split(side, f"fold-{number + 1}"))
+            subset = np.full(len(part), _TRAIN, dtype=np.intp)
+            subset[part == number] = _TEST
+            subset[part == (number + 1) % folds] = _VALIDATION
+            splits.append(_split(subset, f"fold-{number + 1}"))
         return tuple(splits)
 
 
@@ -415,7 +415,7 @@ class SegmentProtocol(_Stratified):
 
     name = "segment"
     description = (
-        f"LEAKY: random rows of each class, {_SHARES}; segments of one track are on several sides, so scores are far "
+        f"LEAKY: random rows of each class, {_SHARES}; segments of one track are in several subsets, so scores are far "
         "too high for new music"
     )
     leaky = True
@@ -444,15 +444,15 @@ class _Published(SplitProtocol):
         present, clip_of_row = np.unique(names, return_inverse=True)
         by_name = {clip.name: clip for clip in clips}
         splits = []
-        for fold, sides in self._deal_clips([by_name[name] for name in present.tolist()], seed):
-            side = np.array([sides.get(name, _LEFT_OUT) for name in present.tolist()], dtype=np.intp)[clip_of_row]
-            self._require_classes(rows, side, fold)
-            splits.append(_split(side, fold))
+        for fold, subsets in self._deal_clips([by_name[name] for name in present.tolist()], seed):
+            subset = np.array([subsets.get(name, _LEFT_OUT) for name in present.tolist()], dtype=np.intp)[clip_of_row]
+            self._require_classes(rows, subset, fold)
+            splits.append(_split(subset, fold))
         return tuple(splits)
 
     @abstractmethod
     def _deal_clips(self, clips: list[Clip], seed: int) -> Iterator[tuple[str, dict[str, int]]]:
-        """Yield for each fold its name and the sides of the clips, of which some may be missing; clips are sorted."""
+        """Yield for each fold its name and the subsets of the clips, of which some may be missing; clips are sorted."""
 
     def _recognise(self, rows: Rows) -> list[Clip]:
         """Return the clip of each row; complain unless every row is one of GTZAN's, under its own genre."""
@@ -475,7 +475,7 @@ class _Published(SplitProtocol):
             )
         if unknown:
             raise ProtocolError(
-                f"The protocol {self.name!r} deals the clips of GTZAN only, and {len(unknown)} of {len(clips)} rows "
+                f"The protocol {self.name!r} splits only the clips of GTZAN, and {len(unknown)} of {len(clips)} rows "
                 f"{'is' if len(unknown) == 1 else 'are'} named like none of them, such as "
                 f"{min(rows.groups[unknown].tolist())!r}; take these out or use the protocol {DEFAULT_PROTOCOL!r}."
             )
@@ -495,10 +495,10 @@ class _Published(SplitProtocol):
             )
         return known
 
-    def _require_classes(self, rows: Rows, side: NDArray[np.intp], fold: str) -> None:
+    def _require_classes(self, rows: Rows, subset: NDArray[np.intp], fold: str) -> None:
         classes = np.unique(rows.labels)
-        for number, task in ((_TEST, "to test on"), (_VALIDATION, "to tune on"), (_TRAIN, "to learn from")):
-            absent = sorted(set(classes.tolist()) - set(rows.labels[side == number].tolist()))
+        for number, task in ((_TEST, "for testing"), (_VALIDATION, "for validation"), (_TRAIN, "for training")):
+            absent = sorted(set(classes.tolist()) - set(rows.labels[subset == number].tolist()))
             if absent:
                 raise ProtocolError(
                     f"The protocol {self.name!r} has no clip of the class {absent[0]!r} {task}"
@@ -508,10 +508,10 @@ class _Published(SplitProtocol):
 
 
 class FaultFilteredProtocol(_Published):
-    """The published split of GTZAN without its faulty clips: 443 to learn from, 197 to tune on, 290 to test on.
+    """The published split of GTZAN without its faulty clips: 443 for training, 197 for validation, 290 for testing.
 
-    No artist that is known is on two sides [1]_, so that scores are far lower than on random tracks, and nearer to what
-    new music gets. The seed changes nothing.
+    No known artist is in two subsets [1]_, so scores are far lower than on random tracks, and nearer to those on new
+    music. The seed has no effect.
 
     References
     ----------
@@ -528,11 +528,11 @@ class FaultFilteredProtocol(_Published):
     own_folds = 1
 
     def _deal_clips(self, clips: list[Clip], seed: int) -> Iterator[tuple[str, dict[str, int]]]:  # noqa: ARG002
-        yield "", {clip.name: _SIDES.index(clip.side) for clip in clips if clip.side is not None}
+        yield "", {clip.name: _SUBSETS.index(clip.subset) for clip in clips if clip.subset is not None}
 
 
 class ArtistProtocol(_Published):
-    """The three published artist-filtered folds of 948 clips of GTZAN: each tests on one fold and learns from two.
+    """The three published artist-filtered folds of 948 clips of GTZAN: each tests on one fold and trains on two.
 
     About 20 % of the clips of each class in the other two folds, drawn with the seed, are for validation, and no artist
     that is known is there and in train. The folds are as they were published [1]_: by the index of artists [2]_, which
@@ -562,10 +562,10 @@ class ArtistProtocol(_Published):
     def _deal_clips(self, clips: list[Clip], seed: int) -> Iterator[tuple[str, dict[str, int]]]:
         for fold in range(1, self.own_folds + 1):
             pool = [clip for clip in clips if clip.fold not in (None, fold)]
-            sides = {clip.name: _TEST for clip in clips if clip.fold == fold}
-            sides.update((clip.name, _TRAIN) for clip in pool)
-            sides.update((name, _VALIDATION) for name in _draw_by_artist(pool, np.random.default_rng([seed, fold])))
-            yield f"fold-{fold}", sides
+            subsets = {clip.name: _TEST for clip in clips if clip.fold == fold}
+            subsets.update((clip.name, _TRAIN) for clip in pool)
+            subsets.update((name, _VALIDATION) for name in _draw_by_artist(pool, np.random.default_rng([seed, fold])))
+            yield f"fold-{fold}", subsets
 
 
 def _draw_by_artist(clips: list[Clip], rng: np.random.Generator) -> list[str]:
@@ -580,7 +580,7 @@ def _draw_by_artist(clips: list[Clip], rng: np.random.Generator) -> list[str]:
     for genre, count in sorted(Counter(clip.genre for clip in clips).items()):
         artists = sorted(artist for artist in names if genre in genres[artist])
         if len(artists) == 1:
-            # One artist cannot be on two sides, and there is nothing without train.
+            # One artist cannot be in two subsets, and there is nothing without train.
             continue
         order = rng.permutation([artist for artist in artists if len(genres[artist]) == 1]).tolist()
         target = _HELD_OUT_SHARE * count
@@ -598,9 +598,9 @@ def _draw_by_artist(clips: list[Clip], rng: np.random.Generator) -> list[str]:
     return drawn
 
 
-def _split(side: NDArray[np.intp], fold: str = "") -> Split:
-    """Turn the side of each row into a split."""
-    train, validation, test, left_out = (np.flatnonzero(side == n) for n in (_TRAIN, _VALIDATION, _TEST, _LEFT_OUT))
+def _split(subset: NDArray[np.intp], fold: str = "") -> Split:
+    """Turn the subset of each row into a split."""
+    train, validation, test, left_out = (np.flatnonzero(subset == n) for n in (_TRAIN, _VALIDATION, _TEST, _LEFT_OUT))
     return Split(train, validation, test, fold, left_out)
 
 

@@ -1,4 +1,4 @@
-"""Splits that others have published or made: a folder with a list of names for each side."""
+"""Splits that others have published or made: a folder with a list of names for each subset."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from audio_genre.errors import ParameterError, ProtocolError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SIDES = ("train", "validation", "test")
-_PURPOSES = ("to learn from", "to tune on", "to test on")
+_SUBSETS = ("train", "validation", "test")
+_PURPOSES = ("for training", "for validation", "for testing")
 # train.txt, valid_filtered.txt, val-1.txt, testing.txt
-_LIST = re.compile(r"(?P<side>train|val|test)(?:ing|id|idation)?(?:[^a-z].*)?\.(?:txt|lst|list)", re.IGNORECASE)
+_LIST = re.compile(r"(?P<subset>train|val|test)(?:ing|id|idation)?(?:[^a-z].*)?\.(?:txt|lst|list)", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.(?=\w*[A-Za-z])\w+$")
 _LEFT_OUT = -1
 _HELD_OUT_SHARE = 0.2
@@ -40,7 +40,7 @@ class ListedProtocol(SplitProtocol):
         Names for each of train, validation and test: files, tracks or rows, with or without folders and suffix. Without
         names for validation, about 20 % of the tracks of each class are drawn from train, with the seed.
     leaky : bool
-        Whether rows of one track may be on two sides.
+        Whether rows of one track may be in two subsets.
     source : str
         Where the lists come from, for the command that makes a model again.
     """
@@ -49,18 +49,18 @@ class ListedProtocol(SplitProtocol):
         self.name = name
         self.leaky = leaky
         self._source = source
-        self._lists = {side: tuple(dict.fromkeys(map(_plain, lists[side]))) for side in _SIDES}
+        self._lists = {subset: tuple(dict.fromkeys(map(_plain, lists[subset]))) for subset in _SUBSETS}
         sizes = ", ".join(
             f"{len(names)} names {why}" if names else f"about 20 % of the first {why}"
             for names, why in zip(self._lists.values(), _PURPOSES, strict=True)
         )
         self.description = f"{'LEAKY: ' if leaky else ''}the lists of {name.partition(':')[2] or name}: {sizes}"
         seen: dict[str, str] = {}
-        for side, names in self._lists.items():
+        for subset, names in self._lists.items():
             for line in names:
-                if seen.setdefault(line, side) != side:
+                if seen.setdefault(line, subset) != subset:
                     raise ProtocolError(
-                        f"The lists of {name!r} have {line!r} for {seen[line]} and for {side}; a name belongs in one."
+                        f"The lists of {name!r} have {line!r} for {seen[line]} and for {subset}; a name belongs in one."
                     )
 
     @property
@@ -118,40 +118,40 @@ class ListedProtocol(SplitProtocol):
     def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
         if folds is not None:
             raise ParameterError(f"The protocol {self.name!r} has one split and no folds; got {folds} folds.")
-        side, _ = self._match(rows)
+        subset, _ = self._match(rows)
         if not self._lists["validation"]:
-            _draw_validation(rows, side, seed)
+            _draw_validation(rows, subset, seed)
         classes = set(rows.labels.tolist())
         for number, why in enumerate(_PURPOSES):
-            absent = sorted(classes - set(rows.labels[side == number].tolist()))
+            absent = sorted(classes - set(rows.labels[subset == number].tolist()))
             if absent:
                 raise ProtocolError(
                     f"The protocol {self.name!r} lists no row of the class {absent[0]!r} {why}; add some to its "
-                    f"{_SIDES[number]} list, or leave the class out of the table."
+                    f"{_SUBSETS[number]} list, or leave the class out of the table."
                 )
-        sides_of: dict[str, set[int]] = defaultdict(set)
-        for group, number in zip(rows.groups.tolist(), side.tolist(), strict=True):
+        subsets_of: dict[str, set[int]] = defaultdict(set)
+        for group, number in zip(rows.groups.tolist(), subset.tolist(), strict=True):
             if number != _LEFT_OUT:
-                sides_of[group].add(number)
-        torn = sorted(group for group, numbers in sides_of.items() if len(numbers) > 1)
+                subsets_of[group].add(number)
+        torn = sorted(group for group, numbers in subsets_of.items() if len(numbers) > 1)
         if torn and not self.leaky:
             raise ProtocolError(
-                f"The lists of {self.name!r} have rows of {len(torn)} track{'' if len(torn) == 1 else 's'} on two "
-                f"sides, such as {torn[0]!r}; correct them, or call the split leaky with --leaky, and so will be its "
+                f"The lists of {self.name!r} have rows of {len(torn)} track{'' if len(torn) == 1 else 's'} in two "
+                f"subsets, such as {torn[0]!r}; correct them, or add --leaky, which marks the split as leaky, and its "
                 "scores."
             )
-        train, validation, test, left_out = (np.flatnonzero(side == number) for number in (0, 1, 2, _LEFT_OUT))
+        train, validation, test, left_out = (np.flatnonzero(subset == number) for number in (0, 1, 2, _LEFT_OUT))
         return (Split(train, validation, test, left_out=left_out),)
 
     def _match(self, rows: Rows) -> tuple[NDArray[np.intp], int]:
-        """Return the side of each row, and the number of names that no row has."""
+        """Return the subset of each row, and the number of names that no row has."""
         classes = {label.casefold() for label in rows.labels.tolist()}
         lines = [(number, line) for number, names in enumerate(self._lists.values()) for line in names]
         meant: dict[str, set[int]] = defaultdict(set)
         for line_number, (_, line) in enumerate(lines):
             for key in _keys_of_line(line, classes):
                 meant[key].add(line_number)
-        side = np.full(len(rows.items), _LEFT_OUT, dtype=np.intp)
+        subset = np.full(len(rows.items), _LEFT_OUT, dtype=np.intp)
         tracks: dict[int, str] = {}
         for row, (item, label) in enumerate(zip(rows.items.tolist(), rows.labels.tolist(), strict=True)):
             found = next((meant[key] for key in _keys_of_row(item, label) if key in meant), None)
@@ -162,26 +162,26 @@ class ListedProtocol(SplitProtocol):
             if len(numbers) > 1 or any(tracks.setdefault(line, track) != track for line in found):
                 text = lines[min(found)][1]
                 raise ProtocolError(
-                    f"The lists of {self.name!r} have {text!r}, and it fits the row {item!r} of {label!r} no better "
-                    "than another; write it with the folder of its genre and its suffix."
+                    f"The lists of {self.name!r} have {text!r}, which matches several rows equally well, such as "
+                    f"{item!r} of {label!r}; write it with the folder of its genre and its suffix."
                 )
-            side[row] = numbers.pop()
+            subset[row] = numbers.pop()
         if lines and not tracks:
             raise ProtocolError(
-                f"The protocol {self.name!r} names none of the {len(side)} rows; its lists have names such as "
+                f"The protocol {self.name!r} names none of the {len(subset)} rows; its lists have names such as "
                 f"{lines[0][1]!r}, and the rows such as {str(rows.items[0])!r}."
             )
-        return side, len(lines) - len(tracks)
+        return subset, len(lines) - len(tracks)
 
 
-def _draw_validation(rows: Rows, side: NDArray[np.intp], seed: int) -> None:
+def _draw_validation(rows: Rows, subset: NDArray[np.intp], seed: int) -> None:
     """Move about 20 % of the tracks of each class from train to validation, at least one where there are two."""
     rng = np.random.default_rng(seed)
-    for label in np.unique(rows.labels[side == 0]):
-        tracks = np.unique(rows.groups[(side == 0) & (rows.labels == label)])
+    for label in np.unique(rows.labels[subset == 0]):
+        tracks = np.unique(rows.groups[(subset == 0) & (rows.labels == label)])
         count = max(1, round(_HELD_OUT_SHARE * len(tracks))) if len(tracks) > 1 else 0
         drawn = rng.permutation(tracks)[:count]
-        side[(side == 0) & np.isin(rows.groups, drawn)] = 1
+        subset[(subset == 0) & np.isin(rows.groups, drawn)] = 1
 
 
 def _plain(line: str) -> str:
@@ -213,7 +213,7 @@ def _keys_of_row(item: str, label: str) -> Iterator[str]:
 
 
 def read_splits(folder: str | os.PathLike[str], *, leaky: bool = False) -> ListedProtocol:
-    r"""Read a split from a folder with one list of names for each side.
+    r"""Read a split from a folder with one list of names for each subset.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def read_splits(folder: str | os.PathLike[str], *, leaky: bool = False) -> Liste
         tracks in train are drawn for it. A line is the name of a file, with or without the
         folder of its genre and its suffix, or that of a row; blank lines and those that begin with # do not count.
     leaky : bool
-        Whether rows of one track may be on two sides, which makes scores say too much.
+        Whether rows of one track may be in two subsets, which makes scores too high.
 
     Returns
     -------
@@ -239,8 +239,8 @@ def read_splits(folder: str | os.PathLike[str], *, leaky: bool = False) -> Liste
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> for side, name in (("train", "a"), ("val", "b"), ("test", "c")):
-    ...     _ = (folder / f"{side}.txt").write_text(f"# rock\nrock/{name}.wav\n")
+    >>> for subset, name in (("train", "a"), ("val", "b"), ("test", "c")):
+    ...     _ = (folder / f"{subset}.txt").write_text(f"# rock\nrock/{name}.wav\n")
     >>> read_splits(folder).name.startswith("splits:")
     True
     """
@@ -251,17 +251,19 @@ def read_splits(folder: str | os.PathLike[str], *, leaky: bool = False) -> Liste
         raise ProtocolError(
             f"{path} cannot be read: {error.strerror}; name a folder with train.txt, validation.txt and test.txt."
         ) from None
-    files: dict[str, list[str]] = {side: [] for side in _SIDES}
+    files: dict[str, list[str]] = {subset: [] for subset in _SUBSETS}
     for name in names:
         if match := _LIST.fullmatch(name):
-            files["validation" if match["side"].lower() == "val" else match["side"].lower()].append(name)
+            files["validation" if match["subset"].lower() == "val" else match["subset"].lower()].append(name)
     lists: dict[str, list[str]] = {}
-    for side, found in files.items():
-        if not found and side == "validation":
-            lists[side] = []
+    for subset, found in files.items():
+        if not found and subset == "validation":
+            lists[subset] = []
             continue
         if len(found) != 1:
-            what = f"has no list for {side}, such as {side}.txt" if not found else f"has several lists for {side}: "
+            what = (
+                f"has no list for {subset}, such as {subset}.txt" if not found else f"has several lists for {subset}: "
+            )
             raise ProtocolError(
                 f"{path} {what}{', '.join(found)}; a split needs one for train, one for test, and one or none for "
                 "validation."
@@ -272,8 +274,8 @@ def read_splits(folder: str | os.PathLike[str], *, leaky: bool = False) -> Liste
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise ProtocolError(f"{path / found[0]} cannot be read: {reason}.") from None
         lines = [line.strip() for line in text.splitlines()]
-        lists[side] = [line for line in lines if line and not line.startswith("#")]
-        if not lists[side]:
+        lists[subset] = [line for line in lines if line and not line.startswith("#")]
+        if not lists[subset]:
             raise ProtocolError(f"{path / found[0]} lists no name; write one file name on each line.")
     name = path.resolve().name
     return ListedProtocol(f"splits:{name}", lists, leaky=leaky, source=name)

@@ -316,7 +316,7 @@ def _read(
     if schema.group is not None:
         groups, grouping = _values(sheet, items, schema.group), Grouping("column")
         if len(groups[1]) == len(items):
-            notes += (f"Each row has a value of its own in the column {schema.group!r}, so it keeps nothing together.",)
+            notes += (f"Each row has a value of its own in the column {schema.group!r}, so it groups nothing.",)
     if grouping.note:
         notes += (grouping.note,)
     options = (("--label-column", label_column), ("--group-column", group_column), ("--rows", rows))
@@ -439,7 +439,7 @@ def _settled(table: Table, groups: _Coded, labels: _Coded, rule: str | None) -> 
         pairs = zip(table.groups.tolist(), table.labels.tolist(), strict=True)
         kept = np.array([group not in found or label == found[group][0] for group, label in pairs])
     if not kept.any():
-        raise TableError(f"{table.path} has no track that stands under one label alone; correct the labels.")
+        raise TableError(f"{table.path} has no track with only one label; correct the labels.")
     note = f"{tracks} under several labels: {int(np.sum(~kept))} of {len(table)} rows left out, " + (
         "all of these tracks." if rule == "drop" else "those whose label is not that of the track's first row."
     )

@@ -35,7 +35,7 @@ SYSTEM_ERROR = 2
 """libsndfile's error number of what the operating system reports."""
 
 _UNKNOWN_FORMAT = "Format not recognised"
-_UNKNOWN_CODING = "its coding is one that is not known"
+_UNKNOWN_CODING = "its coding is unknown"
 _NO_MEMORY = 17
 # By libsndfile's error numbers; its own sentences speak of its insides, and some are not true of the file.
 _SENTENCES = {
@@ -265,7 +265,7 @@ class SndfilePart:
 
 def cut_short(promised: float, present: float) -> str:
     """Tell that a file is cut short."""
-    return f"is cut short: its header promises {promised:.2f} s and {present:.2f} s are there"
+    return f"is cut short: its header says {promised:.2f} s, but only {present:.2f} s are there"
 
 
 def _native(name: str) -> str | bytes:

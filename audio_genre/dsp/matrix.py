@@ -182,7 +182,7 @@ def _prepare(signals: NDArray[np.float32], recipe: Recipe) -> tuple[NDArray[np.f
     if n_samples < recipe.n_fft:
         raise ParameterError(f"A signal needs at least {recipe.n_fft} samples at {recipe.sr} Hz, got {n_samples}.")
     if not np.isfinite(signals).all():
-        raise ParameterError("The signal holds NaN or infinite samples; repair or leave out what gave them.")
+        raise ParameterError("The signal holds NaN or infinite samples; repair or leave out its source.")
     # Buffers for a signal of many minutes would be held for good.
     workspace = thread_workspace() if signals.size <= _KEPT_SAMPLES else Workspace()
     return np.pad(signals, ((0, 0), (recipe.n_fft // 2,) * 2), mode="reflect"), workspace

@@ -607,7 +607,7 @@ def _is_there(path: Path, is_so: Callable[[Path], bool]) -> bool:
 
 def _test_set(result: ModelResult) -> Any:
     """Return what must be equal for two models to be ranked."""
-    # Under a leaky protocol a track is on several sides, and which of its rows were tested matters.
+    # Under a leaky protocol a track is in several subsets, and which of its rows were tested matters.
     rows = frozenset(result.rows["item"]) if result.leaky and result.by_row else None
     tracks = frozenset(zip(result.tracks.tolist(), result.labels.tolist(), strict=True))
     return result.protocol, result.leaky, frozenset(result.classes), bool(result.pooled), tracks, rows

@@ -83,7 +83,7 @@ class Importance:
     trees : int
         Number of trees in the forest.
     train_tracks, validation_tracks : int
-        Tracks on the two sides.
+        Tracks in the two subsets.
     train_rows, shuffled_rows : int
         Rows that the forest learned from, and rows whose values were shuffled.
     repeats : int

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.bundles.bundle import HISTORY, PREDICTIONS
+from audio_genre.bundles.bundle import HISTORY, PREDICTIONS, require_model
 from audio_genre.bundles.calibration import BINS, apply_temperature, bins_of, calibration_error
 from audio_genre.bundles.card import CARD, Card, read_bounded, read_card
 from audio_genre.datasets.gtzan import find_clip
@@ -215,6 +215,7 @@ def kind_name(kind: str) -> str:
 def read_result(folder: Path) -> ModelResult:
     """Read how a model was measured, and score its predictions anew."""
     card = read_card(folder, measured=True)
+    require_model(folder, card)
     protocol, data = card.protocol, card.training_data
     temperature = None if card.calibration is None else float(card.calibration.temperature)
     result = measured(
@@ -363,7 +364,9 @@ def _read_predictions(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
         raise BundleError(f"{folder} has no readable {PREDICTIONS}; train the model again.") from None
     values = rows[probabilities].to_numpy(dtype=np.float64)
     unknown = sorted(set(rows["label"]) - set(classes))
-    if rows.empty:
+    if [name for name in table.columns if name in probabilities] != probabilities:
+        reason = f"its columns of probabilities are not in the order of the classes of {CARD}"
+    elif rows.empty:
         reason = "it has no row"
     elif not np.isfinite(values).all() or (values < 0).any() or (values > 1).any():
         reason = "a probability is outside 0 to 1"

@@ -68,7 +68,7 @@ CREATE TEMP TABLE closed (                 -- folders that cannot be read
 );
 """
 MOST_LOSSES = 2
-"""How often a worker process may die of a clip before it is left alone until it changes."""
+"""How often a worker process may die of a clip before it is skipped until it changes."""
 
 _DECODERS_NOTE = "decoders"
 _IN_TABLES = "plan JOIN clips USING (path) WHERE reason IS NULL AND clash IS NULL AND NOT is_stale"
@@ -189,21 +189,21 @@ class Journal(Store):
     def _foreign(self, application: int, version: int) -> ExtractionError:  # noqa: ARG002
         return DamagedJournalError(
             f"The journal {self._path} was written by another version of audio_genre (format {version}, this is "
-            f"{_VERSION}); run with --restart to begin anew."
+            f"{_VERSION}); run with --restart to start again."
         )
 
     def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> ExtractionError:
         if kind == "held":
             return ExtractionError(
-                f"Another extraction is writing to the folder of {self._path}; wait for its end, or choose another "
+                f"Another extraction is writing to the folder of {self._path}; wait until it ends, or choose another "
                 "output folder."
             )
         if kind == "damaged":
             return DamagedJournalError(
-                f"The journal {self._path} is damaged ({error}); run with --restart to begin anew."
+                f"The journal {self._path} is damaged ({error}); run with --restart to start again."
             )
         return ExtractionError(
-            f"The journal {self._path} cannot be used ({error}); look after the disk and the permissions of its "
+            f"The journal {self._path} cannot be used ({error}); check the disk and the permissions of its "
             "folder, and run the same command again."
         )
 
@@ -283,7 +283,7 @@ class Journal(Store):
         left = (
             "for lack of memory perhaps; the next run tries again"
             if losses < MOST_LOSSES
-            else f"{losses} times now; it is left alone until it changes or --retry-failed is given"
+            else f"{losses} times now; it is skipped until it changes or --retry-failed is given"
         )
         reason = f"could not be finished: its worker process died ({how}), {left}"
         self._keep_trouble(clip, reason, losses)

@@ -27,6 +27,8 @@ _FMA_LABEL = ("track", "genre_top")
 _ENCODINGS = ("utf-8-sig", "cp1252")
 _LONGEST_CELL = 1 << 24
 _NOT_IN_FOLDERS = re.compile(r"\s*[/\\\x00-\x1f]+\s*")
+# pandas writes whole numbers as floats where one of a column is missing: 12.0.
+_WHOLE_FLOAT = re.compile(r"0*(\d+)\.0", re.ASCII)
 _SHOWN_COLUMNS = 12
 
 
@@ -51,11 +53,12 @@ class LabelTable:
     rows: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
 
-    def match(self, paths: Sequence[str]) -> tuple[dict[str, str], str]:
-        """Find the label of each file.
+    def match(self, paths: Sequence[str], audio_dir: Path | None = None) -> tuple[dict[str, str], str]:
+        """Find the label of each file; `paths` are below the audio folder.
 
-        A row means the file of its path; else the one of its name, its name without suffix, or its number, whatever
-        the zeros before it. Of several such files it is the one with most folders in common.
+        A row means the file of its path, which may begin with that of the audio folder; else the one of its name, its
+        name without suffix, or its number, whatever the zeros before it and ``.0`` behind it. Of several such files it
+        is the one with most folders in common.
 
         Examples
         --------
@@ -63,11 +66,13 @@ class LabelTable:
         >>> table.match(["000/000002.mp3", "y/x.wav"])[0]
         {'000/000002.mp3': 'rock', 'y/x.wav': 'jazz'}
         """
-        finder = _Finder(paths, [name for name, _ in self.rows])
+        above = () if audio_dir is None else tuple(f"{_slashed(str(at))}/" for at in _names_of(audio_dir))
+        rows = [(_below(name, above), label) for name, label in self.rows]
+        finder = _Finder(paths, [name for name, _ in rows])
         claims: dict[str, list[tuple[tuple[int, int], str]]] = defaultdict(list)
         ambiguous: list[tuple[str, list[str]]] = []
         unmatched: list[str] = []
-        for name, label in self.rows:
+        for name, label in rows:
             level, found = finder.find(name)
             if len(found) > 1:
                 ambiguous.append((name, found))
@@ -97,7 +102,7 @@ class LabelTable:
         if not labels:
             raise ExtractionError(
                 f"None of the {_counted(len(self.rows), 'row')} of {self.path} matches one of the {len(paths)} audio "
-                f"files; give a table with names such as {paths[0]!r}, where these are such as "
+                f"files; give a table with names such as {paths[0]!r}; this one has names such as "
                 f"{next(chain(unmatched, ['']))!r}."
             )
         labels = {path: label for path, label in labels.items() if label}
@@ -108,7 +113,7 @@ class LabelTable:
         without = next((path for path in paths if path not in labels), None)
         if without is not None:
             parts.append(
-                f"{len(paths) - len(labels)} without one, such as {without}, stand in the tables with an empty label"
+                f"{len(paths) - len(labels)} without one, such as {without}, have an empty label in the tables"
             )
         if unmatched:
             parts.append(f"{_counted(len(unmatched), 'row')} of it, such as {unmatched[0]!r}, match no audio file")
@@ -135,12 +140,15 @@ class _Finder:
         if plain in self._paths:
             return (0, 0), [plain]
         folders = plain.casefold().split("/")[:-1]
-        for number, (index, key) in enumerate(zip(self._by, _keys(plain), strict=True), start=1):
+        *keys, digits = _keys(plain)
+        whole = _WHOLE_FLOAT.fullmatch(plain.rpartition("/")[2])
+        keys.append(digits if whole is None else whole[1])
+        for number, (index, key) in enumerate(zip(self._by, keys, strict=True), start=1):
             found = index.get(key, []) if key is not None else []
             if found:
                 shared = {path: _shared(folders, path.casefold().split("/")[:-1]) for path in found}
                 most = max(shared.values())
-                if folders and most == 0 and self._rows_of_name[_keys(plain)[0]] > 1:
+                if folders and most == 0 and self._rows_of_name[keys[0]] > 1:
                     return (number, 0), []  # 01.mp3 of another folder
                 return (number, -most), [path for path in found if shared[path] == most]
         return (0, 0), []
@@ -245,9 +253,24 @@ def _is_audio(name: str) -> bool:
     return PurePosixPath(name.replace("\\", "/")).suffix.lower() in AUDIO_SUFFIXES | UNREAD_SUFFIXES
 
 
+def _slashed(name: str) -> str:
+    return re.sub(r"/+", "/", name.strip().replace("\\", "/"))
+
+
 def _plain(name: str) -> str:
     """Write a path as those below the audio folder are."""
-    return re.sub(r"/+", "/", name.strip().replace("\\", "/")).removeprefix("./").strip("/")
+    return _slashed(name).removeprefix("./").strip("/")
+
+
+def _names_of(audio_dir: Path) -> tuple[Path, Path]:
+    """Return the whole paths of the audio folder, with and without links."""
+    return audio_dir.absolute(), audio_dir.resolve()
+
+
+def _below(name: str, above: Sequence[str]) -> str:
+    """Return what a whole path has below the audio folder; any other name as it is."""
+    plain = _slashed(name)
+    return next((plain.removeprefix(folder) for folder in above if plain.startswith(folder)), name)
 
 
 def _keys(path: str) -> tuple[str | None, str | None, str | None]:

@@ -1,7 +1,7 @@
-"""How a data set is laid out: where the label of a clip stands, and which side of a split it is on.
+"""How a data set is laid out: where the label of a clip stands, and which subset of a split it is in.
 
-One folder per genre is the rule. Two others are known: folders for the sides of a split above those of the genres, and
-a table of labels beside audio that lies anyhow.
+One folder per genre is the rule. Two others are known: folders for the subsets of a split above the genre folders,
+and a table of labels beside audio files in any folders.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from audio_genre.errors import ExtractionError
 from audio_genre.files.walk import Clip, list_folder
 
-SIDES = ("train", "validation", "test")
-"""Sides of a split, and names of the lists that tell which clips are on them."""
+SUBSETS = ("train", "validation", "test")
+"""Subsets of a split, and names of the lists that tell which clips are in them."""
 
 _SIDE_OF = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -31,13 +31,13 @@ class Layout:
 
     Attributes
     ----------
-    sides : mapping of str to str
-        For each folder that stands for a side of a split, which one; empty where there are none.
+    subsets : mapping of str to str
+        For each folder that stands for a subset of a split, which one; empty where there are none.
     labels : mapping of str to str or None
         Labels by path, from a table; None takes the names of folders.
     """
 
-    sides: Mapping[str, str] = field(default_factory=dict)
+    subsets: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] | None = None
 
     def place(self, clip: Clip) -> Clip:
@@ -53,7 +53,7 @@ class Layout:
         folders = PurePosixPath(clip.path).parts[:-1]
         if self.labels is not None:
             label, kept = self.labels.get(clip.path, ""), folders
-        elif folders and folders[0] in self.sides:
+        elif folders and folders[0] in self.subsets:
             label, kept = (folders[1], folders[:1] + folders[2:]) if len(folders) > 1 else ("", folders)
         else:
             return clip
@@ -65,9 +65,9 @@ class Layout:
             picture = f"{picture}-{_digest(clip.path)}"
         return replace(clip, label=label, filename="/".join((*kept, PurePosixPath(clip.path).name)), picture=picture)
 
-    def side(self, path: str) -> str | None:
-        """Tell which side of the split a clip is on."""
-        return self.sides.get(path.partition("/")[0])
+    def subset(self, path: str) -> str | None:
+        """Tell which subset of the split a clip is in."""
+        return self.subsets.get(path.partition("/")[0])
 
 
 def plain_picture(path: str, picture: str) -> str:
@@ -86,8 +86,8 @@ def _digest(path: str) -> str:
     return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGEST_LETTERS]
 
 
-def find_sides(audio_dir: Path, leave_out: Path, *, are_labels: bool = True) -> dict[str, str]:
-    """Recognise folders that stand for the sides of a split.
+def find_subsets(audio_dir: Path, leave_out: Path, *, are_labels: bool = True) -> dict[str, str]:
+    """Recognise folders that stand for the subsets of a split.
 
     Examples
     --------
@@ -95,39 +95,39 @@ def find_sides(audio_dir: Path, leave_out: Path, *, are_labels: bool = True) -> 
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> for name in ("Train", "test"):
     ...     (folder / name).mkdir()
-    >>> find_sides(folder, folder / "out")
+    >>> find_subsets(folder, folder / "out")
     {'Train': 'train', 'test': 'test'}
     """
     try:
         _, folders = list_folder(audio_dir, ())
         folders = [name for name in folders if audio_dir / name != leave_out]
-        sides = sides_of(folders)
+        subsets = subsets_of(folders)
         named = [name for name in folders if name.casefold() in _SIDE_OF]
         above_genres = [name for name in named if list_folder(audio_dir / name, ())[1]]
     except OSError:  # which is told when clips are looked for
         return {}
-    if sides or not above_genres or not are_labels:
-        return sides
+    if subsets or not above_genres or not are_labels:
+        return subsets
     others = [name for name in folders if name not in above_genres]
     if others and len(above_genres) == 1:
         return {}  # an artist called Train, perhaps
     if others:
         raise ExtractionError(
-            f"{audio_dir} has folders named after sides of a split, with folders in them, such as "
+            f"{audio_dir} has folders named after subsets of a split, with folders in them, such as "
             f"{above_genres[0]!r}, beside others, such as {others[0]!r}, so it cannot be told which are genres; move "
             "the others away, or give labels with --labels."
         )
     return {name: _SIDE_OF[name.casefold()] for name in above_genres}
 
 
-def sides_of(folders: Iterable[str]) -> dict[str, str]:
-    """Tell the sides that the names of folders stand for.
+def subsets_of(folders: Iterable[str]) -> dict[str, str]:
+    """Tell the subsets that the names of folders stand for.
 
     Examples
     --------
-    >>> sides_of(["train", "jazz"])
+    >>> subsets_of(["train", "jazz"])
     {}
     """
     found = {name: _SIDE_OF.get(name.casefold(), "") for name in folders}
-    sides = set(found.values())
-    return found if "" not in sides and "train" in sides and len(sides) > 1 else {}
+    subsets = set(found.values())
+    return found if "" not in subsets and "train" in subsets and len(subsets) > 1 else {}

@@ -23,7 +23,7 @@ PICTURES_NAME = "images_original"
 
 
 SPLITS_NAME = "splits"
-"""Name of the folder in the output folder with a list of the clips on each side of a split."""
+"""Name of the folder in the output folder with a list of the clips in each subset of a split."""
 
 
 class ExtractionProgress(Protocol):

@@ -33,7 +33,7 @@ from audio_genre.extraction.clip import (
 )
 from audio_genre.extraction.journal import DamagedJournalError, Identity, Journal, Known, clash_reason
 from audio_genre.extraction.labels import LabelTable, read_labels
-from audio_genre.extraction.layout import SIDES, Layout, find_sides, plain_picture
+from audio_genre.extraction.layout import SUBSETS, Layout, find_subsets, plain_picture
 from audio_genre.extraction.report import (
     FAILURES_NAME,
     PICTURES_NAME,
@@ -85,7 +85,7 @@ def extract(
     picture settings changed are done again. Clips that failed are not, unless their file or the version of a decoder
     changed, or what was in the way may have passed: a file that could not be read, a lack of memory, a worker process
     that died, which is tried twice. Without the extra ``formats``, files such as m4a fail without being opened. A clip
-    of 2 to 3 s is continued by reflection to one segment.
+    of 2 to 3 s is padded by reflection to one segment.
 
     A clip that was extracted stays in the tables until it is certain that its file is gone: one that cannot be read at
     the moment, or lies in a folder that cannot, is among the failures, and its rows and pictures are those of the
@@ -98,8 +98,8 @@ def extract(
     ----------
     audio_dir : str or os.PathLike
         Folder with one folder per genre; its name is the label. Files that lie in none have an empty label. Where
-        all sub-folders are named after the sides of a split, such as ``train`` and ``test``, the folders in them are
-        the genres, and ``splits`` in `out_dir` gets a list of the clips on each side.
+        all sub-folders are named after the subsets of a split, such as ``train`` and ``test``, the folders in them are
+        the genres, and ``splits`` in `out_dir` gets a list of the clips in each subset.
     out_dir : str or os.PathLike
         Folder for the tables, ``images_original``, ``failures.csv`` and ``extraction.json``; made if it is missing.
     jobs : int, optional
@@ -246,7 +246,7 @@ class _Run:
         self._retry_failed = retry_failed
         self._excel_safe = excel_safe
         self._labels = labels
-        self._layout = Layout(find_sides(places.audio_dir, places.out_dir, are_labels=labels is None))
+        self._layout = Layout(find_subsets(places.audio_dir, places.out_dir, are_labels=labels is None))
         self._identity = Identity(
             f"{recipe.name} {_digest(recipe.parameters())}", None if pictures is None else json.dumps(pictures)
         )
@@ -344,7 +344,8 @@ class _Run:
             for plain, is_seen in islice(self._with_unseen(journal, clips), limit):
                 clip = self._layout.place(plain)
                 entry, trouble = journal.find(clip.path), journal.find_trouble(clip.path)
-                known += entry is not None or trouble is not None
+                # A file that never could be used is no sign that the folder is the right one.
+                known += entry is not None and not entry.is_failure
                 if is_seen:
                     verdict = judge(clip, entry, trouble, self._identity, self.places.pictures, retry)
                 else:
@@ -372,9 +373,9 @@ class _Run:
             lost = sum(clip_gone.is_extracted for clip_gone in gone)
             if lost and not known:
                 raise ExtractionError(
-                    f"None of the {_clips(lost)} that an earlier run took from {self.places.audio_dir} is there "
-                    "any more; check that all disks are mounted and the folder is the right one, or run with --restart "
-                    "to begin anew."
+                    f"None of the {_clips(lost)} that an earlier run extracted from {self.places.audio_dir} exists any "
+                    "more; check that all disks are mounted and the folder is the right one, or run with --restart to "
+                    "start again."
                 )
             self._dropped = len(gone)
             for clip_gone in gone if not self._dry_run else ():
@@ -402,17 +403,17 @@ class _Run:
 
     @property
     def _list_names(self) -> dict[str, str]:
-        """Names of the lists of clips on the sides of a split, and the sides."""
-        sides = set(self._layout.sides.values())
-        return {f"{SPLITS_NAME}/{side}.txt": side for side in SIDES if side in sides}
+        """Names of the lists of clips in the subsets of a split, and the subsets."""
+        subsets = set(self._layout.subsets.values())
+        return {f"{SPLITS_NAME}/{subset}.txt": subset for subset in SUBSETS if subset in subsets}
 
     def _tell_layout(self, journal: Journal) -> None:
         """Say where labels come from, if not from one folder per genre, and find those of a table."""
-        sides = self._layout.sides
-        if sides:
+        subsets = self._layout.subsets
+        if subsets:
             genres = "" if self._labels else ", and those in them for genres"
             self._progress.note(
-                f"The folders {', '.join(sorted(sides))} are taken for the sides of a split{genres}; "
+                f"The folders {', '.join(sorted(subsets))} are treated as the subsets of a split{genres}; "
                 f"{SPLITS_NAME} lists the clips of each subset."
             )
         if self._labels is None:
@@ -426,26 +427,26 @@ class _Run:
         )
         paths = [clip.path for clip in clips]
         paths += [known.path for folder in closed for known in journal.below(folder)]
-        labels, sentence = self._labels.match(paths)
+        labels, sentence = self._labels.match(paths, self.places.audio_dir)
         for note in (*self._labels.notes, sentence):
             self._progress.note(note)
-        self._layout = Layout(sides, labels)
+        self._layout = Layout(subsets, labels)
 
     def _layout_json(self) -> dict[str, Any]:
         """Return what the side-car says of the layout: nothing where it is one folder per genre."""
         content: dict[str, Any] = {}
-        if self._layout.sides:
-            content["split_folders"] = dict(sorted(self._layout.sides.items()))
+        if self._layout.subsets:
+            content["split_folders"] = dict(sorted(self._layout.subsets.items()))
         if self._labels is not None:
             content["labels"] = {"file": self._labels.path.name, "sha256": self._labels.sha256}
         return content
 
     def _write_lists(self, journal: Journal) -> None:
-        for name, side in self._list_names.items():
+        for name, subset in self._list_names.items():
             clips = (
                 f"{label}/{filename}" if label else filename
                 for path, filename, label in journal.in_tables()
-                if self._layout.side(path) == side
+                if self._layout.subset(path) == subset
             )
             writers.write_list(self.places.out_dir / name, self.places.staging, clips)
 
@@ -508,7 +509,7 @@ class _Run:
                     self._keep(journal, clip, found)
         if changed:
             self._redone[Why.FILE] += changed
-            self._progress.note(f"Of those compared by content, changed and done again: {_clips(changed)}.")
+            self._progress.note(f"Compared by content, found changed and extracted again: {_clips(changed)}.")
 
     def _keep_trouble(self, journal: Journal, clip: Clip, found: Lost | Failed) -> None:
         """Keep what may pass beside what an earlier run made of the clip, which is worth more than nothing."""
@@ -660,7 +661,7 @@ def _refuse_bad_parameters(
         raise ParameterError(f"The number of jobs must be at least 1, got {jobs}; leave it out to use all cores.")
     if jobs is not None and dask is not None:
         raise ParameterError(
-            "A number of jobs is for processes of this machine and a Dask address for a cluster; give one of the two."
+            "The number of jobs applies to this machine and the Dask address to a cluster; give only one of them."
         )
     if dask is not None:
         refuse_bad_address(dask)

@@ -15,11 +15,11 @@ class Why(Enum):
     """Why a clip of an earlier run is done again."""
 
     FILE = "the file changed"
-    RECIPE = "another recipe is asked for"
+    RECIPE = "another recipe was requested"
     PICTURES = "the pictures are missing or were made with other settings"
     UNFINISHED = "it could not be read or finished the last time"
-    RETRY = "it failed, and another try was asked for"
-    DECODER = "it failed, and what decodes files is of another version now"
+    RETRY = "it failed and a retry was requested"
+    DECODER = "it failed, and the decoder has another version now"
 
 
 class Verdict(NamedTuple):

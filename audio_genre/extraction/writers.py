@@ -99,7 +99,7 @@ def write_sidecar(
         "tables": dict(tables),
         "counts": {"clips": n_clips, "failed": n_failed},
         "short_clips": {
-            "rule": f"clips from {MIN_SECONDS} s that are shorter than a segment are continued by reflection to one",
+            "rule": f"clips from {MIN_SECONDS} s that are shorter than a segment are padded by reflection to one",
             "clips": n_continued,
         },
         "libraries": dict(libraries),

@@ -261,7 +261,7 @@ class Classifier:
         """Turn the votes on a file into the answer."""
         if not votes:
             return self._equal(
-                name, f"is silent but for its last seconds, and no {self._reader.unit} of it can be used"
+                name, f"is silent except for its last seconds, so no {self._reader.unit} of it can be used"
             )
         distances = [vote.distance for vote in votes if vote.distance is not None]
         mean = np.mean([vote.probabilities for vote in votes], axis=0)

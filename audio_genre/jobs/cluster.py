@@ -143,7 +143,7 @@ class DaskCluster:
 
     def _broken(self, what: str) -> ExtractionError:
         return ExtractionError(
-            f"The Dask scheduler {self._address} cannot be used ({what}); see that it runs and that this machine "
+            f"The Dask scheduler {self._address} cannot be used ({what}); check that it runs and that this machine "
             "reaches it, and run the same command again: what is done is kept."
         )
 

@@ -75,7 +75,7 @@ class WorkerProcesses:
                 if lost_in_a_row >= max(_MAX_LOST_IN_A_ROW, 2 * self._jobs):
                     raise ExtractionError(
                         f"The last {lost_in_a_row} worker processes died one after the other ({outcome.how}), so the "
-                        "machine is probably short of memory; run the same command again with fewer --jobs to go on."
+                        "machine is probably short of memory; run the same command again with fewer --jobs to continue."
                     )
         finally:
             crew.dismiss()
@@ -154,7 +154,7 @@ class _Crew:
             else:
                 return worker
         raise ExtractionError(
-            f"No worker process can be started ({how}); mend what it printed, or free memory if it printed nothing, "
+            f"No worker process can be started ({how}); fix what it printed, or free memory if it printed nothing, "
             "and run the same command again."
         )
 

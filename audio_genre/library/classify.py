@@ -80,7 +80,7 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
     except Exception as error:
         return Failure(size, mtime_ns, passing_reason(error), retry=True)
     if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
-        return Failure(size, mtime_ns, "changed while it was listened to", retry=True)
+        return Failure(size, mtime_ns, "changed while it was classified", retry=True)
     return as_answer(classification, size=size, mtime_ns=mtime_ns, seconds=seconds, title=title)
 
 

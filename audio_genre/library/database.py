@@ -110,22 +110,22 @@ class Database(Store):
             return LibraryError(f"{self._path} is another program's database; choose another --database.")
         return LibraryError(
             f"The database {self._path} was written by a newer version of audio-genre (format {version}, this is "
-            f"{VERSION}); update audio-genre to go on with it."
+            f"{VERSION}); update audio-genre to use it."
         )
 
     def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> LibraryError:
         if kind == "held":
             return LibraryError(
-                f"Another run is organizing this library (it holds {self._path}); wait for its end and run the "
+                f"Another run is organizing this library (it uses {self._path}); wait until it ends, then run the "
                 "same command again."
             )
         if kind == "damaged":
             return LibraryError(
-                f"{self._path} is no database, or a damaged one ({error}); choose another --database, or move it "
-                "away to begin anew."
+                f"{self._path} is not a database, or is damaged ({error}); choose another --database, or move it "
+                "away to start again."
             )
         return LibraryError(
-            f"The database {self._path} cannot be used ({error}); look after the disk and the permissions of its "
+            f"The database {self._path} cannot be used ({error}); check the disk and the permissions of its "
             "folder, or choose another --database."
         )
 
@@ -220,9 +220,7 @@ class Database(Store):
             ).fetchone()
         losses += 1
         again = losses < _MAX_LOSSES
-        left = (
-            "the next run tries once more" if again else "it is left alone until it changes or --retry-failed is given"
-        )
+        left = "the next run tries once more" if again else "it is skipped until it changes or --retry-failed is given"
         times = "" if again else f" {losses} times"
         reason = f"could not be finished: its worker process died{times} ({how}); {left}"
         self._keep(path, size, mtime_ns, model, (*[None] * 6, reason, again, losses))

@@ -271,7 +271,7 @@ def undo_tags(
     nothing = f"No tags or playlists written to {music} are recorded in {file}; "
     other = fitting_database(music, file, default_database(music).parent, for_undo=True)
     if other is None:
-        raise LibraryError(f"{nothing}there is nothing to take back.")
+        raise LibraryError(f"{nothing}there is nothing to undo.")
     if database is None and other.is_certain:
         progress.note(_moved_sentence(music, other))
         report = _undo(music, other.file, progress, playlists=playlists, apply=apply)
@@ -279,7 +279,7 @@ def undo_tags(
             return report
     was = f" from when they were in {other.library}" if other.library not in (None, music) else ""
     raise LibraryError(
-        f"{nothing}{other.file} knows files that are here{was}; if the library was moved, take them back with: "
+        f"{nothing}{other.file} has records of files that are here{was}; if the library was moved, undo with: "
         f"{other.command(music, '--undo')}"
     )
 
@@ -323,7 +323,7 @@ def _usual_database(music: Path, progress: LibraryProgress) -> Path:
         return other.file
     was = f" from when they were in {other.library}" if other.library is not None else ""
     progress.note(
-        f"{other.file} knows answers for files that are here{was}; to use them instead of listening again, stop this "
+        f"{other.file} has answers for files that are here{was}; to use them instead of classifying again, stop this "
         f"run and type: {other.command(music)}"
     )
     return file
@@ -406,7 +406,7 @@ class _Run:
                     reports.append(report)
                 left_out += lost
         for path in left_out:
-            self._progress.failed(path, "has a name that cannot stand in a playlist, so it is in none")
+            self._progress.failed(path, "has a name that a playlist cannot hold, so it is left out")
         for report in reports:
             if report.action == "refuse":
                 self._progress.note(
@@ -455,11 +455,13 @@ def _refuse_bad_parameters(
     if jobs is not None and jobs < 1:
         raise ParameterError(f"The number of jobs must be at least 1, got {jobs}; leave it out to use all cores.")
     if not 0 <= min_confidence <= 1:
-        raise ParameterError(f"The lowest confidence must be from 0 to 1, got {min_confidence:g}.")
+        raise ParameterError(f"The minimum confidence must be from 0 to 1, got {min_confidence:g}.")
     if not 0 <= overwrite_confidence <= 1:
-        raise ParameterError(f"The confidence to write over a genre must be from 0 to 1, got {overwrite_confidence:g}.")
+        raise ParameterError(
+            f"The confidence for overwriting a genre must be from 0 to 1, got {overwrite_confidence:g}."
+        )
     if overwrite and not write_tags:
-        raise ParameterError("Writing over genres was asked for and tags were not; add --write-tags.")
+        raise ParameterError("Genres are overwritten only where tags are written; add --write-tags.")
     if write_tags:
         require_mutagen()
 
@@ -485,7 +487,7 @@ def trust_sentence(card: Card) -> str:
         leaky = ", which is leaky, so the figure is too high" if protocol["leaky"] else ""
         measured = f"{score['count']:d} test tracks of {card.training_data['file']}, protocol {protocol['name']}"
     except (LookupError, TypeError, ValueError):
-        return f"The card of {card.name} does not say how accurate it is; check some of its answers by ear."
+        return f"The card of {card.name} does not say how accurate it is; listen to some files to check its answers."
     return f"Accuracy of {card.name}: {figures} on {measured}{leaky}; expect less on other music."
 
 
@@ -497,7 +499,7 @@ def _file_genre(entry: Entry) -> FileGenre:
 def _chosen(genres: Sequence[str] | None, classes: Sequence[str]) -> frozenset[str]:
     known = [*classes, UNKNOWN]
     if genres is not None and not genres:
-        raise ParameterError(f"No genre was chosen; choose from {', '.join(known)}, or leave the choice out.")
+        raise ParameterError(f"No genre was chosen; choose from {', '.join(known)}, or leave the genres out.")
     for genre in genres or ():
         if genre not in known:
             raise ParameterError(f"{genre!r} is none of the model's genres; choose from {', '.join(known)}.")

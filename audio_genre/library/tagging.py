@@ -55,7 +55,7 @@ class Tagger:
         assert entry.answer is not None
         file, status = self._writable(entry.path)
         if (status.st_size, status.st_mtime_ns) != (entry.answer.size, entry.answer.mtime_ns):
-            raise TagError("changed after it was listened to; run the same command again")
+            raise TagError("was changed after it was classified; run the same command again")
         genre = usual_spelling(entry.genre)
         with _of_this_file():
             genres = read_genres(file)
@@ -99,7 +99,7 @@ class Tagger:
             _refuse_changed(file, status)
             delta = make_delta(file, part, most_new=_MAX_NEW_BYTES)
             if delta is None or _former_hash(part, delta) != before.sha256:
-                raise TagError("would be changed by a tag so much that it could not be given back as it was")
+                raise TagError("could not be restored exactly after writing a tag")
             self.database.ready_tag(number, _state(part, part.stat()), delta)
             _replace(part, file, status)
             self.database.settle_tag(number)
@@ -113,7 +113,7 @@ class Tagger:
             # What was restored is the former file, down to its time stamp.
             _give_rights(file, status, part, mtime_ns=record.before.mtime_ns)
             if _state(part, part.stat()).sha256 != record.before.sha256:
-                raise TagError("cannot be given back as it was, because what was kept of it is damaged")
+                raise TagError("cannot be restored, because the backup of its old tags is damaged")
             _replace(part, file, status)
             self.database.end_tag(record.number)
 
@@ -145,7 +145,7 @@ class Tagger:
         if not stat.S_ISREG(status.st_mode):
             raise TagError("is not a regular file")
         if status.st_nlink > 1:
-            raise TagError(f"has {status.st_nlink} names (hard links), which writing a tag would part")
+            raise TagError(f"has {status.st_nlink} names (hard links), which writing a tag would separate")
         if not status.st_mode & 0o222 or not os.access(file, os.W_OK):
             raise TagError("is read-only")
         if not os.access(file.parent, os.W_OK):

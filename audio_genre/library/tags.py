@@ -21,7 +21,7 @@ _V1_UNKNOWN = 255
 _STREAMS = ("MP3", "MonkeysAudio", "WavPack", "Musepack", "FLAC")
 _MAX_TEXT = 1 << 16
 _MAX_CHUNKS = 10_000
-_CONVERT = "so a tag in it would not be found; convert it to a new wav or flac file for one"
+_CONVERT = "so a tag in it would not be found; to tag it, convert it to a new wav or flac file"
 _NO_SIZE = 0xFFFFFFFF
 
 
@@ -71,7 +71,7 @@ def write_genre(file: Path, genre: str) -> None:
             raise TagError(_why_not_there(file, genre))
         for place, other in _others(file, after):
             if place != "ID3v1" and not same_genre(other, genre):
-                raise TagError(f"has the genre {other!r} in its {place} too, where it cannot be written over")
+                raise TagError(f"has the genre {other!r} in its {place} too, where it cannot be overwritten")
 
 
 def _write_main(audio: Any, genre: str) -> None:
@@ -150,7 +150,7 @@ def _opened(file: Path) -> Any:
         head = opened.read(12)
     if head[:4] in (b"RF64", b"BW64", b"RIFX", b"riff"):
         kind = "W64" if head[:4] == b"riff" else head[:4].decode()
-        raise TagError(f"is a wav of the kind {kind}, in which no tags are written; convert it to flac for one")
+        raise TagError(f"is a wav of the kind {kind}, which cannot be tagged here; convert it to flac")
     kinds = [MP3, FLAC, OggVorbis, OggOpus, OggFLAC, OggSpeex, MP4, AIFF, WAVE, ASF, MonkeysAudio, WavPack, Musepack]
     audio = mutagen.File(file, options=kinds)
     if audio is None:

@@ -44,7 +44,7 @@ def import_keras() -> Any:
     except Exception as error:
         # Beside a package of a version that does not fit, it fails with a TypeError or an AttributeError, too.
         raise ParameterError(
-            f"TensorFlow is installed but cannot be loaded ({_reason(error)}); mend that, or run "
+            f"TensorFlow is installed but cannot be loaded ({_reason(error)}); fix that, or run "
             "`pip install --force-reinstall tensorflow`."
         ) from error
     return keras

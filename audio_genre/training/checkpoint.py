@@ -102,7 +102,7 @@ class Checkpoint:
                 np.savez(file, **self._unwritten)  # type: ignore[arg-type]
         except OSError as error:
             raise BundleError(
-                f"{self.path} cannot be written: {error.strerror}; make room, and go on with --resume."
+                f"{self.path} cannot be written: {error.strerror}; free some space, and continue with --resume."
             ) from None
         finally:
             self._unwritten = None

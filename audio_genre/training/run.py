@@ -166,13 +166,13 @@ class TrainedModel:
     protocol : str
         The protocol.
     leaky : bool
-        Whether that protocol lets segments of one track sit on two sides.
+        Whether that protocol lets segments of one track be in two subsets.
     fold : str
         Name of the fold; empty where the protocol makes one split.
     seed : int
         Seed of split and training.
     train, validation, test : Scores
-        Scores of the three sides, by row and by track.
+        Scores of the three subsets, by row and by track.
     tracks : np.ndarray of str, shape (n_tracks,)
         The test tracks.
     right : np.ndarray of bool, shape (n_tracks,)
@@ -443,7 +443,7 @@ def plan_runs(learners: Sequence[Learner], models_dir: str | os.PathLike[str], t
     dataset = learners[0].dataset
     if UNKNOWN in dataset.classes:
         raise ParameterError(
-            f"No genre can be named {UNKNOWN!r}, which is the answer for what is none of a model's genres; rename it "
+            f"No genre can be named {UNKNOWN!r}, which is the answer for clips of no known genre; rename it "
             f"in {dataset.path.name}."
         )
     runs = tuple(
@@ -458,7 +458,7 @@ def plan_runs(learners: Sequence[Learner], models_dir: str | os.PathLike[str], t
         with tempfile.TemporaryFile(dir=models):
             pass
     except OSError as error:
-        raise BundleError(f"{models} cannot be made a folder for models: {error.strerror}; choose another.") from None
+        raise BundleError(f"{models} cannot be used as a models folder: {error.strerror}; choose another.") from None
     return TrainingPlan(dataset, models, runs, tuple(recover_bundles(models)))
 
 
@@ -473,7 +473,7 @@ class Run:
     protocol : SplitProtocol
         How the rows were split.
     split : Split
-        The rows of each side.
+        The rows of each subset.
     seed : int
         Seed of the split and of the training.
     folds : int or None
@@ -682,9 +682,9 @@ class Run:
         if calibration.remark:
             limits[-1] = calibration.remark
         if self.protocol.leaky:
-            limits.append("Segments of the tracks that it was tested on were learned from, so its scores say too much.")
+            limits.append("It was trained on segments of its test tracks, so its scores are too high.")
         elif not self.protocol.artists_apart:
-            limits.append("Artists are not kept apart in its scores; expect less for artists that it never heard.")
+            limits.append("Artists are not kept apart in its scores; expect less for unseen artists.")
         if dataset.grouping.note:
             limits.append(f"It is a guess which rows are of one track. {dataset.grouping.note}")
         return limits

@@ -66,9 +66,9 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     }
     assert (card["protocol"]["name"], card["protocol"]["leaky"]) == ("track", False)
     assert card["protocol"]["sizes"]["train"] == {"rows": 18, "tracks": 18}
-    for side, count in {"train": 18, "validation": 6, "test": 6}.items():
+    for subset, count in {"train": 18, "validation": 6, "test": 6}.items():
         for unit in ("rows", "tracks"):
-            measured = card["metrics"][side][unit]
+            measured = card["metrics"][subset][unit]
             assert measured["count"] == count
             assert (
                 0 <= measured["accuracy"]["low"] <= measured["accuracy"]["value"] <= measured["accuracy"]["high"] <= 1
@@ -85,7 +85,7 @@ def test_the_card_tells_everything(trained: Path, clips: Table) -> None:
     assert card["vote"].startswith("mean of the probabilities")
     assert all(sentence.endswith(".") for sentence in card["limits"])
     assert card["calibration"]["tracks"] == 6
-    assert card["limits"][1].startswith("6 validation tracks are too few to fit limits for unknown on")
+    assert card["limits"][1].startswith("6 validation tracks are too few to fit the limits for unknown (50 are needed)")
 
 
 def test_limits_and_familiarity_are_those_of_validation_and_training_rows(trained: Path, clips: Table) -> None:
@@ -263,13 +263,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no metrics": (change(metrics=None), "the field 'metrics' must be an object"),
     "one class too many": (
         change(classes=["a", "b", "c", "d"]),
-        r"the output .* has the shape \(4\), and in fact it has \(3\)",
+        r"the output .* has the shape \(4\), but it is \(3\)",
     ),
     "classes that are numbers": (change(classes=[1, 2, 3]), "the field 'classes' must be a list of two or more texts"),
     "a class that is an answer": (change(classes=["a", "b", "unknown"]), "each once and none of them 'unknown'"),
     "one class twice": (change(classes=["a", "b", "b"]), "two or more texts, each once and none of them 'unknown'"),
     "no class": (change(classes=[]), "two or more texts, each once and none of them 'unknown'"),
-    "another input": (change(input_shape=[56]), r"the input .* has the shape \(56\), and in fact it has \(57\)"),
+    "another input": (change(input_shape=[56]), r"the input .* has the shape \(56\), but it is \(57\)"),
     "unknown recipe": (change(recipe={"name": "gtzan57-v9", "parameters": {}}), "made for the recipe 'gtzan57-v9'"),
     "recipe with other numbers": (
         change(recipe={"name": "gtzan57-v1", "parameters": GTZAN57.parameters() | {"hop_length": 256}}),
@@ -439,7 +439,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(tmp_path: Path) 
     )
     first, *others = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path / 'models/a'} cannot be written, because ")
-    assert "cannot be used to export its model: File too large; make room or set TMPDIR" in first
+    assert "cannot be used to export its model: File too large; free some space or set TMPDIR" in first
     assert others == [f"{tmp_path / 'models/a'} cannot be written: File too large; choose another folder."] * 3
 
 
@@ -482,7 +482,7 @@ def test_what_is_no_probability_is_refused(trained: Path, clips: Table, outputs:
     loaded = load_bundle(trained)
     run = loaded._runner
     loaded._runner = lambda X: outputs(run(X))
-    with np.errstate(invalid="ignore"), pytest.raises(BundleError, match="predicts what are no probabilities"):
+    with np.errstate(invalid="ignore"), pytest.raises(BundleError, match="gives outputs that are not probabilities"):
         loaded.predict(clips.X[:3])
 
 

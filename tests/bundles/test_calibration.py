@@ -255,12 +255,12 @@ def test_tracks_that_are_left_out_give_a_limit_where_validation_tracks_are_few()
     # Of 46 tracks, only beyond the furthest is a new one seldom enough.
     assert (found.max_distance, found.min_confidence) == (39, 0)
     assert found.remark == (
-        "6 validation tracks are too few to fit limits for unknown on (50 are enough): the limit of the distance was "
+        "6 validation tracks are too few to fit the limits for unknown (50 are needed): the limit of the distance was "
         "found by cross-validation on the training tracks, and there is none for the probability."
     )
     alone = Calibration.fit(p, y, np.full(6, 0.5), left_out=left_out[:5])
     assert alone.max_distance == NO_LIMIT
-    assert "the model has no limits, and answers a genre for everything but silence" in alone.remark
+    assert "the model has no limits for unknown, so it answers a genre for everything except silence" in alone.remark
     assert alone.unknown_reason(0.01, 1e6) is None
     # Enough tracks need no others.
     many = votes(MIN_TRACKS)
@@ -295,7 +295,7 @@ def test_few_validation_tracks_are_told_at_training_on_the_card_and_by_no_answer
     assert result.exit_code == 0, result.output
     bundle = load_bundle(tmp_path / "models" / "random-forest")
     remark = bundle.calibration.remark
-    assert remark.startswith("3 validation tracks are too few to fit limits for unknown on (50 are enough)")
+    assert remark.startswith("3 validation tracks are too few to fit the limits for unknown (50 are needed)")
     assert result.stderr.count(remark) == 1
     assert remark in bundle.card.to_dict()["limits"]
     # With limits of three tracks, half of the clips of so small a set were unknown to its own model.

@@ -156,7 +156,10 @@ def set_in(path: str, value: Any) -> Callable[[Any], None]:
 HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
     "a loop": (add_loop, "it has 3 graphs and must have one"),
     "a loop in one graph": (add_loop_alone, "it has the operator number 119, which no model"),
-    "a signature of another graph": (set_in("signatureDefs.0.subgraphIndex", 65535), "graph 65535, which is not there"),
+    "a signature of another graph": (
+        set_in("signatureDefs.0.subgraphIndex", 65535),
+        "graph 65535, which does not exist",
+    ),
     "no signature": (set_in("signatureDefs", []), "it has 0 signatures"),
     "a signature of another tensor": (set_in("signatureDefs.0.outputs.0.tensorIndex", 3), "take one tensor and give"),
     "a result that is not there": (
@@ -164,11 +167,11 @@ HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
             set_in("signatureDefs.0.outputs.0.tensorIndex", 2**31 - 1)(model),
             set_in("subgraphs.0.outputs", np.array([2**31 - 1], np.int32))(model),
         ],
-        "takes or gives a tensor that is not there",
+        "takes or gives a tensor that does not exist",
     ),
     "a custom operator": (set_in("operatorCodes.1.builtinCode", 32), "the operator number 32"),
     "a delegate": (set_in("operatorCodes.6.builtinCode", 51), "the operator number 51"),
-    "an operator number": (set_in("subgraphs.0.operators.0.opcodeIndex", 2**31), "a number that is not there"),
+    "an operator number": (set_in("subgraphs.0.operators.0.opcodeIndex", 2**31), "a number that does not exist"),
     "an input number": (
         set_in("subgraphs.0.operators.0.inputs", np.array([0, 2**30], np.int32)),
         "reads or writes something else",
@@ -184,7 +187,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
         "writes what it may not",
     ),
     "writing twice": (set_in("subgraphs.0.operators.2.outputs", np.array([15], np.int32)), "writes what it may not"),
-    "a buffer number": (set_in("subgraphs.0.tensors.13.buffer", 10**6), "a buffer that is not there"),
+    "a buffer number": (set_in("subgraphs.0.tensors.13.buffer", 10**6), "a buffer that does not exist"),
     "a buffer that is shorter": (set_in("buffers.9.data", np.zeros(8, np.uint8)), "another size than its shape"),
     "a buffer beside the file": (set_in("buffers.9.offset", 10**12), "reads what is not there"),
     "a negative length": (

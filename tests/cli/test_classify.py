@@ -82,7 +82,7 @@ def test_an_unknown_answer_is_an_answer(strict: Path, clip: Path) -> None:
     result = run(clip, "--model", strict, "--top", 1)
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{clip}: unknown, unlike anything that the model was trained on (distance ")
-    assert "is familiar); most probable: h" in result.stdout
+    assert ", limit 0.000); most probable: h" in result.stdout
     assert result.stdout.count("\n") == 1
     assert result.stdout.endswith(" %\n")
     assert result.stderr == ""
@@ -302,8 +302,8 @@ def point(start: float, genre: str, reason: str | None = None) -> TimelinePoint:
 def test_lines_of_a_timeline() -> None:
     points = (
         point(0, "jazz"),
-        point(3570.5, "unknown", "unlike anything (distance 1, and at most 0.5 is familiar)"),
-        point(3600, "unknown", "unlike anything (distance 2, and at most 0.5 is familiar)"),
+        point(3570.5, "unknown", "unlike anything (distance 1, limit 0.5)"),
+        point(3600, "unknown", "unlike anything (distance 2, limit 0.5)"),
     )
     line = Timeline(Classification("x.wav", "jazz", 0.6, {"blues": 0.4, "jazz": 0.6}, "adam-5"), points, 30, 0.5)
     assert timeline_lines(line) == [

@@ -48,7 +48,7 @@ def test_retry_failed(audio: Path, tmp_path: Path) -> None:
     assert "is empty" not in run(*arguments).stderr
     result = run(*arguments, "--retry-failed")
     assert "hum/empty.wav is empty (0 bytes)." in result.stderr
-    assert "another try was asked for" in result.stderr
+    assert "a retry was requested" in result.stderr
 
 
 def test_labels_of_a_table(audio: Path, tmp_path: Path) -> None:

@@ -138,9 +138,9 @@ def test_genres_are_split_at_commas_unless_one_has_a_comma(
         (("--model", "MODEL", "--min-confidence", "2"), "--min-confidence"),
         (("--model", "MODEL", "--playlists", "x", "--no-playlists"), "exclude each other"),
         (("--model", "MODEL", "--overwrite"), "add --write-tags"),
-        (("--undo", "--no-playlists"), "there is nothing to take back"),
-        (("--undo", "--csv", "x.csv"), "--undo only takes back what was written; leave out --csv."),
-        (("--undo", "--no-unknown"), "--undo only takes back what was written; leave out --no-unknown."),
+        (("--undo", "--no-playlists"), "there is nothing to undo"),
+        (("--undo", "--csv", "x.csv"), "--undo only reverts what was written; leave out --csv."),
+        (("--undo", "--no-unknown"), "--undo only reverts what was written; leave out --no-unknown."),
     ],
 )
 def test_what_cannot_be_done_is_told(known: tuple[Path, Path], model: Path, options, message: str) -> None:
@@ -178,7 +178,7 @@ def test_stopped(known: tuple[Path, Path], model: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(library_run._Run, "listen", stop)
     result = run(known[0], "--model", model, "--database", known[1])
     assert result.exit_code == 130
-    assert result.stderr == "audio-genre: stopped; what was done is kept, run the same command again to go on.\n"
+    assert result.stderr == "audio-genre: stopped; what was done is kept, run the same command again to continue.\n"
 
 
 def test_tags_and_undo(model: Path, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_tags_and_undo(model: Path, tmp_path: Path) -> None:
     assert f"Genre written {sentence}" in run(*tag, "--apply").stdout
     assert (music / "x.flac").read_bytes() != before
     back = (music, "--database", database, "--undo")
-    assert "Would give 1 file back as before; 0 left as they are." in run(*back).stdout
+    assert "Would restore 1 file; 0 left unchanged." in run(*back).stdout
     assert json.loads(run(*back, "--apply", "--json").stdout)["restored"] == 1
     assert (music / "x.flac").read_bytes() == before
 

@@ -46,7 +46,7 @@ def commands(table: Path) -> dict[str, list[object]]:
 def test_a_guess_is_said_once_and_can_be_overruled(tmp_path: Path, command: str) -> None:
     table = write(tmp_path / "songs.csv", numbered())
     words = commands(table)[command]
-    said = "72 rows are taken for parts of 24 tracks"
+    said = "72 rows are treated as parts of 24 tracks"
     result = run(*words)
     assert result.output.count(said) == 1, result.output
     assert "--rows clips" in result.output
@@ -102,9 +102,9 @@ def test_splits_and_protocol_exclude_each_other(tmp_path: Path) -> None:
     words = commands(write(tmp_path / "songs.csv", numbered()))["baseline"]
     lists = tmp_path / "lists"
     lists.mkdir()
-    for side, tracks in (("train", range(6)), ("val", range(6, 8)), ("test", range(8, 10))):
-        (lists / f"{side}.txt").write_text("\n".join(f"{g}{t:02d}.wav" for g in "ab" for t in tracks) + "\nnone.wav")
-        (lists / f"{side}.txt").write_text((lists / f"{side}.txt").read_text().replace("none", f"none {side}"))
+    for subset, tracks in (("train", range(6)), ("val", range(6, 8)), ("test", range(8, 10))):
+        (lists / f"{subset}.txt").write_text("\n".join(f"{g}{t:02d}.wav" for g in "ab" for t in tracks) + "\nnone.wav")
+        (lists / f"{subset}.txt").write_text((lists / f"{subset}.txt").read_text().replace("none", f"none {subset}"))
     result = run(*words, "--splits", lists)
     assert result.exit_code == 0, result.output
     assert "The protocol splits:lists leaves 12 rows of 72 out." in result.stderr

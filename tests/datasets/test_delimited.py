@@ -81,8 +81,8 @@ def test_every_form_gives_the_same_numbers(tmp_path: Path, form: str) -> None:
     [
         ("genre", "The label is taken from the column 'genre'."),
         ("file_name", "The file name is taken from the column 'file_name'."),
-        ("European Excel", "Numbers are written with decimal commas, and read so."),
-        ("joined tables", "The header line of a.csv stands again in 1 line inside"),
+        ("European Excel", "Numbers have decimal commas and were read accordingly."),
+        ("joined tables", "The header line of a.csv is repeated in 1 line inside"),
     ],
 )
 def test_what_was_found_out_is_said(tmp_path: Path, form: str, note: str) -> None:

@@ -47,6 +47,11 @@ def test_plain_names_are_a_track_each(tracks: list[tuple[str, str]]) -> None:
         (["a.0.mp3", "a.0.wav", "a.1.mp3"], ["a.mp3", "a.wav", "a.mp3"]),
         # The name of a track may end in a number of its own.
         (["a.1.0.wav", "a.1.1.wav", "a.2.0.wav"], ["a.1.wav", "a.1.wav", "a.2.wav"]),
+        # A segment may be named by its start and end in seconds; a range of whole numbers may be anything.
+        (["x.0.0-3.0.wav", "x.3.0-6.0.wav", "y.0.0-3.0.wav"], ["x.wav", "x.wav", "y.wav"]),
+        (["rock.00000.0.0-1.5.mp3", "rock.00000.1.5-3.25.mp3"], ["rock.00000.mp3"] * 2),
+        (["x.1-02.wav", "x.1-03.wav"], ["x.1-02.wav", "x.1-03.wav"]),
+        (["x.6.0-3.0a.wav", "y.3.0-6.0"], ["x.6.0-3.0a.wav", "y"]),
         # Over-grouping is complained of aloud; a leak is not.
         (["rock.0.wav", "rock.1.wav"], ["rock.wav"] * 2),
     ],
@@ -172,7 +177,7 @@ def cut_tables(draw: st.DrawFn) -> tuple[list[tuple[str, Cells]], str]:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut_tables(), st.randoms(use_true_random=False))
-def test_no_track_of_a_cut_table_is_on_two_sides_in_whatever_order(
+def test_no_track_of_a_cut_table_is_on_two_subsets_in_whatever_order(
     tmp_path: Path, cut: tuple[list[tuple[str, Cells]], str], random: Random
 ) -> None:
     rows, name = cut
@@ -182,15 +187,15 @@ def test_no_track_of_a_cut_table_is_on_two_sides_in_whatever_order(
         if protocol.leaky or protocol.published:
             continue
         for split in (*protocol.splits(table), *protocol.splits(table, folds=3)):
-            sides = [set(tracks[side]) for side in split.subsets().values()]
-            assert sum(map(len, sides)) == len(set(tracks))
+            subsets = [set(tracks[subset]) for subset in split.subsets().values()]
+            assert sum(map(len, subsets)) == len(set(tracks))
     order = random.sample(range(len(rows)), len(rows))
     other = load(tmp_path, [rows[row][1] for row in order], name)
     assert other.groups.tolist() == table.groups[order].tolist()
     assert other.window == table.window
     for one, another in zip(get_protocol("track").splits(table), get_protocol("track").splits(other), strict=True):
-        for side, found in another.subsets().items():
-            assert sorted(other.groups[found]) == sorted(table.groups[one.subsets()[side]])
+        for subset, found in another.subsets().items():
+            assert sorted(other.groups[found]) == sorted(table.groups[one.subsets()[subset]])
     # The label changes nothing.
     relabelled = load(tmp_path, [(item, length, "one") for _, (item, length, _) in rows], name)
     assert relabelled.groups.tolist() == table.groups.tolist()
@@ -214,7 +219,7 @@ def test_segments_of_jittered_lengths_are_grouped_and_it_is_said(tmp_path: Path)
     assert table.grouping.by == "names"
     assert not table.grouping.certain
     (note,) = table.notes
-    assert "300 rows are taken for parts of 30 tracks" in note
+    assert "300 rows are treated as parts of 30 tracks" in note
     assert "--rows clips" in note
     assert "--group-column" in note
 
@@ -368,7 +373,7 @@ def test_tracks_under_two_labels_are_settled_by_a_rule(tmp_path: Path, rule: str
 def test_a_rule_changes_nothing_where_no_track_has_two_labels(tmp_path: Path) -> None:
     rows = [(name, length, label) for name, length, label in CONFLICTS if name[0] in "bc"]
     assert load(tmp_path, rows, conflicts="drop").items.tolist() == [name for name, *_ in rows]
-    with pytest.raises(TableError, match="no track that stands under one label alone"):
+    with pytest.raises(TableError, match="no track with only one label"):
         load(tmp_path, CONFLICTS[:3], conflicts="drop")
 
 

@@ -45,13 +45,13 @@ def test_the_clips_cannot_be_changed_by_a_caller() -> None:
 
 def test_sizes_of_the_published_splits() -> None:
     clips = load_clips().values()
-    assert Counter(clip.side for clip in clips) == {"train": 443, "validation": 197, "test": 290, None: 70}
+    assert Counter(clip.subset for clip in clips) == {"train": 443, "validation": 197, "test": 290, None: 70}
     assert Counter(clip.fold for clip in clips) == {1: 315, 2: 316, 3: 317, None: 52}
     assert all((clip.fold is None) == (clip.artist_group is None) for clip in clips)
     assert sum(clip.artist is None for clip in clips) == 81
 
 
-def test_excluded_clips_are_those_on_no_side() -> None:
+def test_excluded_clips_are_those_on_no_subset() -> None:
     excluded = excluded_clips()
     assert {name: len(clips) for name, clips in excluded.items()} == {"artist": 52, "fault-filtered": 70}
     assert len(excluded["artist"] & excluded["fault-filtered"]) == 9
@@ -75,9 +75,9 @@ def test_by_the_index_the_folds_are_not_quite_filtered_by_artist() -> None:
     assert Counter(clip.fold for clips in leaking for clip in clips) == {1: 74, 2: 33, 3: 40}
 
 
-def test_no_artist_of_the_index_is_on_two_sides_of_the_fault_filtered_split() -> None:
-    clips = [clip for clip in load_clips().values() if clip.side is not None]
-    assert all(len({clip.side for clip in found}) == 1 for found in by_artist(clips).values())
+def test_no_artist_of_the_index_is_on_two_subsets_of_the_fault_filtered_split() -> None:
+    clips = [clip for clip in load_clips().values() if clip.subset is not None]
+    assert all(len({clip.subset for clip in found}) == 1 for found in by_artist(clips).values())
 
 
 def test_two_artist_groups_hold_two_artists() -> None:
@@ -164,8 +164,8 @@ def test_the_package_has_what_was_published(shared_data: Path) -> None:
         found = [find_clip(line.split()[0]) for line in path.read_text().splitlines() if line.strip()]
         return [clip.name for clip in found if clip is not None]
 
-    for side, file in (("train", "train"), ("validation", "valid"), ("test", "test")):
-        assert set(names(splits / f"{file}_filtered.txt")) == {n for n, clip in clips.items() if clip.side == side}
+    for subset, file in (("train", "train"), ("validation", "valid"), ("test", "test")):
+        assert set(names(splits / f"{file}_filtered.txt")) == {n for n, clip in clips.items() if clip.subset == subset}
     folds = splits / "artist_3folds"
     for fold in (1, 2, 3):
         tested = {name for name, clip in clips.items() if clip.fold == fold}
@@ -199,15 +199,15 @@ def test_the_artists_are_those_of_the_index(shared_data: Path) -> None:
     ]
 
 
-def test_three_artists_are_on_two_sides_through_a_collaboration(shared_data: Path) -> None:
-    sides = defaultdict(set)
+def test_three_artists_are_on_two_subsets_through_a_collaboration(shared_data: Path) -> None:
+    subsets = defaultdict(set)
     for clip, artist in read_index(shared_data):
-        if clip.side is not None:
-            sides[artist].add(clip.side)
+        if clip.subset is not None:
+            subsets[artist].add(clip.subset)
     found = {
         part
-        for credit in sides
+        for credit in subsets
         for part in re.split(r", | & | and ", credit)
-        if part in sides and len(sides[part] | sides[credit]) > 1 and part
+        if part in subsets and len(subsets[part] | subsets[credit]) > 1 and part
     }
     assert found == {"Bob Marley", "Donna Summer", "Shania Twain"}

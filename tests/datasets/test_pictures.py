@@ -662,7 +662,7 @@ def make_two_levels_too_high(folder: Path) -> Path:
     return folder
 
 
-def make_two_sides(folder: Path) -> Path:
+def make_two_subsets(folder: Path) -> Path:
     write_own(folder / "test")
     write_own(folder / "train")
     return folder
@@ -679,7 +679,7 @@ def make_two_sides(folder: Path) -> Path:
         (make_one_class, r"has only the class 'blues'; a classifier needs at least two"),
         (make_one_level_too_high, r"holds folders of folders, .*; did you mean \S*/images_original\?"),
         (make_two_levels_too_high, r"holds folders of folders, .*; did you mean \S*/out/images_original\?"),
-        (make_two_sides, r"holds folders of folders, .*; did you mean \S*/test\?"),
+        (make_two_subsets, r"holds folders of folders, .*; did you mean \S*/test\?"),
     ],
 )
 def test_bad_folders_get_a_clear_sentence(tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:

@@ -89,14 +89,14 @@ def test_every_protocol_keeps_its_promises(name: str, seed: int, data: st.DataOb
     folds = draw_folds(data, name, rows)
     splits = protocol.splits(rows, seed=seed, folds=folds)
     for split, again in zip(splits, protocol.splits(rows, seed=seed, folds=folds), strict=True):
-        sides = split.subsets()
-        assert list(sides) == ["train", "validation", "test"]
-        everything = [*sides.values(), split.left_out]
+        subsets = split.subsets()
+        assert list(subsets) == ["train", "validation", "test"]
+        everything = [*subsets.values(), split.left_out]
         assert sorted(np.concatenate(everything).tolist()) == list(range(len(rows.labels)))
-        for side, indices in sides.items():
+        for subset, indices in subsets.items():
             assert set(rows.labels[indices]) == set(rows.labels)
             assert np.all(np.diff(indices) > 0)
-            np.testing.assert_array_equal(indices, again.subsets()[side])
+            np.testing.assert_array_equal(indices, again.subsets()[subset])
         if not protocol.leaky:
             owners = [set(rows.groups[indices]) for indices in everything]
             assert len(set.union(*owners)) == sum(map(len, owners))
@@ -119,8 +119,8 @@ def test_the_order_of_the_rows_does_not_matter(name: str, seed: int, data: st.Da
         strict=True,
     ):
         assert split.fold == again.fold
-        for side, indices in (split.subsets() | {"left_out": split.left_out}).items():
-            found = again.left_out if side == "left_out" else again.subsets()[side]
+        for subset, indices in (split.subsets() | {"left_out": split.left_out}).items():
+            found = again.left_out if subset == "left_out" else again.subsets()[subset]
             assert sorted(order[found].tolist()) == indices.tolist()
 
 
@@ -129,8 +129,8 @@ def test_shares_and_seeds(name: str) -> None:
     rows = make_rows([[1] * 100] * 3)
     (split,) = PROTOCOLS[name].splits(rows, seed=5)
     (other,) = PROTOCOLS[name].splits(rows, seed=6)
-    for side, count in {"train": 60, "validation": 20, "test": 20}.items():
-        assert np.unique(rows.labels[split.subsets()[side]], return_counts=True)[1].tolist() == [count] * 3
+    for subset, count in {"train": 60, "validation": 20, "test": 20}.items():
+        assert np.unique(rows.labels[split.subsets()[subset]], return_counts=True)[1].tolist() == [count] * 3
     assert split.test.tolist() != other.test.tolist()
 
 
@@ -244,13 +244,13 @@ class Dealt(SplitProtocol):
         return self.dealt
 
 
-def split_of(*sides: list[int], left_out: Sequence[int] = ()) -> Split:
-    train, validation, test = (np.array(side, dtype=np.intp) for side in sides)
+def split_of(*subsets: list[int], left_out: Sequence[int] = ()) -> Split:
+    train, validation, test = (np.array(subset, dtype=np.intp) for subset in subsets)
     return Split(train, validation, test, left_out=np.array(left_out, dtype=np.intp))
 
 
 @pytest.mark.parametrize(
-    ("sides", "left_out", "message"),
+    ("subsets", "left_out", "message"),
     [
         (([0], [1], [2, 3]), [], "did not assign every row"),
         (([0], [1], [1, 2, 3, 4]), [], "did not assign every row"),
@@ -260,12 +260,12 @@ def split_of(*sides: list[int], left_out: Sequence[int] = ()) -> Split:
         (([0], [1], [2]), [3, 4], "left out rows, and only a list of names may"),
     ],
 )
-def test_a_protocol_that_deals_badly_is_caught(sides: Any, left_out: list[int], message: str) -> None:
+def test_a_protocol_that_deals_badly_is_caught(subsets: Any, left_out: list[int], message: str) -> None:
     rows = make_rows([[1, 1, 1, 2]])
     Dealt(split_of([0], [1], [2, 3, 4])).splits(rows)
     Dealt(split_of([0], [1], [2], left_out=[3, 4]), citation="someone").splits(rows)
     with pytest.raises(ProtocolError, match=message):
-        Dealt(split_of(*sides, left_out=left_out)).splits(rows)
+        Dealt(split_of(*subsets, left_out=left_out)).splits(rows)
 
 
 def test_a_row_that_is_tested_twice_is_caught() -> None:
@@ -284,12 +284,12 @@ def test_unknown_protocols_and_seeds_are_refused() -> None:
 def test_the_fault_filtered_split_is_the_published_one(segments: int) -> None:
     rows = gtzan_rows(segments)
     (split,) = get_protocol("fault-filtered").splits(rows)
-    assert [len(side) for side in split.subsets().values()] == [443 * segments, 197 * segments, 290 * segments]
+    assert [len(subset) for subset in split.subsets().values()] == [443 * segments, 197 * segments, 290 * segments]
     assert len(split.left_out) == 70 * segments
     (other,) = get_protocol("fault-filtered").splits(rows, seed=99, folds=1)
-    for side, indices in split.subsets().items():
-        assert {load_clips()[name[:-6]].side for name in rows.items[indices]} == {side}
-        np.testing.assert_array_equal(indices, other.subsets()[side])
+    for subset, indices in split.subsets().items():
+        assert {load_clips()[name[:-6]].subset for name in rows.items[indices]} == {subset}
+        np.testing.assert_array_equal(indices, other.subsets()[subset])
 
 
 def test_the_artist_folds_are_the_published_ones() -> None:
@@ -309,12 +309,12 @@ def test_the_artist_folds_are_the_published_ones() -> None:
 def test_validation_has_a_fifth_of_each_class_and_no_artist_of_train(seed: int) -> None:
     rows = gtzan_rows()
     for split in get_protocol("artist").splits(rows, seed=seed):
-        train, validation = (Counter(rows.labels[side].tolist()) for side in (split.train, split.validation))
+        train, validation = (Counter(rows.labels[subset].tolist()) for subset in (split.train, split.validation))
         for genre in GENRES:
             assert 0.14 <= validation[genre] / (train[genre] + validation[genre]) <= 0.25
         artists = [
-            {value for row in side for value in artist_numbers(rows.items[row][:-6])}
-            for side in (split.train, split.validation)
+            {value for row in subset for value in artist_numbers(rows.items[row][:-6])}
+            for subset in (split.train, split.validation)
         ]
         assert not artists[0] & artists[1]
 
@@ -349,8 +349,8 @@ def test_every_spelling_is_dealt_alike(name: str, spelling: str) -> None:
     rows = as_rows([(genre.upper().replace("HIPHOP", "Hip-Hop"), item, item) for genre, item in names])
     expected = get_protocol(name).splits(gtzan_rows(), seed=1)
     for split, other in zip(get_protocol(name).splits(rows, seed=1), expected, strict=True):
-        for side, indices in split.subsets().items():
-            np.testing.assert_array_equal(indices, other.subsets()[side])
+        for subset, indices in split.subsets().items():
+            np.testing.assert_array_equal(indices, other.subsets()[subset])
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -359,9 +359,9 @@ def test_two_files_of_one_clip_stay_together(name: str) -> None:
     rows = as_rows([(g, f"{g}/{c}{suffix}", f"{c}{suffix}") for g, c in clips for suffix in (".au", ".wav")])
     single = get_protocol(name).splits(gtzan_rows(), seed=2)
     for split, other in zip(get_protocol(name).splits(rows, seed=2), single, strict=True):
-        for side, indices in split.subsets().items():
-            np.testing.assert_array_equal(indices[::2] // 2, other.subsets()[side])
-            assert len(indices) == 2 * len(other.subsets()[side])
+        for subset, indices in split.subsets().items():
+            np.testing.assert_array_equal(indices[::2] // 2, other.subsets()[subset])
+            assert len(indices) == 2 * len(other.subsets()[subset])
 
 
 def with_row(rows: Any, label: str, group: str) -> Any:
@@ -369,9 +369,11 @@ def with_row(rows: Any, label: str, group: str) -> Any:
     return as_rows([*zip(rows.labels, rows.groups, rows.items, strict=True), (label, group, item)])
 
 
-ROCK_VALIDATION = frozenset(n for n, clip in load_clips().items() if clip.genre == "rock" and clip.side == "validation")
+ROCK_VALIDATION = frozenset(
+    n for n, clip in load_clips().items() if clip.genre == "rock" and clip.subset == "validation"
+)
 JAZZ_FOLD = frozenset(name for name, clip in load_clips().items() if clip.genre == "jazz" and clip.fold == 2)
-# One artist is left in fold 2 and one in fold 1, so that there is none to tune on beside the one to learn from.
+# One artist is left in fold 2 and one in fold 1, so that there is none for validation beside the one for training.
 BLUES_BUT_TWO_ARTISTS = frozenset(
     name for name, clip in load_clips().items() if clip.genre == "blues" and clip.artist_group not in (0, 1)
 )
@@ -409,18 +411,18 @@ BLUES_BUT_TWO_ARTISTS = frozenset(
         (
             "fault-filtered",
             gtzan_rows(without=ROCK_VALIDATION),
-            "The protocol 'fault-filtered' has no clip of the class 'rock' to tune on, because too many of GTZAN's",
+            "The protocol 'fault-filtered' has no clip of the class 'rock' for validation, because too many of GTZAN's",
         ),
-        ("artist", gtzan_rows(without=JAZZ_FOLD), "has no clip of the class 'jazz' to test on in fold-2, because"),
+        ("artist", gtzan_rows(without=JAZZ_FOLD), "has no clip of the class 'jazz' for testing in fold-2, because"),
         (
             "artist",
             gtzan_rows(without=BLUES_BUT_TWO_ARTISTS),
-            "has no clip of the class 'blues' to tune on in fold-1, because",
+            "has no clip of the class 'blues' for validation in fold-1, because",
         ),
         (
             "fault-filtered",
             gtzan_rows(without=frozenset(load_clips()) - excluded_clips()["fault-filtered"]),
-            "has no clip of the class 'classical' to test on, because",
+            "has no clip of the class 'classical' for testing, because",
         ),
     ],
 )
@@ -488,5 +490,5 @@ def test_no_two_rows_that_are_dealt_have_equal_features(name: str, shared_data: 
 def test_one_seed_gives_the_same_tracks_for_clips_and_for_segments(name: str, shared_data: Path) -> None:
     clips, segments = (load_table(shared_data / "gtzan" / f"features_{seconds}_sec.csv") for seconds in (30, 10))
     for a, b in zip(*(get_protocol(name).splits(table, seed=3) for table in (clips, segments)), strict=True):
-        for side, rows in a.subsets().items():
-            assert set(clips.groups[rows]) == set(segments.groups[b.subsets()[side]])
+        for subset, rows in a.subsets().items():
+            assert set(clips.groups[rows]) == set(segments.groups[b.subsets()[subset]])

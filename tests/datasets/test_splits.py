@@ -77,7 +77,7 @@ def test_rows_in_no_list_are_left_out_and_names_without_rows_are_counted(tmp_pat
 def test_a_folder_of_another_genre_is_not_overlooked(tmp_path: Path) -> None:
     rows = make_rows([("jazz", "a.wav"), ("jazz", "b.wav"), ("jazz", "c.wav"), ("rock", "a.wav")], list("0123"))
     folder = write(tmp_path / "mine", train="jazz/a.wav\n", validation="jazz/b.wav\n", test="jazz/c.wav\n")
-    with pytest.raises(ProtocolError, match=r"lists no row of the class 'rock' to learn from; add some to its train"):
+    with pytest.raises(ProtocolError, match=r"lists no row of the class 'rock' for training; add some to its train"):
         read_splits(folder).splits(rows)
 
 
@@ -89,20 +89,20 @@ def test_a_list_of_tracks_deals_all_segments_and_order_does_not_matter(order: li
     rows = make_rows([names[row] for row in order], [names[row][1][:-6] for row in order])
     protocol = ListedProtocol("splits:x", {"train": ["a.wav"], "validation": ["b"], "test": ["rock/c.wav"]})
     (split,) = protocol.splits(rows)
-    found = {side: sorted(rows.items[found].tolist()) for side, found in split.subsets().items()}
+    found = {subset: sorted(rows.items[found].tolist()) for subset, found in split.subsets().items()}
     assert found == {
-        side: sorted(spelling.format(t=t, k=k) for k in range(3))
-        for side, t in (("train", "a"), ("validation", "b"), ("test", "c"))
+        subset: sorted(spelling.format(t=t, k=k) for k in range(3))
+        for subset, t in (("train", "a"), ("validation", "b"), ("test", "c"))
     }
 
 
-def test_a_track_on_two_sides_is_refused_unless_it_is_called_leaky(tmp_path: Path) -> None:
+def test_a_track_on_two_subsets_is_refused_unless_it_is_called_leaky(tmp_path: Path) -> None:
     items = [f"a.{k}.wav" for k in range(6)]
     rows = make_rows([("rock", item) for item in items], ["a.wav"] * 6)
-    sides = ["".join(f"{item}\n" for item in items[k::3]) for k in range(3)]
-    folder = write(tmp_path / "mine", train=sides[0], val=sides[1], test=sides[2])
+    subsets = ["".join(f"{item}\n" for item in items[k::3]) for k in range(3)]
+    folder = write(tmp_path / "mine", train=subsets[0], val=subsets[1], test=subsets[2])
     with pytest.raises(
-        ProtocolError, match=r"rows of 1 track on two sides, such as 'a.wav'; correct them, or .* --leaky"
+        ProtocolError, match=r"rows of 1 track in two subsets, such as 'a.wav'; correct them, or .* --leaky"
     ):
         read_splits(folder).splits(rows)
     protocol = read_splits(folder, leaky=True)
@@ -141,15 +141,17 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 def test_a_name_that_fits_two_tracks_is_refused(tmp_path: Path) -> None:
     rows = make_rows([(genre, f"{k}.wav") for genre in GENRES for k in "abc"], [f"{n}" for n in range(6)])
-    with pytest.raises(ProtocolError, match=r"have 'a', and it fits the row 'a.wav' of 'rock' no better than another"):
+    with pytest.raises(
+        ProtocolError, match=r"have 'a', which matches several rows equally well, such as 'a.wav' of 'rock'"
+    ):
         read_splits(write(tmp_path / "mine", **GOOD)).splits(rows)
 
 
 def test_without_a_list_for_validation_tracks_are_drawn_from_train(tmp_path: Path) -> None:
     names = [(genre, f"{genre}.{k:05d}.{part}.wav") for genre in GENRES for k in range(12) for part in range(3)]
     rows = make_rows(names, [name.rsplit(".", 2)[0] for _, name in names])
-    sides = {"train": range(10), "test": range(10, 12)}
-    lists = {side: "".join(lines("{genre}.{k:05d}.wav", k) for k in numbers) for side, numbers in sides.items()}
+    subsets = {"train": range(10), "test": range(10, 12)}
+    lists = {subset: "".join(lines("{genre}.{k:05d}.wav", k) for k in numbers) for subset, numbers in subsets.items()}
     protocol = read_splits(write(tmp_path, **lists))
     (split,) = protocol.splits(rows, seed=0)
     assert (len(split.train), len(split.validation), len(split.test)) == (48, 12, 12)
@@ -157,7 +159,7 @@ def test_without_a_list_for_validation_tracks_are_drawn_from_train(tmp_path: Pat
     (again,), (other,) = protocol.splits(rows, seed=0), protocol.splits(rows, seed=1)
     assert np.array_equal(split.validation, again.validation)
     assert not np.array_equal(split.validation, other.validation)
-    assert "about 20 % of the first to tune on" in protocol.description
+    assert "about 20 % of the first for validation" in protocol.description
 
 
 def test_there_are_no_folds(tmp_path: Path) -> None:
@@ -178,6 +180,6 @@ def test_the_published_lists_give_the_published_split(shared_data: Path, seconds
     protocol = read_splits(shared_data / "gtzan" / "splits")
     (ours,), (theirs,) = protocol.splits(table), get_protocol("fault-filtered").splits(table)
     assert ours.left_out.tolist() == theirs.left_out.tolist()
-    for side, rows in ours.subsets().items():
-        assert rows.tolist() == theirs.subsets()[side].tolist()
+    for subset, rows in ours.subsets().items():
+        assert rows.tolist() == theirs.subsets()[subset].tolist()
     assert protocol.facts(table)["unmatched"] == 0

@@ -384,6 +384,8 @@ HEADER = "item,track,label,predicted,p(blues),p(jazz),p(rock)\n"
         ("history.csv", "epoch,loss,accuracy,val_loss,val_accuracy\n1,x,1,1,1\n2,1,1,1,1\n", "no readable history.csv"),
         ("predictions.csv", "", "no readable predictions.csv"),
         ("predictions.csv", "\0\xff", "no readable predictions.csv"),
+        ("model.tflite", "another model", "it is not the file that its card was written for"),
+        ("predictions.csv", "item,track,label,predicted,p(jazz),p(blues),p(rock)\na,a,blues,blues,0,1,0\n", "order of"),
         ("predictions.csv", HEADER, "it has no row"),
         ("predictions.csv", HEADER + "a,a,blues,blues,x,0,0\n", "no readable predictions.csv"),
         ("predictions.csv", HEADER + "a,a,blues,blues,,0,0\n", "a probability is outside 0 to 1"),

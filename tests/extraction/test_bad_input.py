@@ -41,7 +41,7 @@ EXTRACTED = {
 REASONS = {
     "zero.wav": r"is empty \(0 bytes\)",
     "header_cut.wav": r"cannot be decoded: .+",
-    "data_cut.wav": r"is cut short: its header promises 3\.20 s and 1\.\d\d s are there",
+    "data_cut.wav": r"is cut short: its header says 3\.20 s, but only 1\.\d\d s are there",
     "text.wav": r"cannot be decoded: Format not recognised",
     "nan.wav": r"holds samples that are NaN or infinite",
     "infinite.wav": r"holds samples that are NaN or infinite",

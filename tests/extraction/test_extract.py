@@ -207,7 +207,7 @@ def ruin(path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
 
-BY_CONTENT = "Of those compared by content, changed and done again: 1 clip."
+BY_CONTENT = "Compared by content, found changed and extracted again: 1 clip."
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_other_pictures_or_recipe_are_done_again(own_music: Path, tmp_path: Path
     assert extract(own_music, tmp_path / "out", jobs=1, images=False).redone == {}
     other = GTZAN57.derive(top_db=60.0)
     report = extract(own_music, tmp_path / "out", jobs=1, images=False, recipe=other)
-    assert report.redone == {"another recipe is asked for": 3}
+    assert report.redone == {"another recipe was requested": 3}
     assert json.loads(report.sidecar.read_text())["recipe"]["top_db"] == 60.0
 
 
@@ -442,7 +442,7 @@ def test_parquet_without_pyarrow(own_music: Path, tmp_path: Path, monkeypatch: p
         ({"table_format": "xls"}, "The table format must be csv or parquet, got 'xls'."),
         (
             {"jobs": 2, "dask": "tcp://x:1"},
-            "A number of jobs is for processes of this machine and a Dask address for a cluster; give one of the two.",
+            "The number of jobs applies to this machine and the Dask address to a cluster; give only one of them.",
         ),
     ],
 )
@@ -537,7 +537,7 @@ def test_tables_from_elsewhere_are_not_replaced(own_music: Path, tmp_path: Path)
 def test_two_runs_at_once(own_music: Path, tmp_path: Path) -> None:
     class Second(helpers.Recorder):
         def done(self, path: str) -> None:
-            with pytest.raises(ExtractionError, match=r"Another extraction is writing to .*; wait for its end, or"):
+            with pytest.raises(ExtractionError, match=r"Another extraction is writing to .*; wait until it ends, or"):
                 extract(own_music, tmp_path / "out", jobs=1)
             with pytest.raises(ExtractionError, match=r"Another extraction is writing to"):
                 extract(own_music, tmp_path / "out", jobs=1, restart=True)
@@ -562,7 +562,7 @@ def test_damaged_journal(damage: str, own_music: Path, tmp_path: Path) -> None:
         db = sqlite3.connect(path)
         db.execute("PRAGMA user_version = 99")
         db.close()
-    with pytest.raises(ExtractionError, match=r"run with --restart to begin anew") as error:
+    with pytest.raises(ExtractionError, match=r"run with --restart to start again") as error:
         extract(own_music, tmp_path / "out", jobs=1)
     assert len(str(error.value).splitlines()) == 1
     assert extract(own_music, tmp_path / "out", jobs=1, restart=True).extracted == 3

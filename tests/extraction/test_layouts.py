@@ -1,4 +1,4 @@
-"""Data sets that are not one folder per genre: tables of labels, folders for the sides of a split."""
+"""Data sets that are not one folder per genre: tables of labels, folders for the subsets of a split."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def test_fma(quick: None, tmp_path: Path) -> None:
     extract(tmp_path / "audio", tmp_path / "out", jobs=1, labels=labels, progress=recorder)
     assert recorder.notes == [
         "The label 'Old-Time / Historic' is written 'Old-Time - Historic', because it names a folder of pictures.",
-        f"Labels of 2 of 4 audio files are in {labels}; 2 without one, such as 000/000005.mp3, stand in the tables "
-        "with an empty label; 1 row of it, such as '10', match no audio file.",
+        f"Labels of 2 of 4 audio files are in {labels}; 2 without one, such as 000/000005.mp3, have an empty "
+        "label in the tables; 1 row of it, such as '10', match no audio file.",
     ]
     assert rows_of(tmp_path / "out") == {
         "000/000002.mp3": "Hip-Hop",
@@ -130,6 +130,8 @@ def test_fma(quick: None, tmp_path: Path) -> None:
         ("unique.mp3", "b/deep/unique.wav"),
         ("7", "b/000007.ogg"),
         ("007", "b/000007.ogg"),
+        ("7.0", "b/000007.ogg"),
+        ("7.5", None),
         ("missing.wav", None),
         ("", None),
     ],
@@ -140,6 +142,23 @@ def test_what_a_row_means(row: str, meant: str | None) -> None:
     labels, sentence = table.match(paths)
     assert labels == {"c/other.wav": "rock"} | ({meant: "jazz"} if meant else {})
     assert ("match no audio file" in sentence) == (meant is None)
+
+
+def test_whole_paths_below_the_audio_folder(tmp_path: Path) -> None:
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    (tmp_path / "link").symlink_to(audio)
+    # Without the folder, each row could be several files.
+    paths = ["01.wav", "rock/01.wav", "rock/rock/01.wav", "12.wav", "12.0.wav"]
+    for folder in (audio, tmp_path / "link"):
+        rows = [(str(folder / path), f"label of {path}") for path in paths]
+        table = LabelTable(Path("t.csv"), "", tuple(rows))
+        assert table.match(paths, folder)[0] == {path: f"label of {path}" for path in paths}
+    # A link is another name of the folder.
+    table = LabelTable(Path("t.csv"), "", ((str(audio / "01.wav"), "jazz"),))
+    assert table.match(paths, tmp_path / "link")[0] == {"01.wav": "jazz"}
+    with pytest.raises(ExtractionError, match="could mean several files"):
+        table.match(paths)
 
 
 def test_a_name_that_could_be_several_files_is_refused() -> None:
@@ -231,14 +250,14 @@ def test_without_its_table_labels_are_those_of_folders_again(quick: None, tmp_pa
 
 
 @pytest.mark.parametrize("names", [("train", "test"), ("Training", "valid", "Test"), ("train", "val", "eval")])
-def test_folders_for_the_sides_of_a_split(names: tuple[str, ...], quick: None, tmp_path: Path) -> None:
+def test_folders_for_the_subsets_of_a_split(names: tuple[str, ...], quick: None, tmp_path: Path) -> None:
     for name in names:
         for file in ("jazz/x.wav", "rock/deep/y.wav"):
             helpers.touch(tmp_path / "audio" / name / file)
     recorder = helpers.Recorder()
     report = extract(tmp_path / "audio", tmp_path / "out", jobs=1, progress=recorder)
     assert recorder.notes == [
-        f"The folders {', '.join(sorted(names))} are taken for the sides of a split, and those in them for genres; "
+        f"The folders {', '.join(sorted(names))} are treated as the subsets of a split, and those in them for genres; "
         "splits lists the clips of each subset."
     ]
     assert rows_of(report.out_dir) == {
@@ -262,7 +281,7 @@ def test_lists_go_with_their_folders(quick: None, tmp_path: Path) -> None:
         helpers.touch(tmp_path / "audio" / file)
     extract(tmp_path / "audio", tmp_path / "out", jobs=1)
     helpers.touch(tmp_path / "audio/other/z.wav")
-    # A side would pass for a genre.
+    # A subset would pass for a genre.
     with pytest.raises(ExtractionError, match="beside others, such as 'other', so it cannot be told which are genres"):
         extract(tmp_path / "audio", tmp_path / "out", jobs=1)
     (tmp_path / "audio/test").rename(tmp_path / "audio/jazz")
@@ -271,7 +290,7 @@ def test_lists_go_with_their_folders(quick: None, tmp_path: Path) -> None:
     assert set(rows_of(tmp_path / "out").values()) == {"train", "jazz", "other"}
 
 
-def test_labels_and_sides_go_together(quick: None, tmp_path: Path) -> None:
+def test_labels_and_subsets_go_together(quick: None, tmp_path: Path) -> None:
     for file in ("train/x.wav", "test/y.wav"):
         helpers.touch(tmp_path / "audio" / file)
     table = write(tmp_path / "labels.csv", "path,label\nx.wav,jazz\ny.wav,rock\n")
@@ -292,7 +311,7 @@ def test_lists_of_others_are_not_replaced(quick: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [("train",), ("train", "rock"), ("test", "valid"), ("jazz", "test")])
-def test_genres_are_not_taken_for_sides(names: tuple[str, ...], quick: None, tmp_path: Path) -> None:
+def test_genres_are_not_taken_for_subsets(names: tuple[str, ...], quick: None, tmp_path: Path) -> None:
     for name in names:
         helpers.touch(tmp_path / "audio" / name / "x.wav")
     extract(tmp_path / "audio", tmp_path / "out", jobs=1)
@@ -310,7 +329,7 @@ PATHS = st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=4)
         lambda labels: Layout({"a": "train", "b": "test"}),
         lambda labels: Layout(labels=labels),
     ],
-    ids=["folders", "sides", "labels"],
+    ids=["folders", "subsets", "labels"],
 )
 @given(st.dictionaries(PATHS.map("/".join), st.sampled_from(["", "a", "b"]), min_size=1))
 def test_no_two_clips_have_one_name(layout_of: Callable[[dict[str, str]], Layout], labels: dict[str, str]) -> None:
@@ -318,11 +337,11 @@ def test_no_two_clips_have_one_name(layout_of: Callable[[dict[str, str]], Layout
     placed = []
     for path in labels:
         label, slash, name = path.partition("/")
-        # Where there are sides, all folders are.
-        if not (layout.sides and slash) or label in layout.sides:
+        # Where there are subsets, all folders are.
+        if not (layout.subsets and slash) or label in layout.subsets:
             placed.append(layout.place(Clip(path, label if slash else "", name or path, path, 1, 0)))
     assert len({(clip.label, clip.filename) for clip in placed}) == len(placed)
     assert len({clip.picture for clip in placed}) == len(placed)
     assert all(clip.picture.startswith(f"{clip.label}/") for clip in placed if clip.label)
-    if layout.labels or layout.sides:
+    if layout.labels or layout.subsets:
         assert all(clip.label or "/" not in clip.picture for clip in placed)

@@ -181,7 +181,7 @@ def test_a_clip_that_kills_is_tried_twice(audio: Path, tmp_path: Path, monkeypat
     assert reasons == [
         "could not be finished: its worker process died (signal 9, SIGKILL), for lack of memory perhaps; the next run "
         "tries again",
-        "could not be finished: its worker process died (signal 9, SIGKILL), 2 times now; it is left alone until it "
+        "could not be finished: its worker process died (signal 9, SIGKILL), 2 times now; it is skipped until it "
         "changes or --retry-failed is given",
     ]
     assert failures(tmp_path / "out") == {"b/y.wav": reasons[1]}
@@ -198,7 +198,7 @@ def test_retry_failed_tries_what_did_not_change(audio: Path, tmp_path: Path) -> 
     assert extract(audio, out, jobs=1, images=False, progress=recorder).todo == 0
     report = extract(audio, out, jobs=1, images=False, retry_failed=True, progress=recorder)
     assert (report.todo, report.already_done, set(recorder.failures)) == (1, 2, {"b/z.wav"})
-    assert recorder.notes == ["Done again, because it failed, and another try was asked for: 1 clip."]
+    assert recorder.notes == ["Done again, because it failed and a retry was requested: 1 clip."]
 
 
 def test_another_decoder_gets_its_try(audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,11 +352,26 @@ def test_an_audio_folder_without_any_of_its_files(tmp_path: Path, monkeypatch: p
     with pytest.raises(ExtractionError, match=r"what an earlier run extracted is kept"):
         extract(audio, out, jobs=1)
     helpers.touch(audio / "a/other.wav")
-    with pytest.raises(ExtractionError, match=r"None of the 2 clips .* is there any more; check that all disks are"):
+    with pytest.raises(ExtractionError, match=r"None of the 2 clips .* exists any more; check that all disks are"):
         extract(audio, out, jobs=1)
     assert helpers.outputs(out) == before
     report = extract(audio, out, jobs=1, restart=True)
     assert (report.planned, report.extracted) == (1, 1)
+
+
+def test_a_file_that_never_worked_does_not_stand_for_those_that_are_gone(tmp_path: Path) -> None:
+    audio, out = tmp_path / "audio", tmp_path / "out"
+    helpers.write_clip(audio / "a/good.wav")
+    (audio / "a/bad.wav").write_bytes(b"no audio")
+    report = extract(audio, out, jobs=1)
+    assert (report.extracted, report.failed) == (1, 1)
+    before = helpers.outputs(out)
+    (audio / "a/good.wav").unlink()
+    with pytest.raises(ExtractionError, match=r"None of the 1 clip .* exists any more; check that all disks are"):
+        extract(audio, out, jobs=1)
+    assert helpers.outputs(out) == before
+    report = extract(audio, out, jobs=1, restart=True)
+    assert (report.extracted, report.failed) == (0, 1)
 
 
 def test_an_audio_folder_that_nothing_can_be_read_of(tmp_path: Path) -> None:

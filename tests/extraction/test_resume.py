@@ -181,7 +181,7 @@ def test_an_error_of_the_disk_is_not_taken_for_lack_of_space(
         raise error
 
     monkeypatch.setattr("audio_genre.extraction.journal.encoded_name", fail)
-    with pytest.raises(ExtractionError, match=r"cannot be used \(disk I/O error\); look after the disk"):
+    with pytest.raises(ExtractionError, match=r"cannot be used \(disk I/O error\); check the disk"):
         extract(music, tmp_path, jobs=1)
 
 

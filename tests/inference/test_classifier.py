@@ -216,7 +216,7 @@ def test_doubt_between_genres_is_unknown(bundles, write, tmp_path: Path) -> None
     unsure = Classifier(calibrated(bundles["clip"], tmp_path / "b", max_distance=1e6, min_confidence=1))
     answer = unsure.classify(path)
     assert answer.genre == UNKNOWN
-    assert answer.reason.startswith("no genre is probable enough (at most ")
+    assert answer.reason.startswith("no genre is probable enough (best ")
 
 
 def test_the_temperature_of_the_bundle_is_applied_to_the_vote(bundles, write, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_sound_in_the_dropped_remainder_only_is_told(bundles, write) -> None:
     y[-SR:] = make("hum", 0, 1)
     answer = Classifier(bundles["segment"]).classify(write(y))
     assert (answer.genre, answer.is_silent) == (UNKNOWN, True)
-    assert answer.reason == "is silent but for its last seconds, and no 3s of it can be used"
+    assert answer.reason == "is silent except for its last seconds, so no 3s of it can be used"
     assert Classifier(bundles["clip"], unknown=False).classify(write(y)).genre in STYLES
 
 

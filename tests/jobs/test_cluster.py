@@ -193,7 +193,7 @@ def test_no_scheduler(address: str, music: Path, tmp_path: Path, capfd: pytest.C
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     started = time.monotonic()
-    with pytest.raises(ExtractionError, match=r"The Dask scheduler .* cannot be used .*; see that it runs") as error:
+    with pytest.raises(ExtractionError, match=r"The Dask scheduler .* cannot be used .*; check that it runs") as error:
         extract(music, tmp_path, dask=address.format(port=port))
     assert time.monotonic() - started < 10
     assert len(str(error.value).splitlines()) == 1

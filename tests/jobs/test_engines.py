@@ -95,9 +95,7 @@ def test_workers_that_all_die_end_the_run() -> None:
 def test_workers_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     # No advice on --jobs: organize has worker processes whatever their number.
-    with pytest.raises(
-        ExtractionError, match=r"can be started \(exit status 1\); mend what it printed, or free memory"
-    ):
+    with pytest.raises(ExtractionError, match=r"can be started \(exit status 1\); fix what it printed, or free memory"):
         list(WorkerProcesses(1).run(iter(range(3)), engine_work.square))
 
 

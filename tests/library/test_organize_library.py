@@ -176,7 +176,7 @@ def test_a_file_that_kills_its_worker_is_tried_twice(organize, small: Path) -> N
     }
     recorder = helpers.Recorder()
     assert organize(progress=recorder).failed == 1
-    assert "died 2 times (signal 9, SIGKILL); it is left alone until it changes" in recorder.failures["1/dead.wav"]
+    assert "died 2 times (signal 9, SIGKILL); it is skipped until it changes" in recorder.failures["1/dead.wav"]
     recorder = helpers.Recorder()
     assert (organize(progress=recorder).failed, recorder.failures) == (1, {})
     (small / "1" / "dead.wav").write_bytes(b"changed")
@@ -244,7 +244,7 @@ def test_a_file_that_vanishes_or_changes_on_the_way(organize, bundle: Path, musi
     monkeypatch.setattr(classify, "_describe", change)
     changed = classify.classify_file("x.wav", settings)
     assert isinstance(changed, Failure)
-    assert (changed.reason, changed.retry) == ("changed while it was listened to", True)
+    assert (changed.reason, changed.retry) == ("changed while it was classified", True)
 
 
 @pytest.fixture

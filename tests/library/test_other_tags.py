@@ -169,7 +169,7 @@ def sloppy(path: Path, kind: str) -> Path:
     ("kind", "sentence"),
     [
         ("pipe", "has a header without its length, as programs write into a pipe"),
-        ("rf64", "is a wav of the kind RF64, in which no tags are written; convert it to flac"),
+        ("rf64", "is a wav of the kind RF64, which cannot be tagged here; convert it to flac"),
         ("long", "has a header that says "),
         ("riff", "has a header that says "),
         ("short", "has a header whose sizes do not fit its content"),

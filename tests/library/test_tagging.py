@@ -188,7 +188,7 @@ def test_written_and_taken_back(tag, library: Path) -> None:
     assert (report.restored, report.refused) == (24, 0)
     assert snapshot(library) == before
     assert tag(apply=False).classified == 0
-    with pytest.raises(LibraryError, match="there is nothing to take back"):
+    with pytest.raises(LibraryError, match="there is nothing to undo"):
         undo(library)
 
 
@@ -276,7 +276,7 @@ def test_files_that_are_left_alone(tag, music: Path, faked, tmp_path: Path) -> N
     recorder = helpers.Recorder()
     report = tag(progress=recorder)
     assert recorder.failures == {
-        "twice.flac": "has 2 names (hard links), which writing a tag would part",
+        "twice.flac": "has 2 names (hard links), which writing a tag would separate",
         "link.flac": "is reached through a link; tags are written to files under their own names",
         "folder/x.flac": "is reached through a link; tags are written to files under their own names",
         "read-only.flac": "is read-only",

@@ -50,7 +50,7 @@ def test_playlists_are_taken_back_to_before_the_first_run(organize, small: Path)
     left = {name: data for name, data in snapshot(small).items() if name in before}
     assert left == before
     assert not (small / "playlists").exists()
-    with pytest.raises(LibraryError, match="there is nothing to take back"):
+    with pytest.raises(LibraryError, match="there is nothing to undo"):
         undo(small)
     # The next run writes them again, and is taken back again.
     organize(apply=True)
@@ -95,7 +95,7 @@ def test_playlists_that_were_changed_or_are_others_stay(organize, small: Path) -
 
 def test_playlists_may_stay(organize, small: Path) -> None:
     organize(apply=True)
-    with pytest.raises(LibraryError, match="there is nothing to take back"):
+    with pytest.raises(LibraryError, match="there is nothing to undo"):
         undo(small, playlists=False)
 
 
@@ -200,12 +200,12 @@ def test_what_is_no_move_for_sure_is_named(tagged: Path, bundle: Path, tmp_path:
     command = f"audio-genre organize '{copy}' --undo --database {run.default_database(tagged)}"
     with pytest.raises(LibraryError) as caught:
         run.undo_tags(copy, apply=True)
-    assert str(caught.value).endswith(f"if the library was moved, take them back with: {command}")
+    assert str(caught.value).endswith(f"if the library was moved, undo with: {command}")
     assert f"from when they were in {tagged};" in str(caught.value)
     assert snapshot(copy) == before
     recorder = helpers.Recorder()
     assert run.organize(copy, model=bundle, jobs=1, progress=recorder).classified == 3
-    assert "to use them instead of listening again" in recorder.notes[0]
+    assert "to use them instead of classifying again" in recorder.notes[0]
     # A database of its own that records nothing does not hide the other one.
     with pytest.raises(LibraryError, match="if the library was moved"):
         run.undo_tags(copy)
@@ -227,7 +227,7 @@ def test_an_unlike_library_has_nothing_to_take_back(tagged: Path, tmp_path: Path
     other = tmp_path / "other"
     other.mkdir()
     soundfile.write(other / "0.wav", helpers.make("hiss", 9, 0.2), helpers.SR)
-    with pytest.raises(LibraryError, match="there is nothing to take back"):
+    with pytest.raises(LibraryError, match="there is nothing to undo"):
         run.undo_tags(other)
 
 
@@ -245,7 +245,7 @@ def test_a_database_of_version_1_is_brought_up_in_place(tagged: Path, bundle: Pa
     to_version_1(database)
     known = helpers.answers(database)
     renamed = tagged.rename(tagged.with_name("renamed"))
-    with pytest.raises(LibraryError, match="if the library was moved, take them back with"):
+    with pytest.raises(LibraryError, match="if the library was moved, undo with"):
         run.undo_tags(renamed)
     renamed.rename(tagged)
     assert run.organize(tagged, model=bundle, jobs=1).classified == 0

@@ -104,6 +104,6 @@ def test_a_package_that_cannot_be_loaded_ends_in_a_sentence(
     with pytest.raises(ParameterError) as caught:
         import_keras()
     assert str(caught.value) == (
-        f"TensorFlow is installed but cannot be loaded ({reason}); mend that, or run "
+        f"TensorFlow is installed but cannot be loaded ({reason}); fix that, or run "
         "`pip install --force-reinstall tensorflow`."
     )

@@ -588,24 +588,24 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "another kind of model": (with_structure(model="svm"), "no kind of model"),
     "a list of models": (with_structure(model=["trees"]), "no kind of model"),
     "a linear model of trees": (with_structure(model="linear"), "other arrays than its kind"),
-    "another link": (with_structure(link="max"), "no way to probabilities"),
+    "another link": (with_structure(link="max"), "no known link function"),
     "no link": (with_structure(link=None), "structure is malformed"),
     "inputs that are no number": (with_structure(inputs=True), "structure is malformed"),
     "no inputs": (with_structure(inputs=0), "inputs and outputs are not each 1 to"),
     "very many inputs": (with_structure(inputs=10**30), "inputs and outputs are not each 1 to"),
     "something more": (with_structure(code="import os"), "structure is malformed"),
     "a matrix": (with_arrays(feature=lambda array: array[:, np.newaxis]), "arrays do not fit together"),
-    "a feature that is not there": (with_arrays(feature=at(0, 57)), "feature that is not there"),
-    "a feature below": (with_arrays(feature=at(0, -2)), "feature that is not there"),
+    "a feature that does not exist": (with_arrays(feature=at(0, 57)), "feature that does not exist"),
+    "a feature below": (with_arrays(feature=at(0, -2)), "feature that does not exist"),
     "a leaf for a root": (with_arrays(feature=at(0, -1)), "do not"),
     "a node that decides for a leaf": (with_arrays(feature=at(-1, 0)), "do not"),
-    "no trees": (with_arrays(sizes=lambda array: array[:0]), "trees do not add up"),
-    "a tree without nodes": (with_arrays(sizes=at(0, 0)), "trees do not add up"),
-    "a tree of fewer than no nodes": (with_arrays(sizes=at(0, -5)), "trees do not add up"),
-    "sizes that overflow": (with_arrays(sizes=lambda array: np.full_like(array, 2**31 - 1)), "trees do not add up"),
+    "no trees": (with_arrays(sizes=lambda array: array[:0]), "trees are inconsistent"),
+    "a tree without nodes": (with_arrays(sizes=at(0, 0)), "trees are inconsistent"),
+    "a tree of fewer than no nodes": (with_arrays(sizes=at(0, -5)), "trees are inconsistent"),
+    "sizes that overflow": (with_arrays(sizes=lambda array: np.full_like(array, 2**31 - 1)), "trees are inconsistent"),
     "a tree with its neighbour's node": (
         with_arrays(sizes=lambda sizes: np.concatenate([[sizes[0] + 2, sizes[1] - 2], sizes[2:]]).astype(np.int32)),
-        "trees do not add up",
+        "trees are inconsistent",
     ),
     "a tree whose root comes last": (
         with_arrays(feature=lambda feature: np.concatenate([feature[1:], feature[:1]])),
@@ -615,20 +615,20 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a very long chain": (lambda _: chain(500_000), "a tree is deeper than 64"),
     "a threshold that is none": (with_arrays(threshold=at(0, np.nan)), "thresholds do not fit"),
     "a threshold too few": (with_arrays(threshold=lambda array: array[1:]), "thresholds do not fit"),
-    "a class that is not there": (with_arrays(entry_class=at(0, 3)), "adds to a class that is not there"),
-    "a class below": (with_arrays(entry_class=at(0, -1)), "adds to a class that is not there"),
+    "a class that is not there": (with_arrays(entry_class=at(0, 3)), "adds to a class that does not exist"),
+    "a class below": (with_arrays(entry_class=at(0, -1)), "adds to a class that does not exist"),
     "one class twice": (one_class_twice, "adds to one class more than once"),
-    "entries below zero": (with_arrays(entries=at(0, -1)), "leaves do not add up"),
-    "too many entries": (with_arrays(entries=at(0, 2**31 - 1)), "leaves do not add up"),
+    "entries below zero": (with_arrays(entries=at(0, -1)), "leaves are inconsistent"),
+    "too many entries": (with_arrays(entries=at(0, 2**31 - 1)), "leaves are inconsistent"),
     "a leaf that says nothing": (
         with_arrays(entry_value=np.zeros_like),
-        "shares in a leaf do not add up",
+        "shares in a leaf do not sum to 1",
     ),
-    "a leaf that says too much": (with_arrays(entry_value=at(0, 2)), "shares in a leaf do not add up"),
-    "a leaf that says less than nothing": (with_arrays(entry_value=at(0, -1)), "shares in a leaf do not add up"),
+    "a leaf that says too much": (with_arrays(entry_value=at(0, 2)), "shares in a leaf do not sum to 1"),
+    "a leaf that says less than nothing": (with_arrays(entry_value=at(0, -1)), "shares in a leaf do not sum to 1"),
     "a value that is none": (with_arrays(entry_value=at(0, np.nan)), "values out of range"),
     "a value without end": (with_arrays(entry_value=at(0, np.inf)), "values out of range"),
-    "a base of a mean": (with_arrays(base=at(0, 1)), "shares in a leaf do not add up"),
+    "a base of a mean": (with_arrays(base=at(0, 1)), "shares in a leaf do not sum to 1"),
     "a base that is none": (with_arrays(base=at(0, np.nan)), "values out of range"),
     "a class more": (with_arrays(base=lambda array: np.append(array, 0)), r"the output .* in fact it has \(4\)"),
     "another number of features": (with_structure(inputs=58), r"the input .* in fact it has \(58\)"),
@@ -771,10 +771,10 @@ def test_any_arrays_give_a_model_or_one_sentence(
 def test_trees_that_are_none_are_refused() -> None:
     leaf, zeros = np.array([-1]), np.zeros(1)
     circle = Tree(np.array([0]), np.array([0]), np.array([0]), zeros, np.ones((1, 2)))
-    with pytest.raises(ValueError, match="trees do not add up"):
+    with pytest.raises(ValueError, match="trees are inconsistent"):
         TreeModel.from_trees([circle], inputs=1, outputs=2, link="mean")
     half = Tree(leaf, leaf, leaf, zeros, np.array([[0.5, 0.1]]))
-    with pytest.raises(ValueError, match="shares in a leaf do not add up"):
+    with pytest.raises(ValueError, match="shares in a leaf do not sum to 1"):
         TreeModel.from_trees([half], inputs=1, outputs=2, link="mean")
 
 

@@ -81,16 +81,18 @@ def test_the_next_start_restores_and_sweeps(table: Path, tmp_path: Path, step: s
     place = models / "majority"
     assert any(path.name.startswith(".majority.") for path in models.iterdir())
     if step == "between":
-        with pytest.raises(BundleError, match="majority is not in its place: a training was killed while it replaced"):
+        with pytest.raises(BundleError, match="majority is missing: a training was killed while it replaced"):
             load_bundle(place)
-        with pytest.raises(BundleError, match="majority is not in its place: a training was killed while it replaced"):
+        with pytest.raises(BundleError, match="majority is missing: a training was killed while it replaced"):
             compare(models, tmp_path / "report")
         shutil.copytree(SHIPPED, models / "other")
         found = compare(models, tmp_path / "report")
-        assert [sentence.partition(" is not")[0] for sentence in found.broken] == [str(place)]
+        assert [sentence.partition(" is missing")[0] for sentence in found.broken] == [str(place)]
         assert [model.name for model in found.models] == ["other"]
     plan = plan_training(table, models, variant="majority", kind="baseline")
-    told = ["A training was killed while it wrote a model: majority was trained, and is now in its place."]
+    told = [
+        "A training was killed while it wrote a model: majority was completely trained, and has been put in its place."
+    ]
     assert list(plan.recovered) == (told if step == "between" else [])
     assert load_bundle(place).name == "majority"
     assert {path.name for path in models.iterdir()} <= {"majority", "other"}

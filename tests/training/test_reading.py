@@ -58,9 +58,9 @@ def test_the_same_file_read_in_another_way_is_another_model(jittered: Path, tmp_
 def test_lists_stand_in_card_command_and_name(clips: Table, tmp_path: Path) -> None:
     folder = tmp_path / "my lists"
     folder.mkdir()
-    for side, tracks in (("train", range(5)), ("val", range(5, 7)), ("test", range(7, 9))):
+    for subset, tracks in (("train", range(5)), ("val", range(5, 7)), ("test", range(7, 9))):
         names = [f"{style}/{style}.{k:05d}.wav" for style in clips.classes for k in tracks]
-        (folder / f"{side}.txt").write_text("\n".join(names))
+        (folder / f"{subset}.txt").write_text("\n".join(names))
     protocol = read_splits(folder)
     card = card_of(clips, tmp_path / "models", protocol=protocol)
     assert card["name"] == "majority-splits-my-lists"

@@ -204,7 +204,7 @@ def test_a_plan_checks_without_tensorflow(clips: Table, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which even root can make no file")
 def test_a_folder_that_cannot_be_written_to_is_refused_before_training(clips: Table) -> None:
-    with pytest.raises(BundleError, match=r"/proc/self cannot be made a folder for models: .*; choose another\."):
+    with pytest.raises(BundleError, match=r"/proc/self cannot be used as a models folder: .*; choose another\."):
         plan_training(clips, "/proc/self", kind="tabular")
 
 
@@ -258,7 +258,7 @@ def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(clips: 
 
 def test_a_file_is_no_folder_for_models(clips: Table, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("")
-    with pytest.raises(BundleError, match="cannot be made a folder for models"):
+    with pytest.raises(BundleError, match="cannot be used as a models folder"):
         train_tabular(clips, tmp_path / "models", epochs=1)
 
 

@@ -55,8 +55,8 @@ class Clip:
         One of `GENRES`.
     artist : int or None
         Number of the artist in Sturm's index; None where it names none. A collaboration counts as an artist of its own.
-    side : {"train", "validation", "test"} or None
-        Side in the fault-filtered split; None where the clip is excluded.
+    subset : {"train", "validation", "test"} or None
+        Subset in the fault-filtered split; None where the clip is excluded.
     fold : int or None
         Number of the artist-filtered fold that tests on the clip, 1 to 3; None where the clip is excluded.
     artist_group : int or None
@@ -66,7 +66,7 @@ class Clip:
     name: str
     genre: str
     artist: int | None
-    side: Literal["train", "validation", "test"] | None
+    subset: Literal["train", "validation", "test"] | None
     fold: int | None
     artist_group: int | None
 
@@ -82,7 +82,7 @@ def load_clips() -> Mapping[str, Clip]:
     Examples
     --------
     >>> load_clips()["jazz.00054"]
-    Clip(name='jazz.00054', genre='jazz', artist=None, side='train', fold=2, artist_group=235)
+    Clip(name='jazz.00054', genre='jazz', artist=None, subset='train', fold=2, artist_group=235)
     """
     text = resources.files("audio_genre.datasets.gtzan").joinpath("clips.csv").read_text(encoding="utf-8")
     clips = {}
@@ -92,7 +92,7 @@ def load_clips() -> Mapping[str, Clip]:
             name=name,
             genre=name.partition(".")[0],
             artist=_number(line["artist"]),
-            side=cast('Literal["train", "validation", "test"] | None', line["fault_filtered"] or None),
+            subset=cast('Literal["train", "validation", "test"] | None', line["fault_filtered"] or None),
             fold=_number(line["artist_fold"]),
             artist_group=_number(line["artist_group"]),
         )
@@ -133,7 +133,7 @@ def excluded_clips() -> dict[str, frozenset[str]]:
     clips = load_clips().values()
     return {
         "artist": frozenset(clip.name for clip in clips if clip.fold is None),
-        "fault-filtered": frozenset(clip.name for clip in clips if clip.side is None),
+        "fault-filtered": frozenset(clip.name for clip in clips if clip.subset is None),
     }
 
 

@@ -135,9 +135,9 @@ def _bits(image: Image) -> int:
 def _size_fault(image: Image) -> str | None:
     width, height = image.size
     if width * height > _MAX_PIXELS:
-        return f"has {width}x{height} pixels, and {_MAX_PIXELS // 1_000_000} million are the most that is read"
+        return f"has {width}x{height} pixels, and {_MAX_PIXELS // 1_000_000} million is the limit"
     if image.mode not in _MODES:
-        return f"has the colour mode {image.mode}, which is none of a picture"
+        return f"has the colour mode {image.mode}, which is not supported"
     return None
 
 
@@ -147,7 +147,7 @@ def _fault(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "is empty, damaged or no PNG, JPEG, WebP, BMP or GIF file"
     if isinstance(error, Image.DecompressionBombError):
-        return f"has too many pixels, and {_MAX_PIXELS // 1_000_000} million are the most that is read"
+        return f"has too many pixels, and {_MAX_PIXELS // 1_000_000} million is the limit"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
     reason = str(error).partition("\n")[0].strip().rstrip(".") or type(error).__name__

@@ -381,7 +381,7 @@ def _groups(
     if not cut or tracks == len(set(zip(labels, items, strict=True))):
         return groups, Grouping()
     note = (
-        f"The {len(items)} pictures are taken for parts of {tracks} tracks by the number at the end of names such as "
-        f"{cut[0]!r}; if each picture is a track of its own, say so with --rows clips."
+        f"The {len(items)} pictures are treated as parts of {tracks} tracks because of the number at the end of names "
+        f"such as {cut[0]!r}; if each picture is a separate track, use --rows clips."
     )
     return groups, Grouping(note=note)
