@@ -271,6 +271,7 @@ _VARIANTS = (
         _fit_random_forest,
         # Depth and leaves are bounded only so that a large table does not give a model of gigabytes.
         MappingProxyType({"n_estimators": 300, "max_features": "sqrt", "max_depth": 32, "max_leaf_nodes": 4096}),
+        large=MappingProxyType({"min_samples_leaf": 3}),
     ),
     BaselineVariant(
         "gradient-boosting",
@@ -287,6 +288,7 @@ _VARIANTS = (
                 "early_stopping": False,
             }
         ),
+        large=MappingProxyType({"max_leaf_nodes": 31, "min_samples_leaf": 20, "max_features": 0.3}),
     ),
     BaselineVariant(
         "xgboost",
@@ -303,6 +305,7 @@ _VARIANTS = (
             }
         ),
         package="xgboost",
+        large=MappingProxyType({"max_depth": 8, "subsample": 0.7, "colsample_bynode": 0.3, "min_child_weight": 4}),
     ),
 )
 

@@ -18,9 +18,11 @@ NORMALISATION = "inside the model: z = (x - mean) / standard deviation of the tr
 
 
 _ACTIVATIONS = ("relu", "leaky_relu")
+# Of the leaky ReLU below 0, Keras's own default.
+_SLOPE = 0.2
 _MAX_BINS = 256
-# Quantiles that differ less are one, as far as single precision can tell.
-_MIN_WIDTH = 1e-4
+# Quantiles that differ by less, in standard deviations, are one: steeper ramps would show the last digit of a feature.
+_MIN_WIDTH = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ class DenseVariant:
         for number, units in enumerate(self.units, start=1):
             x = layers.Dense(units, kernel_regularizer=penalty, name=f"dense_{number}")(x)
             x = layers.BatchNormalization(name=f"batch_normalisation_{number}")(x)
-            x = layers.Activation(self.activation, name=f"activation_of_{number}")(x)
+            if self.activation == "relu":
+                x = layers.Activation("relu", name=f"activation_of_{number}")(x)
+            else:  # in operations that every LiteRT has
+                x = ops.relu(x) - _SLOPE * ops.relu(-x)
             x = layers.Dropout(self.dropout, name=f"dropout_{number}")(x)
         outputs = layers.Dense(classes, activation="softmax", name="genre")(x)
         return keras.Model(inputs, outputs, name=self.name)
@@ -115,35 +120,34 @@ def _ramps(ops: Any, z: Any, Z: NDArray[Any], bins: int) -> list[Any]:
     low, width, column = [], [], []
     for number, values in enumerate(Z.T):
         edges = np.unique(np.quantile(values, shares))
-        if len(edges) > 2:  # yes and no are ramps already
-            low += edges[:-1].tolist()
-            width += np.diff(edges).tolist()
-            column += [number] * (len(edges) - 1)
+        if len(edges) <= 2:  # yes and no are ramps already
+            continue
+        kept = [edges[0]]
+        for edge in edges[1:]:
+            if edge - kept[-1] >= _MIN_WIDTH:
+                kept.append(edge)
+        low += kept[:-1]
+        width += np.diff(kept).tolist()
+        column += [number] * (len(kept) - 1)
     if not low:
         return []
-    # One product places each feature on its ramps; LiteRT has it as a dense layer.
+    # One product puts each feature on its ramps, exactly; subtracted before it is divided, it keeps its digits.
     place = np.zeros((Z.shape[1], len(low)), dtype="float32")
-    place[column, range(len(low))] = 1 / np.maximum(width, _MIN_WIDTH)
-    start = (np.array(low) / np.maximum(width, _MIN_WIDTH)).astype("float32")
-    raised = ops.matmul(z, place) - start
+    place[column, range(len(low))] = 1
+    raised = (ops.matmul(z, place) - np.array(low, dtype="float32")) / np.array(width, dtype="float32")
     return [ops.relu(raised) - ops.relu(raised - 1.0)]
 
+
+_LARGE_FIT = FitSettings("adam", 1e-3, batch_size=256, epochs=60, patience=8)
 
 _VARIANTS = (
     DenseVariant("adam-4", (256, 128, 64), 0.3, 0.1, FitSettings("adam", 1e-3, label_smoothing=0.1)),
     DenseVariant("adam-5", (512, 256, 128, 64), 0.3, 0.1, FitSettings("adam", 1e-3, label_smoothing=0.1)),
     DenseVariant("sgd-5", (512, 256, 128, 64), 0.3, 0.1, FitSettings("sgd", 3e-2, momentum=0.9, label_smoothing=0.1)),
     DenseVariant("rmsprop-6", (1024, 512, 256, 128, 64), 0.3, 0.1, FitSettings("rmsprop", 1e-3, label_smoothing=0.1)),
-    DenseVariant("mlp-256-128", (256, 128), 0.2, 0.0, FitSettings("adam", 1e-3, batch_size=256, epochs=60, patience=8)),
-    DenseVariant(
-        "dnn-l2",
-        (256, 128, 64),
-        0.3,
-        0.0,
-        FitSettings("adam", 1e-3, batch_size=256, epochs=60, patience=8),
-        activation="leaky_relu",
-        l2=1e-5,
-    ),
+    # For tables with thousands of tracks; chosen on validation rows of a table of 18,674 songs of 13 genres, by artist.
+    DenseVariant("mlp-256-128", (256, 128), 0.2, 0.0, _LARGE_FIT, bins=16),
+    DenseVariant("dnn-l2", (512, 256, 128), 0.4, 0.0, _LARGE_FIT, activation="leaky_relu", l2=1e-5, bins=16),
 )
 
 VARIANTS = MappingProxyType({variant.name: variant for variant in _VARIANTS})
