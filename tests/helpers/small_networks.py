@@ -1,14 +1,15 @@
-"""A small network on pictures in the place of the default one, whose graph takes seconds to build."""
+"""Small networks in the place of the declared ones, whose graphs take seconds to build."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
 from audio_genre import training
-from audio_genre.training import Augmentation, CnnSettings, FitSettings, api, cnn
+from audio_genre.training import Augmentation, CnnSettings, FitSettings, api, cnn, tabular, variants
 
 SMALL_CNN = CnnSettings(
     convolutional=1,
@@ -26,4 +27,14 @@ def small_cnn() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (api, cnn, training):
             patch.setattr(module, "CnnSettings", lambda: SMALL_CNN)
+        yield
+
+
+@contextlib.contextmanager
+def small_variants() -> Iterator[None]:
+    """Give every dense variant a single small layer."""
+    small = {name: dataclasses.replace(variant, units=(8,)) for name, variant in variants.VARIANTS.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (variants, tabular):
+            patch.setattr(module, "VARIANTS", small)
         yield

@@ -146,11 +146,6 @@ def test_audio_is_classified_as_its_picture_is(
         assert answer.distance == pytest.approx(bundle.novelty.distances(described)[0], rel=1e-9)
 
 
-def test_the_same_seed_gives_the_same_model(pictures: Pictures, tmp_path: Path) -> None:
-    first, second = (train_cnn(pictures, tmp_path / name, epochs=2)[0].path for name in "ab")
-    assert (first / "predictions.csv").read_bytes() == (second / "predictions.csv").read_bytes()
-
-
 def stop_at(number: int) -> Any:
     def stop(name: str, epochs: int, report: EpochReport) -> None:
         if report.epoch == number:
@@ -174,13 +169,11 @@ def test_an_interrupted_training_is_resumed_to_the_same_end(pictures: Pictures, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cnn", "whole"]
 
 
-def test_folds_and_seeds_are_trained_one_by_one(pictures: Pictures, tmp_path: Path) -> None:
-    models = train_cnn(pictures, tmp_path, epochs=1, folds=3, seeds=2)
-    assert [model.name for model in models] == [
-        f"cnn-fold-{fold}{suffix}" for suffix in ("", "-seed1") for fold in (1, 2, 3)
-    ]
+def test_folds_and_seeds_are_planned_one_by_one(pictures: Pictures, tmp_path: Path) -> None:
+    plan = plan_training(pictures, tmp_path, epochs=1, folds=3, seeds=2, kind="cnn")
+    assert plan.names == tuple(f"cnn-fold-{fold}{suffix}" for suffix in ("", "-seed1") for fold in (1, 2, 3))
     for seed in (0, 1):
-        tested = np.concatenate([model.tracks for model in models if model.seed == seed])
+        tested = np.concatenate([pictures.groups[run.split.test] for run in plan.runs if run.seed == seed])
         assert sorted(tested.tolist()) == sorted(set(pictures.groups.tolist()))
 
 
