@@ -201,7 +201,7 @@ def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.i
     cells = y * classes + predicted
     tracks = int(group.max()) + 1
 
-    def confusion(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
+    def confusion(drawn: NDArray[np.intp]) -> NDArray[Any]:
         # How often each track was drawn weighs its rows in the confusion matrix.
         weights = np.bincount(drawn, minlength=tracks).astype(np.float64)
         return np.bincount(cells, weights=weights[group], minlength=classes**2)
