@@ -201,14 +201,13 @@ def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.i
     cells = y * classes + predicted
     tracks = int(group.max()) + 1
 
-    def figures(drawn: NDArray[np.intp]) -> tuple[float, float]:
+    def confusion(drawn: NDArray[np.intp]) -> NDArray[Any]:
         # How often each track was drawn weighs its rows in the confusion matrix.
         weights = np.bincount(drawn, minlength=tracks).astype(np.float64)
-        confusion = np.bincount(cells, weights=weights[group], minlength=classes**2)
-        return _accuracy_and_macro_f1(confusion.reshape(classes, classes))
+        return np.bincount(cells, weights=weights[group], minlength=classes**2)
 
-    resampled = bootstrap(figures, tracks, np.random.default_rng(seed))
-    low, high = np.quantile(resampled, ENDS, axis=0)
+    resampled = bootstrap(confusion, tracks, np.random.default_rng(seed)).reshape(-1, classes, classes)
+    low, high = np.quantile(_accuracy_and_macro_f1(resampled), ENDS, axis=1)
     # Resampling tracks that are all right, or all wrong, shows no spread at all; the exact binomial interval does.
     margin = 1 - ((1 - LEVEL) / 2) ** (1 / tracks)
     if np.array_equal(predicted, y):
@@ -224,9 +223,9 @@ def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.i
     )
 
 
-def _accuracy_and_macro_f1(confusion: NDArray[Any]) -> tuple[float, float]:
-    """Return both figures of a confusion matrix (true, predicted); F1 over the classes that occur in it."""
-    right = np.diag(confusion)
-    occurring = confusion.sum(axis=0) + confusion.sum(axis=1)
-    present = occurring > 0
-    return float(right.sum() / confusion.sum()), float((2 * right[present] / occurring[present]).mean())
+def _accuracy_and_macro_f1(confusion: NDArray[Any]) -> NDArray[np.float64]:
+    """Return both figures of confusion matrices (..., true, predicted); F1 over the classes that occur in each."""
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    occurring = confusion.sum(axis=-2) + confusion.sum(axis=-1)
+    f1 = 2 * right / np.maximum(occurring, 1)
+    return np.array([right.sum(axis=-1) / confusion.sum(axis=(-2, -1)), f1.sum(axis=-1) / (occurring > 0).sum(axis=-1)])

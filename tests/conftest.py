@@ -17,13 +17,15 @@ from audio_genre.datasets import Table, load_table
 _SHARED_CACHE = shared_cache()
 # Before any test imports librosa, and in every worker of pytest-xdist anew.
 _OWN_CACHE = own_cache(_SHARED_CACHE)
+# Threads that wait must sleep: beside other processes their spinning costs ten times what they compute.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 SHARED_DATA = Path(os.environ.get("AUDIO_GENRE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 NOBODY = 65534
 
 # The same examples in every run; a property test is no lottery.
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=60)
 hypothesis.settings.load_profile("repeatable")
 
 
@@ -91,6 +93,35 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Table:
 def segments(tmp_path_factory: pytest.TempPathFactory) -> Table:
     """A table of 30 tracks with four 3-s segments each."""
     return load_table(write_table(tmp_path_factory.mktemp("segments") / "features_3_sec.csv", segments=4))
+
+
+# What takes longest comes first, so that no worker is left with a long file at the end.
+LONGEST = (
+    "tests/test_install.py",
+    "tests/training/test_tabular.py",
+    "tests/cli/test_commands.py",
+    "tests/evaluation",
+    "tests/training",
+    "tests/library",
+    "tests/cli",
+    "tests/jobs",
+    "tests/inference",
+    "tests/extraction",
+    "tests/bundles",
+    "tests/test_notebook.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # pytest-xdist would begin with the files of the most tests.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((k for k, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+
+    items.sort(key=place)
 
 
 def pytest_sessionfinish() -> None:

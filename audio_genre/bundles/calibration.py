@@ -85,12 +85,12 @@ class NoveltyDetector:
         scale = np.where(scale > _SMALLEST * np.maximum(np.abs(mean), _SMALLEST), scale, np.inf)
         Z = squash((X - mean) / scale)
         centres = []
-        for number in np.unique(y):
-            rows = Z[y == number]
-            # More centres than distinct rows cannot be found.
-            count = min(_PROTOTYPES, len(np.unique(rows, axis=0)))
-            # One thread: the order of sums does not depend on the machine.
-            with threadpool_limits(limits=1):
+        # One thread: the order of sums does not depend on the machine.
+        with threadpool_limits(limits=1):
+            for number in np.unique(y):
+                rows = Z[y == number]
+                # More centres than distinct rows cannot be found.
+                count = min(_PROTOTYPES, len(np.unique(rows, axis=0)))
                 centres.append(KMeans(count, n_init=5, random_state=seed).fit(rows).cluster_centers_)
         return cls(mean, scale, np.concatenate(centres))
 

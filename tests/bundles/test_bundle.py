@@ -374,7 +374,7 @@ CARD_FIELDS = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(
     st.dictionaries(st.sampled_from(CARD_FIELDS), JSON, min_size=1, max_size=3),
     st.sets(st.sampled_from(CARD_FIELDS), max_size=1),

@@ -19,7 +19,7 @@ from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.library import organize as library_organize
 from audio_genre.library import run as library_run
-from audio_genre.training import train_tabular
+from audio_genre.training import train_baseline
 
 SR = 22050
 STYLES = ("drum, bass", "hum")
@@ -51,7 +51,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(",".join([f"s{number}.{k:05d}.wav", "661500", *map(repr, row.tolist()), f'"{style}"']))
     table = folder / "table.csv"
     table.write_text("\n".join(lines), encoding="utf-8")
-    (trained,) = train_tabular(table, folder, variant="adam-4", epochs=30)
+    (trained,) = train_baseline(table, folder, variant="logistic-regression")
     return Path(trained.path)
 
 
@@ -73,14 +73,14 @@ def test_shows_what_it_found_and_what_it_would_write(known: tuple[Path, Path], m
     result = run(music, "--model", model, "--database", database, "--csv", music / "table.csv")
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("4 audio files: 0 classified by adam-4 in ")
+    assert lines[0].startswith("4 audio files: 0 classified by logistic-regression in ")
     assert lines[0].endswith(" s, 4 known before.")
     assert [line.split() for line in lines[1:4]] == [
         ["genre", "tracks", "share", "time"],
         ["drum,", "bass", "2", "66.7", "%", "0:00:06"],
         ["hum", "1", "33.3", "%", "0:00:03"],
     ]
-    assert lines[4].startswith("Accuracy of adam-4: ")
+    assert lines[4].startswith("Accuracy of logistic-regression: ")
     assert lines[4].endswith(" test tracks of table.csv, protocol track; expect less on other music.")
     assert lines[5] == "1 file could not be used."
     assert lines[6] == f"  {music}/playlists/drum, bass.m3u8: would be written, 2 tracks"
@@ -103,7 +103,7 @@ def test_json(known: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
     assert done["csv"] == {"path": str(tmp_path / "table.csv"), "written": True}
     assert done["applied"] is True
     assert done["tags"] is None
-    assert done["trust"].startswith("Accuracy of adam-4")
+    assert done["trust"].startswith("Accuracy of logistic-regression")
     files = {file["path"]: file for file in done["files"]}
     assert list(files) == ["a 0.flac", "a 1.flac", "b.wav", "empty.wav"]
     assert (files["b.wav"]["genre"], files["b.wav"]["confidence"] > 0.5) == ("hum", True)

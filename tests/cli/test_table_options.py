@@ -8,10 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_reports import small_exploration
 from typer.testing import CliRunner, Result
 
 from audio_genre.cli import app
 from audio_genre.datasets import GTZAN57_TABLE
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_exploration(monkeypatch)
 
 
 def run(*arguments: object) -> Result:

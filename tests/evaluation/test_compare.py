@@ -458,7 +458,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=FIELDS, value=ANYTHING)
 def test_any_card_is_a_result_or_one_sentence(tmp_path: Path, field: tuple[str, ...], value: object) -> None:
     folder = tmp_path / "odd"

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
+from small_reports import small_exploration
 from typer.testing import CliRunner
 
 from audio_genre.cli.explore import explore as explore_command
 from audio_genre.cli.explore import summary_lines
 from audio_genre.datasets import GTZAN57_TABLE, Table, TableSchema, get_protocol, load_table
 from audio_genre.errors import ParameterError, ReportError, TableError
-from audio_genre.evaluation import charts, exploration_report
+from audio_genre.evaluation import charts
 from audio_genre.evaluation import exploration as module
 from audio_genre.evaluation.charts import FORMATS, plotly_json
 from audio_genre.evaluation.exploration import Exploration, examine
@@ -69,12 +70,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """Grow a small forest and draw small pictures where no figure depends on it."""
     monkeypatch.setattr(charts, "_DPI", 30)
     if not {"shared_data", "toy"} & set(request.fixturenames):
-        # What can be drawn as PNG can be in the other formats, which take their time.
-        drawn = charts.rendered
-        others = dict.fromkeys(FORMATS, b"")
-        monkeypatch.setattr(exploration_report, "rendered", lambda figure: {**others, **drawn(figure, ("png",))})
-        monkeypatch.setattr(module, "_TREES", 30)
-        monkeypatch.setattr(module, "_MAX_REPEATS", 2)
+        small_exploration(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import AudioError, BundleError, ParameterError
 from audio_genre.inference import Classification, Classifier
 from audio_genre.inputs import features as feature_input
-from audio_genre.training import train_tabular
+from audio_genre.training import train_baseline, train_tabular
 
 SR = 22050
 STYLES = ("hiss", "hum")
@@ -48,7 +48,11 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 lines.append(",".join([name.format(style, k), str(length), *map(repr, row.tolist()), style]))
         table = folder / f"{kind}.csv"
         table.write_text("\n".join(lines), encoding="utf-8")
-        (model,) = train_tabular(table, folder, variant="adam-4", epochs=30)
+        # A network and a baseline: what a classifier makes of their answers is the same.
+        if kind == "clip":
+            (model,) = train_tabular(table, folder, variant="adam-4", epochs=30)
+        else:
+            (model,) = train_baseline(table, folder, variant="logistic-regression")
         paths[kind] = model.path
     return paths
 

@@ -10,7 +10,7 @@ import pytest
 from audio_genre.datasets import GTZAN57_TABLE
 from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.library import run
-from audio_genre.training import train_tabular
+from audio_genre.training import train_baseline
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(",".join([f"{style}.{k:05d}.wav", "661500", *map(repr, row.tolist()), style]))
     table = folder / "table.csv"
     table.write_text("\n".join(lines), encoding="utf-8")
-    (model,) = train_tabular(table, folder, variant="adam-4", epochs=30)
+    (model,) = train_baseline(table, folder, variant="logistic-regression")
     return Path(model.path)
 
 

@@ -24,6 +24,7 @@ import soundfile
 from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import BundleError, ExtractionError, ParameterError
 from audio_genre.inference import Classification, Classifier
+from audio_genre.jobs import processes
 from audio_genre.library import LibraryError, default_database, run
 from audio_genre.library.classify import as_answer
 
@@ -185,15 +186,16 @@ def test_a_file_that_kills_its_worker_is_tried_twice(organize, small: Path) -> N
     assert "the next run tries once more" in recorder.failures["1/dead.wav"]
 
 
-def test_many_killers_stop_a_run_but_not_for_ever(organize, small: Path) -> None:
-    helpers.touch(*(small / f"0 dead {k}.wav" for k in range(15)))
-    # Ten in a row stop a run. The first ten do; then comes what is left, and those ten again, for the last time.
+def test_many_killers_stop_a_run_but_not_for_ever(organize, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_MAX_LOST_IN_A_ROW", 4)
+    helpers.touch(*(small / f"0 dead {k}.wav" for k in range(6)))
+    # Four in a row stop a run. The first four do; then comes what is left, and those four again, for the last time.
     for _ in range(2):
         with pytest.raises(ExtractionError, match="worker processes died one after the other"):
             organize()
-    assert organize().failed == 15
+    assert organize().failed == 6
     report = organize()
-    assert (report.found, report.kept, report.failed) == (27, 27, 15)
+    assert (report.found, report.kept, report.failed) == (18, 18, 6)
 
 
 def test_failures_are_not_tried_again_but_for_unreadable_ones(organize, faked, music: Path) -> None:

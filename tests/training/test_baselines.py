@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -24,11 +25,19 @@ from audio_genre.datasets import PROTOCOLS, Table, TableSchema, get_protocol, lo
 from audio_genre.errors import BundleError, ParameterError, ProtocolError, TableError
 from audio_genre.inference import Classifier
 from audio_genre.inputs import load_bundle
-from audio_genre.training import BASELINES, TrainedModel, train_baseline
+from audio_genre.training import BASELINES as DECLARED
+from audio_genre.training import TrainedModel, baselines, train, train_baseline
 from audio_genre.training import plan as plan_training
-from audio_genre.training.baselines import Fitted
+from audio_genre.training.baselines import BaselineLearner, BaselineVariant, Fitted
+from audio_genre.training.fit import FitResult
 from audio_genre.training.run import TrainingPlan
 
+# A few trees are fitted and written as hundreds are.
+FEW = {"random-forest": {"n_estimators": 30}, "gradient-boosting": {"max_iter": 30}}
+BASELINES = {
+    name: dataclasses.replace(variant, parameters={**variant.parameters, **FEW.get(name, {})})
+    for name, variant in DECLARED.items()
+}
 INSTALLED = [name for name, variant in BASELINES.items() if variant.available]
 HUGE = np.finfo(np.float32).max
 
@@ -90,6 +99,13 @@ def train(options, matrix, num_boost_round):
     assert options["nthread"] == 1
     return Booster(options, matrix.X, min(num_boost_round, 2))
 '''
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_trees() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "BASELINES", BASELINES)
+        yield
 
 
 @pytest.fixture(params=["0.5", "np.arange(classes) / 8"], ids=["one base score", "a base score a class"])
@@ -342,6 +358,9 @@ def test_a_plan_repeats_seeds_and_folds(clips: Table, tmp_path: Path) -> None:
     told: list[str] = []
     models = plan.train(finished=lambda model: told.append(model.name))
     assert tuple(told) == tuple(model.name for model in models) == plan.names
+    for seed in (0, 1):
+        tested = np.concatenate([model.tracks for model in models if model.seed == seed])
+        assert sorted(tested.tolist()) == sorted(set(clips.groups.tolist()))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(plan.names)
 
 
@@ -352,12 +371,43 @@ def test_nothing_is_overwritten_but_the_same_fit(clips: Table, tmp_path: Path) -
 
     (tmp_path / "majority").mkdir()
     (tmp_path / "majority/thesis.txt").write_text("mine")
-    assert train() == train() == "majority-2"
-    card = json.loads((tmp_path / "majority-2/card.json").read_text(encoding="utf-8"))
-    card["identity"]["settings"] = "other parameters"
-    (tmp_path / "majority-2/card.json").write_text(json.dumps(card), encoding="utf-8")
-    assert train() == "majority-3"
+    assert train() == "majority-2"
+    path = tmp_path / "majority-2/card.json"
+    created = path.stat().st_mtime_ns
+    assert train() == "majority-2"
+    assert path.stat().st_mtime_ns > created
+    for number, (part, other) in enumerate([("settings", "other parameters"), ("sha256", "another table")], start=3):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        card["identity"][part] = other
+        path.write_text(json.dumps(card), encoding="utf-8")
+        assert train() == f"majority-{number}"
+        assert json.loads(path.read_text(encoding="utf-8")) == card
+        path = tmp_path / f"majority-{number}/card.json"
     assert (tmp_path / "majority/thesis.txt").read_text() == "mine"
+
+
+def test_a_shorter_or_interrupted_training_never_replaces_a_longer_one(
+    clips: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = BaselineLearner.fit
+
+    def trained(trees: int, *, interrupted: bool = False) -> str:
+        def end(*arguments: Any) -> FitResult:
+            return dataclasses.replace(fit(*arguments), interrupted=interrupted)
+
+        monkeypatch.setattr(BaselineLearner, "fit", end)
+        forest: BaselineVariant = BASELINES["random-forest"]
+        settings = dataclasses.replace(forest, parameters={**forest.parameters, "n_estimators": trees})
+        (model,) = train(clips, tmp_path, settings=settings, kind="baseline")
+        assert model.interrupted == interrupted
+        return model.name
+
+    assert trained(2) == "random-forest"
+    assert trained(1) == "random-forest-2"
+    assert trained(2, interrupted=True) == "random-forest-3"
+    assert trained(2) == "random-forest"
+    # What was interrupted gives way.
+    assert trained(2, interrupted=True) == "random-forest-3"
 
 
 @pytest.mark.parametrize("stage", ["in the fit", "in the export", "between"])
@@ -783,7 +833,8 @@ def test_extreme_weights_still_give_probabilities() -> None:
     np.testing.assert_array_equal(model(np.array([[HUGE], [-HUGE]])), [[1, 0], [1, 0]])
 
 
-def test_real_clips_are_told_apart(shared_data: Path, tmp_path: Path) -> None:
+def test_real_clips_are_told_apart(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "BASELINES", DECLARED)
     models = train_baseline(shared_data / "gtzan/features_30_sec.csv", tmp_path)
     accuracy = {model.variant: model.test.rows.accuracy.value for model in models}
     # Every class has as many clips as another; the others stand three standard errors below their mean over seeds.

@@ -215,7 +215,7 @@ def test_the_state_of_another_network_is_refused_and_changes_nothing(tmp_path: P
     assert Checkpoint(tmp_path / "absent.npz", IDENTITY, resume=True).fault() is None
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6), cut=st.floats(0, 1)
 )

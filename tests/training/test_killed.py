@@ -14,6 +14,7 @@ import pytest
 from audio_genre.bundles.bundle import recover_bundles
 from audio_genre.errors import BundleError
 from audio_genre.evaluation.compare import compare
+from audio_genre.evaluation.comparison import compare_models
 from audio_genre.inputs import load_bundle
 from audio_genre.training import plan as plan_training
 
@@ -86,7 +87,7 @@ def test_the_next_start_restores_and_sweeps(table: Path, tmp_path: Path, step: s
         with pytest.raises(BundleError, match="majority is missing: a training was killed while it replaced"):
             compare(models, tmp_path / "report")
         shutil.copytree(SHIPPED, models / "other")
-        found = compare(models, tmp_path / "report")
+        found, _ = compare_models(models, tmp_path / "report")
         assert [sentence.partition(" is missing")[0] for sentence in found.broken] == [str(place)]
         assert [model.name for model in found.models] == ["other"]
     plan = plan_training(table, models, variant="majority", kind="baseline")
