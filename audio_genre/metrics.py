@@ -59,6 +59,29 @@ class Interval:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
+def auroc(low: NDArray[np.float64], high: NDArray[np.float64], *, seed: int = 0) -> Interval:
+    """Return the area under the ROC curve of values that should be low for some units and high for others.
+
+    The probability that one of the latter is above one of the former, ties counting half (Hanley and McNeil, Radiology
+    143(1), 1982), with a bootstrap interval.
+
+    Examples
+    --------
+    >>> auroc(np.array([0.1, 0.2]), np.array([0.2, 0.9])).value
+    0.875
+    """
+
+    def area(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+        ordered = np.sort(first)
+        below = np.searchsorted(ordered, second, "left") + np.searchsorted(ordered, second, "right")
+        return float(below.mean() / 2 / len(ordered))
+
+    rng = np.random.default_rng(seed)
+    drawn = [area(rng.choice(low, len(low)), rng.choice(high, len(high))) for _ in range(RESAMPLES)]
+    bottom, top = np.quantile(drawn, ENDS)
+    return Interval(area(low, high), float(bottom), float(top))
+
+
 @dataclass(frozen=True)
 class Score:
     """How well some units, rows or tracks, were classified.

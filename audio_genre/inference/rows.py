@@ -11,6 +11,7 @@ import numpy as np
 
 from audio_genre.bundles import Bundle
 from audio_genre.bundles.calibration import UNKNOWN, apply_temperature
+from audio_genre.errors import apart
 from audio_genre.inference.answer import Classification, Classifications
 from audio_genre.inputs import INPUT_KINDS, load_bundle
 
@@ -60,7 +61,8 @@ def classify_table(
 
     Notes
     -----
-    A model with a class of other genres gives ``"unknown"`` for what is most probably one of those.
+    A model with a class of other genres gives ``"unknown"`` for rows to which that class is more probable than the limit
+    on its card, which was chosen on validation rows.
     """
     bundle = model if isinstance(model, Bundle) else load_bundle(model)
     rows = INPUT_KINDS[bundle.card.input].rows(bundle, Path(path), **reading)
@@ -82,17 +84,23 @@ def _answers(
     limits = bundle.calibration
     probabilities = apply_temperature(bundle.predict(X), limits.temperature)
     distances = None if bundle.novelty is None else bundle.novelty.distances(descriptions)
-    best = probabilities.argmax(axis=1)
-    other = bundle.card.facts.get("other_class")
+    other, most = bundle.card.facts.get("other_class"), bundle.card.facts.get("max_other")
+    place = None if other is None else bundle.classes.index(other)
+    known = probabilities if place is None else np.delete(probabilities, place, axis=1)
+    genres = [name for name in bundle.classes if name != other]
+    best = known.argmax(axis=1)
     answers = []
     for number, item in enumerate(items):
-        confidence = float(probabilities[number, best[number]])
+        confidence = float(known[number, best[number]])
         distance = None if distances is None else float(distances[number])
-        genre, reason = bundle.classes[best[number]], None
+        genre, reason = genres[best[number]], None
         if unknown:
-            reason = limits.unknown_reason(confidence, 0.0 if distance is None else distance)
-        if reason is None and genre == other:
-            reason = f"most probably one of the genres outside the model's choice ({100 * confidence:.1f} %)"
+            # Where there is a class of other genres, doubt between known and other ones is in its probability.
+            sure = confidence if place is None else 1.0
+            reason = limits.unknown_reason(sure, 0.0 if distance is None else distance)
+            if reason is None and place is not None and most is not None and probabilities[number, place] > most:
+                found, limit = apart(100 * float(probabilities[number, place]), 100 * most, 1)
+                reason = f"like genres outside the model's choice (other {found} %, and at most {limit} % is accepted)"
         answers.append(
             Classification(
                 path=item,

@@ -7,7 +7,7 @@ of a model says and how that is checked. Training, classifier, reports and comma
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -350,6 +350,33 @@ class InputKind(ABC):
         -------
         dict of str to np.ndarray
             Arrays of plain types.
+        """
+        return {}
+
+    def measured(
+        self,
+        dataset: Any,  # noqa: ARG002
+        subsets: Mapping[str, NDArray[np.intp]],  # noqa: ARG002
+        predicted: Mapping[str, NDArray[np.float64]],  # noqa: ARG002
+        predict: Callable[[NDArray[np.float32]], NDArray[np.float64]],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Return what the card says of a trained model because of this kind of input; usually nothing.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `prepared` returned.
+        subsets : mapping of str to np.ndarray of int
+            The rows of each subset.
+        predicted : mapping of str to np.ndarray
+            Their probabilities, with the temperature.
+        predict : callable
+            Gives the same for vectors.
+
+        Returns
+        -------
+        dict
+            Plain data.
         """
         return {}
 

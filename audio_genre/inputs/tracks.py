@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,14 @@ from audio_genre.datasets.tracks.mapping import OTHER
 from audio_genre.datasets.tracks.table import PREPARATION
 from audio_genre.errors import BundleError
 from audio_genre.inputs.kind import AudioReader, CardPart, InputKind, TableRows
+from audio_genre.metrics import auroc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_ABSOLUTE = 1e9
+# Of the validation rows of known genres, so many at least are answered by a model with a class of other ones.
+_ACCEPTED = 0.75
 _CONTENT = (
     "The values in its training table come from the user; where these are Spotify content, Spotify's terms forbid to "
     "train models on them for others, so such a model is not to be passed on."
@@ -108,6 +113,37 @@ class TrackInput(InputKind):
             training_data={"layout": dataset.layout, "preparation": dict(dataset.report), "notes": list(dataset.notes)},
         )
 
+    def measured(
+        self,
+        dataset: Tracks,
+        subsets: Mapping[str, NDArray[np.intp]],
+        predicted: Mapping[str, NDArray[np.float64]],
+        predict: Callable[[NDArray[np.float32]], NDArray[np.float64]],
+    ) -> dict[str, Any]:
+        """Return the limit of the class of other genres, and how well it tells genres that no model has seen."""
+        if not dataset.other or dataset.unseen is None:
+            return {"max_other": None}
+        place = dataset.classes.index(OTHER)
+        known = {name: dataset.labels[rows] != OTHER for name, rows in subsets.items()}
+        limit = _limit(predicted["validation"][:, place], known["validation"])
+        unseen = dataset.unseen
+        # Whoever stands in both is known.
+        key = "artist" if "artist" in dataset.together else "track"
+        strange = ~np.isin(unseen.together[key], dataset.together[key][subsets["train"]])
+        facts: dict[str, Any] = {"max_other": limit, "unseen": {"genres": sorted(set(unseen.genres.tolist()))}}
+        if strange.any():
+            X = _encoder(dataset).transform(
+                unseen.raw[strange], {name: texts[strange] for name, texts in unseen.context.items()}
+            )
+            found, heard = predict(X)[:, place], predicted["test"][known["test"], place]
+            facts["unseen"] |= {
+                "rows": int(strange.sum()),
+                "auroc": asdict(auroc(heard, found)),
+                "rejected": float((found > limit).mean()),
+                "known_accepted": float((heard <= limit).mean()),
+            }
+        return facts
+
     def check(self, folder: Path, card: Card) -> None:
         """Refuse a card without an encoding that can be used."""
         card.require(folder, "features", lambda value: are_names(value, 1), "a list of one or more texts, each once")
@@ -171,6 +207,20 @@ class TrackInput(InputKind):
             f"{', '.join(bundle.card.facts['encoding']['columns'])}, which are not computed from audio; give a table "
             "to `audio-genre tracks classify`, or choose a model that was trained on audio."
         )
+
+
+def _limit(probability: NDArray[np.float64], known: NDArray[np.bool_]) -> float:
+    """Return the probability of the other class from which on a row is none of the known genres.
+
+    The one that tells known and other validation rows apart best (Youden, Cancer 3(1), 1950), among those that keep
+    `_ACCEPTED` of the known.
+    """
+    accepted = np.sort(probability[known])
+    limits = accepted[int(np.ceil(_ACCEPTED * len(accepted))) - 1 :]
+    kept = np.searchsorted(accepted, limits, "right") / len(accepted)
+    others = np.sort(probability[~known])
+    told = 1 - np.searchsorted(others, limits, "right") / max(len(others), 1)
+    return float(limits[(kept + told).argmax()])
 
 
 def _encoder(dataset: Tracks) -> Encoder:

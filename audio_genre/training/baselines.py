@@ -396,7 +396,11 @@ class BaselineLearner(VectorLearner):
 
     def predict(self, model: Baseline, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:  # noqa: ARG002
         """Predict rows of the table, with what the bundle will hold."""
-        return model.fitted.exported(self.dataset.X[rows])
+        return self.answer(model, self.dataset.X[rows])
+
+    def answer(self, model: Baseline, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predict with what the bundle will hold."""
+        return model.fitted.exported(X)
 
     def check(self, model: Baseline, X: NDArray[np.float32]) -> NDArray[Any]:
         """Predict with the library that fitted the baseline."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.bundles.bundle import recover_bundles, write_bundle
-from audio_genre.bundles.calibration import MIN_TRACKS, UNKNOWN, Calibration, NoveltyDetector
+from audio_genre.bundles.calibration import MIN_TRACKS, UNKNOWN, Calibration, NoveltyDetector, apply_temperature
 from audio_genre.bundles.card import CARD, SEEDS, Card
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
 from audio_genre.datasets.class_names import doubts
@@ -41,6 +41,7 @@ Report = Callable[[int], None]
 _ALL = "all"
 # Rows of each class on which the compact export is compared with the library that trained the model.
 _CHECKED_ROWS = 20
+_PREDICTION_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ class Learner(ABC):
     @abstractmethod
     def predict(self, model: Any, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:
         """Return probabilities of all classes for rows, shape (n, classes); what takes long reports rows done."""
+
+    def answer(self, model: Any, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities for inputs as the model takes them."""
+        probabilities: NDArray[np.float32] = model.predict(X, batch_size=_PREDICTION_ROWS, verbose=0)
+        return probabilities
 
     @abstractmethod
     def inputs(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -536,6 +542,7 @@ class Run:
         stage("fitting the novelty detector")
         novelty = NoveltyDetector.fit(learner.describe(split.train), y[split.train], self.seed)
         calibration = self._calibrate(novelty, predicted["validation"], y)
+        measured = self._measured(model, subsets, predicted, calibration.temperature)
         used = np.concatenate(list(subsets.values()))
         checked = np.concatenate([used[y[used] == number][:_CHECKED_ROWS] for number in range(len(dataset.classes))])
         stage("exporting the model")
@@ -543,7 +550,7 @@ class Run:
         write_bundle(
             folder,
             learner.exported(model),
-            self._card(folder.name, result, scores, calibration),
+            self._card(folder.name, result, scores, calibration, measured),
             check=(X, learner.check(model, X)),
             novelty=novelty,
             history=result.history,
@@ -618,7 +625,28 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def _card(self, name: str, result: FitResult, scores: dict[str, Scores], calibration: Calibration) -> Card:
+    def _measured(
+        self,
+        model: Any,
+        subsets: Mapping[str, NDArray[np.intp]],
+        predicted: Mapping[str, NDArray[Any]],
+        temperature: float,
+    ) -> dict[str, Any]:
+        """Return what the kind of input says of a trained model."""
+        learner = self.learner
+        tempered = {subset: apply_temperature(found, temperature) for subset, found in predicted.items()}
+        return learner.input.measured(
+            learner.dataset, subsets, tempered, lambda X: apply_temperature(learner.answer(model, X), temperature)
+        )
+
+    def _card(
+        self,
+        name: str,
+        result: FitResult,
+        scores: dict[str, Scores],
+        calibration: Calibration,
+        measured: Mapping[str, Any],
+    ) -> Card:
         learner, dataset = self.learner, self.learner.dataset
         part = learner.input.card(dataset)
         return Card(
@@ -662,6 +690,7 @@ class Run:
             facts={
                 **part.facts,
                 **learner.facts(),
+                **measured,
                 "limits": self._limits(calibration),
                 "command": self._command(),
                 "identity": self._identity(),

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_PREDICTION_ROWS = 1024
-
 
 class DenseLearner(VectorLearner):
     """A dense variant on vectors."""
@@ -62,5 +60,4 @@ class DenseLearner(VectorLearner):
 
     def predict(self, model: Any, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:  # noqa: ARG002
         """Predict rows of the table."""
-        probabilities: NDArray[np.float32] = model.predict(self.dataset.X[rows], batch_size=_PREDICTION_ROWS, verbose=0)
-        return probabilities
+        return self.answer(model, self.dataset.X[rows])

@@ -44,7 +44,8 @@ CONTEXT = ("artist", "album")
 """What stands beside the music and can be encoded as context."""
 
 _FEWEST_FOR_SOUND = 6
-_MAX_LISTED = 12
+_FEWEST_OUTSIDE = 2
+_UNSEEN_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,8 @@ class Tracks:
         Options of the command line that give this reading, where it is not the default.
     other : bool
         Whether the genres outside a choice are one class.
+    unseen : Tracks or None
+        Where they are: rows of a fifth of those genres, which no model sees, to measure how well it tells them.
     encoder : Encoder or None
         What was fitted on training rows; only there in what `encoded` returns.
     X, learning : np.ndarray, shape (n, d) and (n_train, d), float32
@@ -111,6 +114,7 @@ class Tracks:
     notes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     other: bool = False
+    unseen: Tracks | None = None
     encoder: Encoder | None = None
     X: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32), repr=False)
     learning: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32), repr=False)
@@ -163,6 +167,58 @@ class Tracks:
             self.columns, kinds, self.raw[train], rows, y[train], len(self.classes), seed=seed
         )
         return replace(self, encoder=encoder, X=encoder.transform(self.raw, self.context), learning=learning)
+
+    def _rows(self, rows: NDArray[np.intp]) -> Tracks:
+        """Return some of the rows."""
+
+        def some(values: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+            return MappingProxyType({name: column[rows] for name, column in values.items()})
+
+        return replace(
+            self,
+            raw=self.raw[rows],
+            labels=self.labels[rows],
+            genres=self.genres[rows],
+            items=self.items[rows],
+            groups=self.groups[rows],
+            together=some(self.together),
+            context=some(self.context),
+            beside=some(self.beside),
+            frame=self.frame.iloc[rows].reset_index(drop=True),
+        )
+
+    def _with_unseen(self) -> Tracks:
+        """Take a fifth of the other genres out, and of the rest as many rows as there are of all chosen genres."""
+        is_other = self.labels == OTHER
+        outside = np.unique(self.genres[is_other])
+        if len(outside) < _FEWEST_OUTSIDE:
+            raise ParameterError(
+                f"A class of other genres needs {_FEWEST_OUTSIDE} genres outside the choice or more, one of which is "
+                f"kept to measure it; the table has {len(outside)}."
+            )
+        rng = np.random.default_rng(0)
+        unseen = rng.permutation(outside)[: max(1, round(len(outside) * _UNSEEN_SHARE))]
+        hidden = is_other & np.isin(self.genres, unseen)
+        # Drawn by the songs' names, so that the order of the rows does not matter.
+        songs = np.unique(self.groups[is_other & ~hidden])
+        drawn = rng.permutation(songs)
+        kept = self._some(is_other & ~hidden, drawn, int((~is_other).sum()))
+        rows = np.flatnonzero(~is_other | kept)
+        report = {
+            **self.report,
+            "other": {"rows": int(kept.sum()), "unseen_genres": sorted(map(str, unseen)), "unseen": int(hidden.sum())},
+        }
+        return replace(self._rows(rows), report=MappingProxyType(report), unseen=self._rows(np.flatnonzero(hidden)))
+
+    def _some(self, among: NDArray[np.bool_], songs: NDArray[np.str_], most: int) -> NDArray[np.bool_]:
+        """Return rows of the first of these songs, as many as are asked for."""
+        rank = np.full(len(self), len(self), dtype=np.intp)
+        order = np.argsort(songs)
+        rank[among] = order[np.searchsorted(songs[order], self.groups[among])]
+        chosen = np.argsort(rank, kind="stable")[: min(most, int(among.sum()))]
+        last = rank[chosen].max(initial=-1)
+        kept: NDArray[np.bool_] = among & (rank <= last)
+        return kept
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table as a data frame.
@@ -523,7 +579,7 @@ class _Reading:
             role = "artists" if name == "artist" else name
             if role not in self.meaning:
                 raise ParameterError(f"{self.path} has no column of the {name}; leave it out of --context.")
-        return Tracks(
+        tracks = Tracks(
             path=self.path,
             layout=self.layout.name,
             columns=tuple(used),
@@ -542,6 +598,7 @@ class _Reading:
             options=options,
             other=self.other,
         )
+        return tracks._with_unseen() if self.other else tracks
 
     def _without_repeats(self) -> None:
         """Keep the first of the rows with one id and one genre."""
