@@ -61,8 +61,8 @@ def classify_table(
 
     Notes
     -----
-    A model with a class of other genres gives ``"unknown"`` for rows to which that class is more probable than the limit
-    on its card, which was chosen on validation rows.
+    A model with a class of other genres gives ``"unknown"`` for rows to which that class is more probable than the
+    limit on its card, which was chosen on validation rows.
     """
     bundle = model if isinstance(model, Bundle) else load_bundle(model)
     rows = INPUT_KINDS[bundle.card.input].rows(bundle, Path(path), **reading)
