@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -219,8 +221,6 @@ def repeated(tracks: Sequence[NDArray[np.str_]], right: Sequence[NDArray[np.bool
 
 
 def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.intp], classes: int, seed: int) -> Score:
-    from sklearn.metrics import accuracy_score, f1_score
-
     cells = y * classes + predicted
     tracks = int(group.max()) + 1
 
@@ -237,13 +237,24 @@ def _score(predicted: NDArray[np.intp], y: NDArray[np.intp], group: NDArray[np.i
         low = low - margin
     elif not np.any(predicted == y):
         high = high + margin
+    accuracy, macro_f1 = _accuracy_and_macro_f1(confusion_of(y, predicted, classes))
     return Score(
         count=len(y),
-        accuracy=Interval(float(accuracy_score(y, predicted)), float(low[0]), float(high[0])),
-        macro_f1=Interval(
-            float(f1_score(y, predicted, average="macro", zero_division=0)), float(low[1]), float(high[1])
-        ),
+        accuracy=Interval(float(accuracy), float(low[0]), float(high[0])),
+        macro_f1=Interval(float(macro_f1), float(low[1]), float(high[1])),
     )
+
+
+# Loading scikit-learn and scipy.stats takes longer than all that these compute; the tests compare with both.
+
+
+def confusion_of(y: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
+    """Count the units by true class (rows) and predicted class (columns).
+
+    >>> confusion_of(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    return np.bincount(y * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def _accuracy_and_macro_f1(confusion: NDArray[Any]) -> NDArray[np.float64]:
@@ -252,3 +263,27 @@ def _accuracy_and_macro_f1(confusion: NDArray[Any]) -> NDArray[np.float64]:
     occurring = confusion.sum(axis=-2) + confusion.sum(axis=-1)
     f1 = 2 * right / np.maximum(occurring, 1)
     return np.array([right.sum(axis=-1) / confusion.sum(axis=(-2, -1)), f1.sum(axis=-1) / (occurring > 0).sum(axis=-1)])
+
+
+def wilson(right: int, count: int) -> Interval:
+    """Return a share with its interval by Wilson (Journal of the American Statistical Association 22(158), 1927).
+
+    >>> str(wilson(8, 10))
+    '0.800 [0.490, 0.943]'
+    """
+    z = NormalDist().inv_cdf(ENDS[1])
+    share = right / count
+    centre = (right + z**2 / 2) / (count + z**2)
+    reach = z * math.sqrt(count * share * (1 - share) + z**2 / 4) / (count + z**2)
+    return Interval(share, centre - reach if right else 0.0, centre + reach if right < count else 1.0)
+
+
+def sign_test(only_first: int, only_second: int) -> float:
+    """Return the p-value of the exact two-sided binomial test of equal chances, which the exact McNemar test is.
+
+    >>> sign_test(1, 7)
+    0.0703125
+    """
+    from scipy.special import bdtr
+
+    return min(1.0, 2 * float(bdtr(min(only_first, only_second), only_first + only_second, 0.5)))

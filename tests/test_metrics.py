@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from audio_genre.metrics import _accuracy_and_macro_f1, score
+from audio_genre.metrics import _accuracy_and_macro_f1, score, sign_test, wilson
 
 
 def noisy(rng: np.random.Generator, y: np.ndarray, classes: int, weight: float) -> np.ndarray:
@@ -84,3 +84,16 @@ def test_faultless_and_hopeless_models_are_not_certain(tracks: int) -> None:
     assert (right.value, right.low, right.high) == (1.0, pytest.approx(exact.low), 1.0)
     wrong = score(np.eye(2)[1 - y], y, groups).tracks.accuracy
     assert (wrong.value, wrong.low, wrong.high) == (0.0, 0.0, pytest.approx(1 - exact.low))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 57, 1000])
+def test_shares_and_paired_tests_are_those_of_scipy(count: int) -> None:
+    for right in sorted({0, 1, count // 3, count // 2, count - 1, count}):
+        expected = scipy.stats.binomtest(right, count)
+        assert sign_test(right, count - right) == pytest.approx(expected.pvalue, rel=1e-10)
+        found, ends = wilson(right, count), expected.proportion_ci(0.95, method="wilson")
+        assert (found.value, found.low, found.high) == pytest.approx((right / count, ends.low, ends.high), abs=1e-12)
+
+
+def test_models_that_never_differ_show_no_difference() -> None:
+    assert sign_test(0, 0) == 1.0

@@ -26,7 +26,7 @@ from audio_genre.errors import ExtractionError, ParameterError, TableError
 from audio_genre.extras import install_command
 from audio_genre.files.walk import Clip, find_clips, is_unread
 from audio_genre.jobs.engines import Engine, InProcess, Lost
-from audio_genre.jobs.processes import WorkerProcesses
+from audio_genre.jobs.processes import WorkerProcesses, usable_cores
 
 Progress = Callable[[int, int | None, str], None]
 
@@ -93,7 +93,7 @@ def _listened(
     folder: Path, clips: Sequence[Clip], jobs: int | None, progress: Progress
 ) -> tuple[list[_File], list[tuple[Clip, Fault]]]:
     """Decode all files, in worker processes where there are several files and jobs."""
-    jobs = min(jobs or _usable_cores(), len(clips))
+    jobs = min(jobs or usable_cores(), len(clips))
     engine: Engine = InProcess() if jobs <= 1 else WorkerProcesses(jobs)
     files: dict[str, _File] = {}
     faults: dict[str, tuple[Clip, Fault]] = {}
@@ -111,10 +111,6 @@ def _listened(
 
 def _listen_to(folder: Path, clip: Clip) -> Heard | Fault:
     return listen(os.fspath(folder / clip.path))
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _unusable(faults: Sequence[tuple[Clip, Fault]], closed: Sequence[str]) -> list[Finding]:

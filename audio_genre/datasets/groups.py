@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from audio_genre.datasets.parts import SUFFIX, cut_by, cut_part, cut_parts
 from audio_genre.dsp import get_recipe
 
 if TYPE_CHECKING:
@@ -23,16 +24,10 @@ if TYPE_CHECKING:
 
 # features_3_sec.csv: what the public tables and ours are called tells the length of a row's signal.
 _TABLE_NAME = re.compile(r"features_(?P<seconds>\d+(?:\.\d+)?)_sec\.\w+")
-_SUFFIX = r"(\.(?=\w*[A-Za-z])\w+)?"
-# blues.00000.3.wav is segment 3 of blues.00000.wav; a zero-padded number is part of the track's name ...
-_PART = re.compile(rf"(.*[^/.])\.(0|[1-9]\d{{0,8}}){_SUFFIX}", re.DOTALL)
-# ... unless the track has a number of its own: blues.00000.03.wav.
-_PADDED_PART = re.compile(rf"(.+\.\d+)\.(0\d{{1,2}}){_SUFFIX}", re.DOTALL)
-# blues.00000.3.0-6.0.wav is the segment from second 3.0 to 6.0 of blues.00000.wav.
-_SPAN = re.compile(rf"(.*[^/.])\.(\d{{1,6}}\.\d+)-(\d{{1,6}}\.\d+){_SUFFIX}", re.DOTALL)
 # blues_00001_3.wav, blues.00001 (3).wav, blues.00001/3.wav: numbers that may count parts, and may not.
-_LOOSE_PART = re.compile(rf"(.*[^\s._/(-])[\s._/(-]+(\d{{1,9}})\)?{_SUFFIX}", re.DOTALL)
-_PADDED_NUMBER = re.compile(rf"[\s._/(-]0\d{{1,8}}\)?{_SUFFIX}\Z", re.DOTALL)
+_LOOSE_PART = re.compile(rf"(.*[^\s._/(-])[\s._/(-]+(\d{{1,9}})\)?{SUFFIX}", re.DOTALL)
+_PADDED_NUMBER = re.compile(rf"[\s._/(-]0\d{{1,8}}\)?{SUFFIX}\Z", re.DOTALL)
+_WORD = re.compile(r"\w+")
 _MORE_THAN_PARTS = 10**9
 _MOSTLY, _NEARLY_ALL = 0.6, 0.8
 # A length within this share of another one is the same, cut by other means: mp3 frames, resampling.
@@ -133,8 +128,8 @@ def find_groups(
     ['rock/rock.0.wav', 'rock/rock.1.wav']
     """
     if folders is None:
-        return _cut(items, _PART, _PADDED_PART)[0]
-    cut, k = _cut(items, _PART)
+        return cut_parts(items)[0]
+    cut, k = cut_parts(items, padded=False)
     files, file_names = factorized(cut)
     places, place_names = factorized(folders)
     pairs, pair = np.unique(places * len(file_names) + files, return_inverse=True)
@@ -184,7 +179,7 @@ class RowNames:
 
     def __init__(self, items: Sequence[str]) -> None:
         self.items = items
-        files, self.k = _cut(items, _PART, _PADDED_PART)
+        files, self.k = cut_parts(items)
         """Number of each row in its file; -1 where it was not cut."""
         self.codes, self.files = factorized(files)
         """Number of each row's file, and the files."""
@@ -199,9 +194,11 @@ class RowNames:
         return list(map(self.files.__getitem__, codes.tolist()))
 
     @cached_property
-    def distinct(self) -> int:
-        """How many names there are; two rows may have one."""
-        return len(self.items) if len(self.files) == len(self.items) else len(set(self.items))
+    def are_tracks(self) -> bool:
+        """Whether each name is a track of its own; two rows may have one name."""
+        # Counting the names takes longest, and parts of one track have different ones.
+        is_cut = self.n_tracks < max(len(self.files), len(self._parts))
+        return not is_cut and (self.n_tracks == len(self.items) or self.n_tracks == len(set(self.items)))
 
     @cached_property
     def n_tracks(self) -> int:
@@ -211,9 +208,7 @@ class RowNames:
     @cached_property
     def tracks(self) -> NDArray[np.intp]:
         """Number of each row's track in `files`: its file, or another one that has the parts which this one lacks."""
-        is_part = self.k >= 0
-        parts = distinct(self.codes[is_part] * _MORE_THAN_PARTS + self.k[is_part])
-        file_of, number = np.divmod(parts, _MORE_THAN_PARTS)
+        file_of, number = np.divmod(self._parts, _MORE_THAN_PARTS)
         files = distinct(file_of).tolist()
         alike: dict[str, list[int]] = defaultdict(list)
         for code in files:
@@ -226,8 +221,14 @@ class RowNames:
                 is_whole = len(distinct(together)) == np.ptp(together) + 1 == len(together)
                 if is_whole:
                     track_of[codes] = min(codes, key=self.files.__getitem__)
-        tracks: NDArray[np.intp] = np.where(is_part, track_of[self.codes], self.codes)
+        tracks: NDArray[np.intp] = np.where(self.k >= 0, track_of[self.codes], self.codes)
         return tracks
+
+    @cached_property
+    def _parts(self) -> NDArray[np.int64]:
+        """Each file and number of a part once, sorted."""
+        is_part = self.k >= 0
+        return distinct(self.codes[is_part] * _MORE_THAN_PARTS + self.k[is_part])
 
 
 def factorized(texts: Iterable[str]) -> tuple[NDArray[np.intp], list[str]]:
@@ -243,7 +244,7 @@ def factorized(texts: Iterable[str]) -> tuple[NDArray[np.intp], list[str]]:
 
 def _without_suffix(file: str) -> str:
     stem, dot, suffix = file.rpartition("/")[2].rpartition(".")
-    return stem if dot and re.fullmatch(r"\w+", suffix) else stem + dot + suffix
+    return stem if dot and _WORD.fullmatch(suffix) else stem + dot + suffix
 
 
 def joined_parts(items: Sequence[str] | RowNames) -> list[str]:
@@ -272,7 +273,7 @@ def loose_parts(items: Sequence[str], labels: Sequence[str], *, short: bool) -> 
     >>> loose_parts(["rock_1.wav", "rock_2.wav"], ["rock"] * 2, short=True) is None
     True
     """
-    tracks, k = _cut(items, _LOOSE_PART)
+    tracks, k = cut_by(items, _LOOSE_PART)
     if not len(items) or (k >= 0).sum() < _NEARLY_ALL * len(items):
         return None
     if not short and any(_PADDED_NUMBER.search(item) for item, number in zip(items, k, strict=True) if number >= 0):
@@ -305,36 +306,8 @@ def part_of(item: str) -> tuple[str, int | None]:
     >>> part_of("blues.00000.3.wav"), part_of("blues.00000.03.wav"), part_of("blues.00000.wav")
     (('blues.00000.wav', 3), ('blues.00000.wav', 3), ('blues.00000.wav', None))
     """
-    (file,), (k,) = _cut([item], _PART, _PADDED_PART)
-    return file, None if k < 0 else int(k)
-
-
-def _cut(
-    items: Sequence[str], pattern: re.Pattern[str], other: re.Pattern[str] | None = None
-) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the file of each row and its number there by the first pattern that fits; the name itself and -1.
-
-    The number of a part that is named by its seconds is its start in milliseconds.
-    """
-    files: list[str] = []
-    numbers: list[int] = []
-    for item in items:
-        span = _SPAN.fullmatch(item) if "-" in item else None
-        if span is not None and float(span[2]) < float(span[3]):
-            files.append(span[1] + (span[4] or ""))
-            numbers.append(round(1000 * float(span[2])))
-            continue
-        match = pattern.fullmatch(item)
-        if match is None and other is not None:
-            match = other.fullmatch(item)
-        if match is None:
-            files.append(item)
-            numbers.append(-1)
-        else:
-            stem, number, suffix = match.groups("")
-            files.append(stem + suffix)
-            numbers.append(int(number))
-    return files, np.array(numbers, dtype=np.int64)
+    file, k = cut_part(item)
+    return file, None if k < 0 else k
 
 
 def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -443,7 +416,7 @@ def doubt(
     is_cut = names.k >= 0
     values = np.empty(0) if lengths is None else lengths[~np.isnan(lengths)]
     known = None if recipe is None else get_recipe(recipe)
-    if tracks == names.distinct:
+    if names.are_tracks:
         if known is None or not are_short(lengths, known.name):
             return ""
         return (

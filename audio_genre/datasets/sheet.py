@@ -64,7 +64,7 @@ class Sheet:
     delimiter : str
         What stands between the cells of a text file.
     texts : dict of int to np.ndarray of object
-        Cells of every other column by its number, as they are written.
+        Cells of the other columns that are kept by their numbers, as they are written.
     odd : dict of str to dict of int to str
         Row numbers and texts of those cells of each feature that are no finite numbers.
     ragged : list of tuple of int
@@ -108,7 +108,7 @@ class Sheet:
         return f"{'line' if self.delimiter else 'row'} {self.lines[row]}"
 
     def cells(self, name: str) -> list[str]:
-        """Return the cells of a column that is no feature, as they are written."""
+        """Return the cells of a kept column that is no feature, as they are written."""
         cells: list[str] = self.texts[self.header.index(name)].tolist()
         return cells
 
@@ -124,18 +124,23 @@ class Sheet:
         return number_reader(self.path, self.delimiter, map(list, spellings))
 
 
-def read_sheet(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet:
-    """Read an open file; `schema` tells which columns are features."""
+def every(_: str) -> bool:
+    """Keep the cells of all columns."""
+    return True
+
+
+def read_sheet(path: Path, file: BinaryIO, schema: TableSchema, *, is_kept: Callable[[str], bool] = every) -> Sheet:
+    """Read an open file; `schema` tells which columns are features, and `is_kept` whose cells of the others to keep."""
     if not file.seekable():
         file = io.BytesIO(file.read())
     start = file.read(len(_PARQUET_MAGIC))
     file.seek(0)
     if start == _PARQUET_MAGIC or path.suffix.lower() == ".parquet":
-        return _read_parquet(path, file, schema)
-    sheet = _read_plain(path, file, schema)
+        return _read_parquet(path, file, schema, is_kept)
+    sheet = _read_plain(path, file, schema, is_kept)
     if sheet is None:
         file.seek(0)
-        sheet = _read_carefully(path, file.read(), schema)
+        sheet = _read_carefully(path, file.read(), schema, is_kept)
     return sheet
 
 
@@ -143,15 +148,19 @@ def _positions(header: Sequence[str], schema: TableSchema) -> dict[str, int]:
     return {name: header.index(name) for name in schema.features if name in header}
 
 
+def _others(header: Sequence[str], at: dict[str, int], is_kept: Callable[[str], bool]) -> list[int]:
+    return [index for index, name in enumerate(header) if index not in at.values() and is_kept(name)]
+
+
 # The careful road: every dialect, and the place of every fault.
 
 
-def _read_carefully(path: Path, data: bytes, schema: TableSchema) -> Sheet:
+def _read_carefully(path: Path, data: bytes, schema: TableSchema, is_kept: Callable[[str], bool] = every) -> Sheet:
     sha256 = hashlib.sha256(data).hexdigest()
-    sheet, used = _read_rows(path, data, schema, sha256, None)
+    sheet, used = _read_rows(path, data, schema, is_kept, sha256, None)
     right = _conversion(sheet, schema)
     if right is not used:  # the first rows were not like all others
-        sheet, _ = _read_rows(path, data, schema, sha256, right)
+        sheet, _ = _read_rows(path, data, schema, is_kept, sha256, right)
     return sheet
 
 
@@ -164,14 +173,19 @@ def _conversion(sheet: Sheet, schema: TableSchema) -> Callable[[str], str]:
 
 
 def _read_rows(
-    path: Path, data: bytes, schema: TableSchema, sha256: str, convert: Callable[[str], str] | None
+    path: Path,
+    data: bytes,
+    schema: TableSchema,
+    is_kept: Callable[[str], bool],
+    sha256: str,
+    convert: Callable[[str], str] | None,
 ) -> tuple[Sheet, Callable[[str], str]]:
     """Read a text file row by row; without `convert`, the first rows tell how numbers are written."""
     table = open_delimited(path, data)
     at = _positions(table.header, schema)
     sheet = Sheet(path, table.header, tuple(at), sha256, table.delimiter)
     length = table.header.index(schema.length) if schema.length in table.header else None
-    texts: dict[int, list[str]] = {k: [] for k in range(len(table.header)) if k not in at.values()}
+    texts: dict[int, list[str]] = {index: [] for index in _others(table.header, at, is_kept)}
     numeric = at if length is None else {**at, str(schema.length): length}
     sheet.spellings = {name: {} for name in numeric}
     lines: list[int] = []
@@ -225,7 +239,7 @@ def _parsed(sheet: Sheet, name: str, cells: Sequence[str], first: int) -> NDArra
 # Parquet: numbers as they are, all else as the texts of a CSV table.
 
 
-def _read_parquet(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet:
+def _read_parquet(path: Path, file: BinaryIO, schema: TableSchema, is_kept: Callable[[str], bool]) -> Sheet:
     if not file.read(_BLOCK_BYTES).strip():
         raise TableError(f"{path} is empty; give a table with a header line.")
     try:
@@ -242,7 +256,7 @@ def _read_parquet(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet:
         header = [name.strip() for name in table.schema_arrow.names]
         at = _positions(header, schema)
         sheet = Sheet(path, header, tuple(at), sha256, lines=range(1, table.metadata.num_rows + 1))
-        texts: dict[int, list[str]] = {index: [] for index in range(len(header)) if index not in at.values()}
+        texts: dict[int, list[str]] = {index: [] for index in _others(header, at, is_kept)}
         first = 0
         for batch in table.iter_batches():
             for index, cells in texts.items():
@@ -291,12 +305,14 @@ class _Form:
     header: list[str]
     delimiter: str
     numeric: list[int]
+    texts: list[int]
+    """The other columns that are kept."""
     length: int | None
     quoted: re.Pattern[bytes]
     """A cell in quotes without quotes and line ends in it."""
 
     @classmethod
-    def of(cls, start: bytes, schema: TableSchema) -> _Form | None:
+    def of(cls, start: bytes, schema: TableSchema, is_kept: Callable[[str], bool]) -> _Form | None:
         """Return the form that the first lines show."""
         lines = [line.decode().rstrip("\r") for line in start.split(b"\n", _SAMPLED_ROWS + 1)[: _SAMPLED_ROWS + 1]]
         if not lines[0].strip() or SEP_LINE.fullmatch(lines[0]) or lines[0].lstrip().startswith("<"):
@@ -317,7 +333,19 @@ class _Form:
         length = header.index(schema.length) if schema.length in header else None
         mark = re.escape(delimiter.encode())
         quoted = re.compile(rb'(?<![^%b\n])"[^"\r\n]*"(?=[%b\r\n])' % (mark, mark))
-        return cls(header, delimiter, list(at.values()), length, quoted)
+        return cls(header, delimiter, list(at.values()), _others(header, at, is_kept), length, quoted)
+
+    @property
+    def read(self) -> list[int]:
+        """The columns whose cells are looked at, besides those of numbers."""
+        return sorted(
+            {*self.texts, *([] if self.length is None else [self.length]), *([0] if self.tells_header else [])}
+        )
+
+    @property
+    def tells_header(self) -> bool:
+        """Whether a row can be another header whatever its numbers, so that its first cell is looked at."""
+        return 0 not in self.numeric and 2 * len(self.numeric) < len(self.header)
 
     def fits(self, block: bytes) -> bool:
         """Tell whether a block of lines has no blank or ragged lines, odd quotes and control signs."""
@@ -356,12 +384,10 @@ class _Form:
         values, texts = cells
         if self.length is not None and "," in "".join(texts[self.length]):
             return None
-        # With that many texts a row can be another header whatever its numbers.
-        if 0 in texts and 2 * len(texts) > len(self.header):
-            names = set(self.header)
-            if any(cell.lstrip("\ufeff").strip() in names for cell in texts[0]):
-                return None
-        return values, texts
+        names = set(self.header)
+        if self.tells_header and any(cell.lstrip("\ufeff").strip() in names for cell in texts[0]):
+            return None
+        return values, {index: texts[index] for index in self.texts}
 
 
 _Block = tuple["NDArray[np.float64]", dict[int, "NDArray[np.object_]"]]
@@ -376,6 +402,7 @@ def _by_pandas(form: _Form, block: bytes) -> _Block | None:
         sep=form.delimiter,
         header=None,
         names=range(len(form.header)),
+        usecols=sorted((*form.numeric, *form.read)),
         index_col=False,
         na_filter=False,
         skip_blank_lines=False,
@@ -384,7 +411,7 @@ def _by_pandas(form: _Form, block: bytes) -> _Block | None:
         float_precision=None if is_exact else "round_trip",
     )
     # Types for the numbers too would take twice the time, but are needed for whole numbers in which -0 loses its sign.
-    types = {index: object for index in range(len(form.header)) if index not in form.numeric}
+    types = dict.fromkeys(form.read, object)
     frame = read(io.BytesIO(block), dtype=types)
     kinds = {index: frame[index].dtype.kind for index in form.numeric}
     if not set(kinds.values()) <= set("fiu"):
@@ -394,12 +421,14 @@ def _by_pandas(form: _Form, block: bytes) -> _Block | None:
     return frame[form.numeric].to_numpy(np.float64), {index: frame[index].to_numpy() for index in types}
 
 
-def _read_plain(path: Path, file: BinaryIO, schema: TableSchema) -> Sheet | None:
+def _read_plain(
+    path: Path, file: BinaryIO, schema: TableSchema, is_kept: Callable[[str], bool] = every
+) -> Sheet | None:
     sha256 = hashlib.sha256()
     blocks = _blocks(file, sha256.update)
     start = next(blocks, b"").removeprefix(codecs.BOM_UTF8)
     try:
-        form = _Form.of(start, schema)
+        form = _Form.of(start, schema, is_kept)
     except (ValueError, csv.Error):
         return None
     end = start.find(b"\n") + 1

@@ -254,7 +254,7 @@ def _read(
     if rows not in (None, *ROWS):
         raise ParameterError(f"The rows of a table can be {' or '.join(ROWS)}; got {rows!r}.")
     if sheet is None:
-        sheet = _sheet(path, schema)
+        sheet = _sheet(path, schema, label_column, group_column)
     side_car, schema = _SideCar.read(path), find_schema(path, schema)
     if sheet.ragged:
         line, cells = sheet.ragged[0]
@@ -300,7 +300,7 @@ def _read(
         groups, grouping = factorized(items) if rows == "clips" else groups, Grouping("option")
     else:
         grouping = Grouping(note=doubt(names, lengths, schema.recipe, path.name, window))
-    if grouping.by != "extraction" and rows != "clips" and names.n_tracks == names.distinct:
+    if grouping.by != "extraction" and rows != "clips" and names.are_tracks:
         is_short = rows == "segments" or (schema.recipe is not None and are_short(lengths, schema.recipe))
         is_long = not is_short and lengths is not None and not np.isnan(lengths).all()
         loose = None if is_long else loose_parts(items, list(map(labels[1].__getitem__, labels[0])), short=is_short)
@@ -338,7 +338,8 @@ def _read(
     return table, groups, labels
 
 
-def _sheet(path: Path, schema: TableSchema | None) -> Sheet:
+def _sheet(path: Path, schema: TableSchema | None, label_column: str | None, group_column: str | None) -> Sheet:
+    """Read those columns of a file that a table can need."""
     try:
         file = path.open("rb")
     except IsADirectoryError:
@@ -349,7 +350,10 @@ def _sheet(path: Path, schema: TableSchema | None) -> Sheet:
             f"{path} cannot be read: {reason}; give the path of a feature table (CSV or Parquet)."
         ) from None
     with file:
-        return read_sheet(path, file, find_schema(path, schema))
+        schema = find_schema(path, schema)
+        used = {schema.item, schema.label, schema.group, schema.length, label_column, group_column}
+        others = LABEL_NAMES | ITEM_NAMES
+        return read_sheet(path, file, schema, is_kept=lambda name: name in used or name.lower() in others)
 
 
 def _values(sheet: Sheet, items: list[str], column: str) -> _Coded:

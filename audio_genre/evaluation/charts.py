@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -393,18 +393,33 @@ def picture_of(*charts: Chart, title: str = "", columns: int = 0, share_y: bool 
     return drawn
 
 
+Sketch = Callable[[], "Figure"]
+"""Charts that are ready to be drawn, in this process or in another one."""
+
+
+def drawn_from(sketch: tuple[str, Sketch]) -> dict[str, bytes]:
+    """Draw a sketch that has a name, and return the file of each format."""
+    return rendered(sketch[1]())
+
+
 def rendered(drawn: Figure, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     """Return the file of each format, the same bytes for the same picture."""
     import matplotlib as mpl
 
     files = {}
-    with mpl.rc_context({"svg.hashsalt": "audio-genre", "pdf.fonttype": 42}), warnings.catch_warnings():
+    # With no layout engine at all a figure is drawn once for each format; with one that does nothing it is twice.
+    no_layout: Any = {"figure.autolayout": False, "figure.constrained_layout.use": False}
+    with (
+        mpl.rc_context({"svg.hashsalt": "audio-genre", "pdf.fonttype": 42} | no_layout),
+        warnings.catch_warnings(),
+    ):
         # A script that the font lacks shows as boxes, and the page beside it has the name.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support", category=UserWarning)
-        drawn.draw_without_rendering()
+        if layout := drawn.get_layout_engine():
+            layout.execute(drawn)
         # Once laid out it stays so, and the other formats cost no more than their writing.
-        drawn.set_layout_engine("none")
+        drawn.set_layout_engine(None)
         box, (width, height) = drawn.get_tightbbox(), drawn.get_size_inches()
         # Cutting to what is drawn means drawing twice, and so only what sticks out is an occasion for it.
         inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height

@@ -22,7 +22,7 @@ from audio_genre.bundles.card import CARD
 from audio_genre.datasets import DEFAULT_PROTOCOL
 from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.results import ModelResult, kind_name, measured, read_result
-from audio_genre.metrics import Interval, Repeated, Score, repeated
+from audio_genre.metrics import Interval, Repeated, Score, repeated, sign_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -432,12 +432,9 @@ def sections_of(results: Sequence[ModelResult]) -> tuple[Section, ...]:
 
 def paired_test(first: ModelResult, second: ModelResult, *, chosen: str = "", tests: int = 1) -> PairedTest:
     """Test whether one of two models is better on the same tracks."""
-    from scipy.stats import binomtest
-
     right, other = first.answers == first.labels, second.answers == second.labels
     only_first, only_second = int(np.sum(right & ~other)), int(np.sum(~right & other))
-    discordant = only_first + only_second
-    p = float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+    p = sign_test(only_first, only_second)
     return PairedTest(
         first=first.name,
         second=second.name,

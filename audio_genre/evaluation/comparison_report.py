@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_genre.errors import ReportError
-from audio_genre.evaluation.charts import FORMATS, Chart, plotly_json, rendered
+from audio_genre.evaluation.charts import FORMATS, Chart, Sketch, drawn_from, plotly_json
 from audio_genre.evaluation.comparison import FIGURES, LEAKY, Comparison, Section
 from audio_genre.evaluation.page import (
     Block,
@@ -28,22 +28,23 @@ from audio_genre.evaluation.page import (
 )
 from audio_genre.evaluation.plots import (
     accuracy_chart,
-    accuracy_picture,
+    accuracy_sketch,
     confusion_charts,
-    confusion_picture,
+    confusion_sketch,
     curve_charts,
-    curves_picture,
+    curves_sketch,
     reliability_chart,
-    reliability_picture,
+    reliability_sketch,
     shown_name,
     thinning_words,
 )
 from audio_genre.evaluation.results import kind_name
 from audio_genre.files.spreadsheets import safe_cell
+from audio_genre.jobs.engines import Engine, InProcess, Lost
+from audio_genre.jobs.processes import WorkerProcesses, usable_cores
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from audio_genre.evaluation.results import ModelResult
 
@@ -52,6 +53,8 @@ _WRONG_SHOWN = 30
 # So many models have a column each in the list of what all get wrong; more are counted.
 _COLUMNS_SHOWN = 4
 _NAME_LETTERS = 60
+# A process takes about as long to start as two pictures take to draw.
+_PICTURES_PER_PROCESS = 4
 _LEAKY_WARNING = (
     f"{LEAKY}: this protocol splits rows, not tracks, so rows of one track can be in training and test data. "
     "These accuracies are too high for new music; they are shown because many published results were measured in this "
@@ -61,22 +64,43 @@ _LEAKY_WARNING = (
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Names of the pictures for papers, and what draws them."""
+    """Names of the pictures for papers, and what they show."""
 
-    draw: dict[str, Callable[[], Figure]] = field(default_factory=dict)
+    sketches: dict[str, Sketch] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    """The model of each picture that is of one."""
     stems: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def add(self, what: str, name: str, draw: Callable[[], Figure]) -> None:
+    def add(self, what: str, name: str, sketch: Sketch) -> None:
         """Add a picture under a name that is safe and free."""
         stem = f"{what}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:100].strip('-.') or 'model'}"
         number, free = 1, stem
         # Names that differ in upper and lower case alone are one file on some systems.
-        taken = {each.lower() for each in self.draw}
+        taken = {each.lower() for each in self.sketches}
         while free.lower() in taken:
             number += 1
             free = f"{stem}_{number}"
-        self.draw[free] = draw
+        self.sketches[free] = sketch
+        if what != "accuracy":
+            self.models[free] = name
         self.stems[what, name] = free
+
+    def drawn(self, begin: Callable[[str], None]) -> dict[str, bytes]:
+        """Draw all, several at a time where that is worth the start of processes; `begin` is told what comes next."""
+
+        def tasks() -> Iterator[tuple[str, Sketch]]:
+            for stem, sketch in self.sketches.items():
+                if stem in self.models:
+                    begin(f"drawing {self.models[stem]}")
+                yield stem, sketch
+
+        jobs = min(usable_cores(), len(self.sketches) // _PICTURES_PER_PROCESS)
+        engine: Engine = WorkerProcesses(jobs) if jobs > 1 else InProcess()
+        found: dict[str, dict[str, bytes]] = {}
+        for task, files in engine.run(tasks(), drawn_from):
+            # What a process died of may not happen here.
+            found[task[0]] = drawn_from(task) if isinstance(files, Lost) else files
+        return {f"{stem}.{form}": data for stem in self.sketches for form, data in found[stem].items()}
 
     def still(self, what: str, name: str) -> str:
         """Return the address of a picture, relative to the page."""
@@ -85,8 +109,8 @@ class _Pictures:
 
 def write_report(found: Comparison, folder: Path, begin: Callable[[str], None], *, excel_safe: bool = False) -> None:
     """Write everything, the page last; `begin` is told what is drawn, before it is."""
-    pictures = _pictures(found, begin)
-    files = {f"{stem}.{form}": data for stem, draw in pictures.draw.items() for form, data in rendered(draw()).items()}
+    pictures = _pictures(found)
+    files = pictures.drawn(begin)
     page = comparison_page(found, pictures)
     metrics = json.dumps({**found.as_json(), "figures": sorted(files)}, indent=1, allow_nan=False)
     figures = folder / FIGURES
@@ -105,27 +129,16 @@ def write_report(found: Comparison, folder: Path, begin: Callable[[str], None], 
         (figures / name).unlink(missing_ok=True)
 
 
-def _pictures(found: Comparison, begin: Callable[[str], None]) -> _Pictures:
+def _pictures(found: Comparison) -> _Pictures:
     pictures = _Pictures()
-
-    def told(model: ModelResult, draw: Callable[[ModelResult], Figure]) -> Callable[[], Figure]:
-        def drawn() -> Figure:
-            begin(f"drawing {model.name}")
-            return draw(model)
-
-        return drawn
-
-    def accuracies(section: Section) -> Callable[[], Figure]:
-        return lambda: accuracy_picture(section.models, section.title, section.majority_baseline)
-
     for section in found.sections:
-        pictures.add("accuracy", section.identifier, accuracies(section))
+        accuracies = accuracy_sketch(section.models, section.title, section.majority_baseline)
+        pictures.add("accuracy", section.identifier, accuracies)
         for model in section.models:
-            pictures.add("confusion", model.name, told(model, confusion_picture))
-            pictures.add("reliability", model.name, told(model, reliability_picture))
-            if model.history is not None:
-                # It has a history, and so it has a picture.
-                pictures.add("learning", model.name, told(model, curves_picture))  # type: ignore[arg-type]
+            pictures.add("confusion", model.name, confusion_sketch(model))
+            pictures.add("reliability", model.name, reliability_sketch(model))
+            if (curves := curves_sketch(model)) is not None:
+                pictures.add("learning", model.name, curves)
     return pictures
 
 

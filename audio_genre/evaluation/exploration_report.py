@@ -215,7 +215,10 @@ def _distribution_blocks(found: Exploration, shown: list[Distribution]) -> list[
                 # One picture holds all of them.
                 "" if number else "violins",
             ),
-            details(f"{name}: histograms", _figure(histogram_chart(found, distribution), histogram)),
+            details(
+                f"{name}: histograms",
+                _figure(histogram_chart(found, distribution), histogram, "" if number else "histograms"),
+            ),
         ]
     return blocks
 

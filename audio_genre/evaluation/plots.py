@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from audio_genre.evaluation.charts import (
     Chart,
     Points,
     Reference,
+    Sketch,
     Words,
     names_axis,
     picture_of,
@@ -180,36 +182,36 @@ def curve_charts(curves: Sequence[Curve]) -> tuple[Chart, Chart]:
     return charts[0], charts[1]
 
 
-def accuracy_picture(models: Sequence[ModelResult], title: str, majority_baseline: float | None = None) -> Figure:
-    """Draw the test accuracy of models that were tested on the same tracks, with 95 % intervals."""
-    return picture_of(accuracy_chart(models, title, majority_baseline))
-
-
 def confusion_matrix(bundle: Path) -> Figure:
     """Draw the confusion matrix of a trained model over its test tracks."""
-    return confusion_picture(read_result(bundle))
+    return confusion_sketch(read_result(bundle))()
 
 
-def confusion_picture(model: ModelResult) -> Figure:
-    """Draw the confusion matrix of a model, in tracks and in per cent of each true class."""
+def accuracy_sketch(models: Sequence[ModelResult], title: str, majority_baseline: float | None = None) -> Sketch:
+    """Sketch the test accuracy of models that were tested on the same tracks, with 95 % intervals."""
+    return partial(picture_of, accuracy_chart(models, title, majority_baseline))
+
+
+def confusion_sketch(model: ModelResult) -> Sketch:
+    """Sketch the confusion matrix of a model, in tracks and in per cent of each true class."""
     accuracy = model.scores.tracks.accuracy.value
     name = shortened(model.name, _TITLE_LETTERS)
     right, count = int(model.confusion().trace()), len(model.tracks)
     title = f"{name}: accuracy {accuracy:.3f}, {right} of {count} test tracks\n{_protocol(model)}"
-    return picture_of(*confusion_charts(model), title=title, share_y=True)
+    return partial(picture_of, *confusion_charts(model), title=title, share_y=True)
 
 
-def reliability_picture(model: ModelResult) -> Figure:
-    """Draw the accuracy of a model against its confidence."""
-    return picture_of(reliability_chart(model))
+def reliability_sketch(model: ModelResult) -> Sketch:
+    """Sketch the accuracy of a model against its confidence."""
+    return partial(picture_of, reliability_chart(model))
 
 
-def curves_picture(model: ModelResult) -> Figure | None:
-    """Draw the learning curve of a model; None if it was not trained in epochs."""
+def curves_sketch(model: ModelResult) -> Sketch | None:
+    """Sketch the learning curve of a model; None if it was not trained in epochs."""
     if model.history is None:
         return None
     title = f"{shortened(model.name, _TITLE_LETTERS)}, {_protocol(model)}"
-    return picture_of(*curve_charts([(model.name, model.history, model.best_epoch)]), title=title)
+    return partial(picture_of, *curve_charts([(model.name, model.history, model.best_epoch)]), title=title)
 
 
 def thinned(history: pd.DataFrame, most: int = 1000) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from audio_genre.bundles.calibration import BINS, apply_temperature, bins_of, ca
 from audio_genre.bundles.card import CARD, Card, read_bounded, read_card
 from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
-from audio_genre.metrics import ENDS, LEVEL, RESAMPLES, Interval, Scores, bootstrap, mean_by_track, score
+from audio_genre.metrics import ENDS, RESAMPLES, Interval, Scores, bootstrap, confusion_of, mean_by_track, score, wilson
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,21 +189,24 @@ class ModelResult:
 
     def confusion(self) -> NDArray[np.intp]:
         """Count how the test tracks were classified, each by the vote of its rows."""
-        from sklearn.metrics import confusion_matrix
-
-        counts: NDArray[np.intp] = confusion_matrix(self.labels, self.answers, labels=list(self.classes))
-        return counts
+        number = {name: k for k, name in enumerate(self.classes)}
+        true, predicted = (
+            np.array([number[name] for name in names.tolist()], dtype=np.intp) for names in (self.labels, self.answers)
+        )
+        return confusion_of(true, predicted, len(number))
 
     def per_class(self) -> dict[str, dict[str, float]]:
-        """Score every class over the test tracks."""
-        from sklearn.metrics import precision_recall_fscore_support
-
-        figures = precision_recall_fscore_support(
-            self.labels, self.answers, labels=list(self.classes), zero_division=0.0
-        )
+        """Score every class over the test tracks; 0 where nothing is divided by nothing."""
+        counts = self.confusion()
+        rights, trues, answers = counts.diagonal().tolist(), counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist()
         return {
-            name: {"precision": float(p), "recall": float(r), "f1": float(f1), "support": int(support)}
-            for name, p, r, f1, support in zip(self.classes, *figures, strict=True)
+            name: {
+                "precision": right / max(answered, 1),
+                "recall": right / max(true, 1),
+                "f1": 2 * right / max(true + answered, 1),
+                "support": true,
+            }
+            for name, right, true, answered in zip(self.classes, rights, trues, answers, strict=True)
         }
 
 
@@ -306,8 +309,6 @@ def reliability(
     >>> round(found.error.value, 3), len(found.bins), found.bins[0].count
     (0.15, 1, 10)
     """
-    from scipy.stats import binomtest
-
     count = len(confidence)
     error = calibration_error(confidence, right)
     rng = np.random.default_rng(seed)
@@ -320,10 +321,9 @@ def reliability(
     bins = []
     for k in np.unique(place).tolist():
         mine = place == k
-        found = binomtest(int(right[mine].sum()), int(mine.sum()))
-        ci = found.proportion_ci(LEVEL, method="wilson")
-        share = Interval(float(right[mine].mean()), float(ci.low), float(ci.high))
-        bins.append(Bin(k / BINS, (k + 1) / BINS, found.n, float(confidence[mine].mean()), share))
+        size = int(mine.sum())
+        share = wilson(int(right[mine].sum()), size)
+        bins.append(Bin(k / BINS, (k + 1) / BINS, size, float(confidence[mine].mean()), share))
     return Reliability(
         error=interval,
         uncalibrated=calibration_error(uncalibrated, right),

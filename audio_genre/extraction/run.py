@@ -49,7 +49,7 @@ from audio_genre.files.storage import CLIP_CODES, NoSpaceError, is_there, storag
 from audio_genre.files.walk import Clip, find_clips, picture_files
 from audio_genre.jobs.cluster import DaskCluster, refuse_bad_address
 from audio_genre.jobs.engines import Engine, InProcess, Lost
-from audio_genre.jobs.processes import WorkerProcesses
+from audio_genre.jobs.processes import WorkerProcesses, usable_cores
 from audio_genre.progress import shows_progress
 
 _STATE_NAME = ".audio-genre"
@@ -690,7 +690,7 @@ def _engine(jobs: int | None, dask: str | None, run: _Run) -> Engine:
         return InProcess()
     if dask is not None:
         return DaskCluster(dask, (run.places.audio_dir, run.places.staging))
-    jobs = jobs or _usable_cores()
+    jobs = jobs or usable_cores()
     return InProcess() if jobs == 1 else WorkerProcesses(min(jobs, run.todo))
 
 
@@ -727,12 +727,6 @@ def _state(path: Path) -> list[int] | None:
     except OSError:
         return None
     return [status.st_size, status.st_mtime_ns]
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _closed_reason(error: OSError | None) -> str:

@@ -39,6 +39,13 @@ _POLL_SECONDS = 0.2
 _END_SECONDS = 1.0
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class WorkerProcesses:
     """Runs tasks in worker processes of this machine.
 

@@ -22,7 +22,7 @@ from audio_genre.files.storage import is_there, storage_error
 from audio_genre.files.walk import Clip, find_clips
 from audio_genre.inference.default import default_model
 from audio_genre.jobs.engines import Lost
-from audio_genre.jobs.processes import WorkerProcesses
+from audio_genre.jobs.processes import WorkerProcesses, usable_cores
 from audio_genre.library.classify import ClassifySettings, classify_file, model_identity
 from audio_genre.library.database import LIBRARY, Database
 from audio_genre.library.moved import Fitting, fitting_database
@@ -185,7 +185,7 @@ def organize(
         kept.retry_failures(decoder_versions(), always=retry_failed)
         run.see(clips)
         run.keep_unseen(closed)
-        run.listen(settings, jobs or _usable_cores())
+        run.listen(settings, jobs or usable_cores())
         summary, failed = run.summary()
         csv_written = table is not None and (apply or not table.is_relative_to(music))
         if table is not None and csv_written:
@@ -531,9 +531,3 @@ def _clips(music_dir: Path, closed: list[tuple[str, OSError | None]]) -> Iterato
             ".wav, .flac, .ogg or .mp3."
         )
     return chain([first], clips)
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from audio_genre.datasets import TableSchema
 from audio_genre.datasets import sheet as module
-from audio_genre.datasets.sheet import Sheet, _read_carefully, _read_plain
+from audio_genre.datasets.sheet import Sheet, _read_carefully, _read_plain, read_sheet
 
 TOY = TableSchema("toy", recipe=None, features=("a", "b"), label="label", item="filename", length="length")
 
@@ -113,6 +113,36 @@ def test_both_roads_give_the_same_cells(content: bytes, block: int) -> None:
         assert found.number_reader(["a", "b", "length"]) is module.unchanged
         # What the fast road takes is refused by nobody.
         assert _read_carefully(path, content, TOY).number_reader(["a", "b", "length"]) is module.unchanged
+
+
+@given(tables(), st.sets(st.sampled_from(["filename", "label", "length", "a"])))
+def test_columns_that_no_one_asks_for_are_left_out(content: bytes, kept: set[str]) -> None:
+    """All else stays as it is, also whether the fast road is taken."""
+    path = Path("a.csv")
+    whole, found = plain(path, content), _read_plain(path, io.BytesIO(content), TOY, kept.__contains__)
+    assert (whole is None) == (found is None)
+    if whole is not None and found is not None:
+        assert {found.header[index] for index in found.texts} == kept - {"a"}
+        whole.texts = {index: whole.texts[index] for index in found.texts}
+        assert_same(found, whole)
+        assert_same(_read_carefully(path, content, TOY, kept.__contains__), whole)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_of_many_texts_keeps_those_asked_for(tmp_path: Path, ending: str) -> None:
+    import pandas as pd
+
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"tracks.{ending}"
+    texts = ("track_id", "artists", "album", "title", "label")
+    frame = pd.DataFrame({name: [f"{name}, {row}" for row in range(9)] for name in texts} | {"a": range(9), "b": 0.5})
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path, engine="pyarrow")
+    with path.open("rb") as file:
+        sheet = read_sheet(path, file, TOY, is_kept=lambda name: name in ("artists", "label"))
+    assert sorted(sheet.texts) == [1, 4]
+    assert sheet.cells("artists") == frame["artists"].tolist()
+    assert sheet.values.tolist() == [[row, 0.5] for row in range(9)]
 
 
 @given(

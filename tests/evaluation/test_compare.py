@@ -6,8 +6,9 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,13 @@ from typer.testing import CliRunner, Result
 from audio_genre.bundles.calibration import apply_temperature, calibration_error
 from audio_genre.cli.compare import compare as compare_command
 from audio_genre.errors import BundleError, ReportError
+from audio_genre.evaluation import comparison_report
 from audio_genre.evaluation.charts import FORMATS
 from audio_genre.evaluation.compare import compare
 from audio_genre.evaluation.comparison import Comparison, paired_test
 from audio_genre.evaluation.plots import curve_charts, thinned
 from audio_genre.evaluation.results import ModelResult, Reliability, measured, read_result, reliability
+from audio_genre.jobs.engines import Lost
 
 LABELS = "bbbbjjjjrrrr"
 HOSTILE = ["<script>alert(1)</script>", "NA", "1980", "$x_{", "accuracy", "a,b\"c'", "very " * 30 + "long", "日本"]
@@ -47,8 +50,10 @@ def real_pictures() -> None:
 @pytest.fixture(autouse=True)
 def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "real_pictures" not in request.fixturenames:
+        # In this process, which the change of a function is in.
+        monkeypatch.setattr("audio_genre.evaluation.comparison_report.usable_cores", lambda: 1)
         monkeypatch.setattr(
-            "audio_genre.evaluation.comparison_report.rendered", lambda figure: dict.fromkeys(FORMATS, b"picture")
+            "audio_genre.evaluation.comparison_report.drawn_from", lambda sketch: dict.fromkeys(FORMATS, b"picture")
         )
 
 
@@ -624,11 +629,41 @@ def test_ctrl_c_leaves_the_earlier_report_as_it_was(models: Path, monkeypatch: p
     report = compared(models).report.parent
     before = {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
     monkeypatch.setattr(
-        "audio_genre.evaluation.comparison_report.rendered", lambda figure: (_ for _ in ()).throw(KeyboardInterrupt)
+        "audio_genre.evaluation.comparison_report.drawn_from", lambda sketch: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     result = run(models, report)
     assert result.exit_code == 130
     assert {path: path.read_bytes() for path in report.rglob("*") if path.is_file()} == before
+
+
+def test_pictures_are_the_same_wherever_they_are_drawn(
+    models: Path, real_pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, in others, and in this one where another one dies."""
+    for name in ("a", "b"):
+        write_model(models / name)
+    found: list[dict[str, bytes]] = []
+    pool = comparison_report.WorkerProcesses
+    for cores, engine in ((1, pool), (2, pool), (2, Dying)):
+        monkeypatch.setattr(comparison_report, "usable_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(comparison_report, "_PICTURES_PER_PROCESS", 3)
+        monkeypatch.setattr(comparison_report, "WorkerProcesses", engine)
+        report = models.parent / f"report{len(found)}"
+        compare(models, report)
+        found.append({path.name: path.read_bytes() for path in (report / "figures").iterdir()})
+    assert len(found[0]) == 7 * len(FORMATS)
+    assert found[0] == found[1] == found[2]
+
+
+class Dying:
+    """An engine whose processes die of every other task."""
+
+    def __init__(self, jobs: int) -> None:
+        assert jobs == 2
+
+    def run(self, tasks: Iterator[Any], work: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
+        for number, task in enumerate(tasks):
+            yield task, Lost("signal 9") if number % 2 else work(task)
 
 
 def test_the_same_models_give_the_same_report(models: Path, real_pictures: None) -> None:

@@ -224,7 +224,7 @@ def test_a_report_has_page_pictures_and_json(toy: tuple[Exploration, Path]) -> N
     assert found.headline() in html
     assert f"accuracy with all features {found.importance.accuracy} on 12 validation tracks" in found.headline()
     stills = re.findall(r'class="still" loading="lazy" src="([^"]+)"', html)
-    assert sorted(stills) == sorted(f"{name}.png" for name in PICTURES if name != "histograms")
+    assert sorted(stills) == sorted(f"{name}.png" for name in PICTURES)
 
 
 def test_json_holds_rankings_counts_and_variance(toy: tuple[Exploration, Path]) -> None:

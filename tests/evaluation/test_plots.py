@@ -12,14 +12,14 @@ from audio_genre.errors import BundleError, ReportError
 from audio_genre.evaluation.charts import plotly_json, rendered
 from audio_genre.evaluation.plots import (
     accuracy_chart,
-    accuracy_picture,
+    accuracy_sketch,
     confusion_charts,
     confusion_matrix,
-    confusion_picture,
+    confusion_sketch,
     curve_charts,
-    curves_picture,
+    curves_sketch,
     reliability_chart,
-    reliability_picture,
+    reliability_sketch,
     write_learning_curves,
 )
 from audio_genre.evaluation.results import read_result
@@ -73,7 +73,7 @@ def test_the_page_works_offline_and_appears_whole(bundle: Path) -> None:
 
 def test_models_that_are_not_trained_in_epochs_have_no_curve(tmp_path: Path) -> None:
     forest = write_model(tmp_path / "forest", kind="baseline", epochs=1)
-    assert curves_picture(read_result(forest)) is None
+    assert curves_sketch(read_result(forest)) is None
     write_learning_curves([forest], tmp_path / "curves.html")
     assert "No learning curves" in (tmp_path / "curves.html").read_text(encoding="utf-8")
 
@@ -95,7 +95,7 @@ def test_a_class_without_test_tracks_has_no_per_cent(tmp_path: Path) -> None:
     heatmap, words = plotly_json(shares)["data"]
     assert heatmap["z"][2] == [None] * 3
     assert words["text"] == ["100", "0", "0", "100", "0", "0"]
-    png(confusion_picture(model))
+    png(confusion_sketch(model)())
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_genres_may_have_any_name(tmp_path: Path, classes: list[str]) -> None:
     first, second = classes
     model = read_result(write_model(tmp_path / "$m_{", {"1": (first, first), "2": (second, second)}, classes=classes))
     for draw in (
-        confusion_picture,
-        curves_picture,
-        reliability_picture,
-        lambda model: accuracy_picture([model], "$title_{"),
+        confusion_sketch,
+        curves_sketch,
+        reliability_sketch,
+        lambda model: accuracy_sketch([model], "$title_{"),
     ):
-        assert png(draw(model)).startswith(b"\x89PNG")
-    assert [tick.get_text() for tick in confusion_picture(model).axes[0].get_xticklabels()] == [
+        assert png(draw(model)()).startswith(b"\x89PNG")
+    assert [tick.get_text() for tick in confusion_sketch(model)().axes[0].get_xticklabels()] == [
         name.replace("$", r"\$") for name in classes
     ]
 
@@ -142,7 +142,7 @@ def test_a_hundred_genres_fit(tmp_path: Path) -> None:
     classes = [f"genre {k}" for k in range(100)]
     answers = {str(k): (name, name) for k, name in enumerate(classes)}
     model = read_result(write_model(tmp_path / "m", answers, classes=classes))
-    drawn = confusion_picture(model)
+    drawn = confusion_sketch(model)()
     assert len(drawn.axes[0].texts) == 0
     assert max(drawn.get_size_inches()) <= 23
     assert png(drawn).startswith(b"\x89PNG")
@@ -153,12 +153,12 @@ def test_labels_are_not_cut_off(tmp_path: Path) -> None:
     answers = {str(k): (name, name) for k, name in enumerate(classes)}
     model = read_result(write_model(tmp_path / ("n" * 80), answers, classes=classes))
     draw_all = (
-        confusion_picture,
-        curves_picture,
-        reliability_picture,
-        lambda model: accuracy_picture([model], "t" * 70),
+        confusion_sketch,
+        curves_sketch,
+        reliability_sketch,
+        lambda model: accuracy_sketch([model], "t" * 70),
     )
-    for drawn in (draw(model) for draw in draw_all):
+    for drawn in (draw(model)() for draw in draw_all):
         pixels = np.asarray(Image.open(io.BytesIO(png(drawn))).convert("L"))
         # What is cut off reaches the border.
         assert min(edge.min() for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])) == 255
@@ -179,7 +179,7 @@ def test_accuracies_stand_with_their_intervals_a_kind_a_colour(tmp_path: Path) -
     assert traces[0]["x"][0] - traces[0]["error_x"]["arrayminus"][0] == pytest.approx(accuracy.low)
     (line,) = plotly_json(chart)["layout"]["shapes"]
     assert (line["x0"], line["x1"], line["name"]) == (1 / 3, 1 / 3, "majority baseline (0.333)")
-    drawn = accuracy_picture(models, "title", 1 / 3).axes[0]
+    drawn = accuracy_sketch(models, "title", 1 / 3)().axes[0]
     assert any(list(line.get_xdata()) == [1 / 3, 1 / 3] for line in drawn.lines)
 
 
@@ -198,7 +198,7 @@ def test_reliability_stands_at_confidence_and_accuracy_with_the_number_of_tracks
     assert points.y[1] - below[1] == pytest.approx(8 / (8 + 1.959964**2), abs=1e-4)
     assert above[1] == 0
 
-    axes = reliability_picture(model).axes[0]
+    axes = reliability_sketch(model)().axes[0]
     drawn = {text.get_text(): text.xy[0] for text in axes.texts}
     assert drawn["4"] == pytest.approx(0.55)
     assert drawn["8"] == pytest.approx(0.75)

@@ -12,8 +12,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SPACES = re.compile(r"\s+")
-
 
 def plain(text: str) -> str:
     """Return a name as it is compared: without differences of case, width and spaces.
@@ -23,24 +21,39 @@ def plain(text: str) -> str:
     >>> plain("  Björk  Guðmundsdóttir") == plain("björk guðmundsdóttir")
     True
     """
-    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
 
 
-def factorised(values: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Return the number of each value, and the values in sorted order."""
+def factorised(values: Sequence[Any] | NDArray[Any], *, sort: bool = False) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Return the number of each value, and the values, in the order in which they come or sorted."""
     import pandas as pd
 
-    codes, found = pd.factorize(np.asarray(values, dtype=object), sort=True)
+    codes, found = pd.factorize(np.asarray(values, dtype=object), sort=sort)
     return codes.astype(np.intp), np.asarray(found, dtype=object)
 
 
 def coded_plain(values: Any) -> NDArray[np.intp]:
     """Return numbers of names as they are compared; -1 for an empty one."""
     codes, names = factorised(values)
-    of_name, distinct = factorised([plain(name) for name in names])
-    if len(distinct) and distinct[0] == "":
-        of_name = of_name - 1
-    return of_name[codes]
+    return coded([plain(name) for name in names.tolist()])[codes]
+
+
+def coded(texts: Sequence[Any] | NDArray[Any]) -> NDArray[np.intp]:
+    """Return numbers of texts as they are; -1 for an empty one.
+
+    Examples
+    --------
+    >>> coded(["b", "", "a", "b"]).tolist()
+    [0, -1, 1, 0]
+    """
+    codes, names = factorised(texts)
+    (empty,) = np.nonzero(names == "")
+    if not len(empty):
+        return codes
+    numbers = np.arange(len(names)) - (np.arange(len(names)) > empty[0])
+    numbers[empty[0]] = -1
+    found: NDArray[np.intp] = numbers[codes]
+    return found
 
 
 def components(links: Sequence[NDArray[np.intp]], count: int) -> NDArray[np.intp]:

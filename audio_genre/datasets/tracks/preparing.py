@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,16 +192,20 @@ def _table_bytes(tracks: Tracks, form: str) -> bytes:
 
 def _arrays_of(tracks: Tracks, rows: NDArray[np.intp], y: NDArray[np.intp]) -> Callable[[], bytes]:
     def write() -> bytes:
+        arrays = {
+            "X": tracks.raw[rows],
+            "y": y[rows],
+            "columns": np.array(tracks.columns),
+            "classes": np.array(tracks.classes),
+            "items": tracks.items[rows],
+            "songs": tracks.groups[rows],
+        }
         out = io.BytesIO()
-        np.savez_compressed(
-            out,
-            X=tracks.raw[rows],
-            y=y[rows],
-            columns=np.array(tracks.columns),
-            classes=np.array(tracks.classes),
-            items=tracks.items[rows],
-            songs=tracks.groups[rows],
-        )
+        # As numpy.savez_compressed, but at the level that takes a fifth of the time.
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, array in arrays.items():
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
         return out.getvalue()
 
     return write

@@ -19,7 +19,7 @@ from audio_genre.datasets.groups import Grouping
 from audio_genre.datasets.tracks.columns import COLUMNS, MAX_MINUTES, MISSING, MS_PER_MINUTE, SOUND, Column
 from audio_genre.datasets.tracks.encoder import Encoder
 from audio_genre.datasets.tracks.layout import Layout, find_layout, index_columns, is_tracks_header, read_layout
-from audio_genre.datasets.tracks.linking import coded_plain, components, factorised, plain, songs, split_artists
+from audio_genre.datasets.tracks.linking import coded, coded_plain, components, factorised, plain, songs, split_artists
 from audio_genre.datasets.tracks.mapping import (
     OTHER,
     GenreMapping,
@@ -468,7 +468,7 @@ class _Reading:
                 f"{self.path} has no genre in any row of the column {self.meaning['label']!r}; name another with "
                 "--label-column."
             )
-        codes, names = factorised(self.genres)
+        codes, names = factorised(self.genres, sort=True)
         counts = dict(zip(names.tolist(), np.bincount(codes).tolist(), strict=True))
         broad = {name: name for name in names.tolist()}
         if mapping is not None:
@@ -552,8 +552,8 @@ class _Reading:
             )
         self._find_faults(values, ids)
         items = self._items()
-        groups = self._songs(song, items)
-        together = {"track": _in_order_of(groups)}
+        song, groups = self._songs(song, items)
+        together = {"track": song}
         # Votes of a song under several genres are apart; the split keeps them together.
         votes = (
             groups
@@ -563,18 +563,18 @@ class _Reading:
             )
         )
         if (linked >= 0).any():
-            together["artist"] = _linked(groups, song, linked)
+            together["artist"] = _linked(song, linked)
             self._note_artists(together["artist"])
         if group_column is not None:
             if group_column not in self.data.columns:
                 raise ParameterError(f"{self.path} has no column {group_column!r} to group by.")
-            together["group"] = _linked(groups, song, coded_plain(self._cells(group_column)))
+            together["group"] = _linked(song, coded_plain(self._cells(group_column)))
         used = [name for name in names if not COLUMNS[name].beside or name in use]
         beside = [name for name in names if name not in used]
         if beside:
             self.report["columns_beside"] = beside
         self.report["rows"]["left"] = len(self.data)
-        self.report["songs"] = int(song.max(initial=-1)) + 1 if not labelled else len(np.unique(song))
+        self.report["songs"] = int(song.max(initial=-1)) + 1
         for name in context:
             role = "artists" if name == "artist" else name
             if role not in self.meaning:
@@ -659,7 +659,7 @@ class _Reading:
 
     def _identities(self) -> tuple[NDArray[np.intp], ...]:
         """Return numbers of ids, first artists, linked artists and titles; -1 where there is none."""
-        ids = coded_exactly(self.texts("id"))
+        ids = coded(self.texts("id"))
         artists = self.texts("artists")
         first, names, linked = split_artists(artists.tolist(), self.layout.separators)
         self._artists = first, names
@@ -724,12 +724,15 @@ class _Reading:
         ids[without] = [f"line {line}" for line in self.lines[without].tolist()]
         return ids
 
-    def _songs(self, song: NDArray[np.intp], items: NDArray[np.object_]) -> NDArray[np.object_]:
-        """Return the name of each row's song: the first of its items' names, whatever the order of the rows."""
-        codes, names = factorised(items)
+    def _songs(
+        self, song: NDArray[np.intp], items: NDArray[np.object_]
+    ) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+        """Return number and name of each row's song: the first of its items' names, whatever the order of the rows."""
+        codes, names = factorised(items, sort=True)
         least = np.full(int(song.max(initial=-1)) + 1, len(names), dtype=np.intp)
         np.minimum.at(least, song, codes)
-        return names[least[song]]
+        first = least[song]
+        return np.unique(first, return_inverse=True)[1].astype(np.intp), names[first]
 
     def _note_artists(self, sets: NDArray[np.intp]) -> None:
         largest = int(np.bincount(sets).max())
@@ -794,22 +797,11 @@ def _listed(text: str) -> list[str] | None:
     return [str(each).strip() for each in found if str(each).strip()]
 
 
-def coded_exactly(texts: NDArray[np.object_]) -> NDArray[np.intp]:
-    """Return numbers of texts, -1 for an empty one."""
-    codes, names = factorised(texts)
-    return codes - 1 if len(names) and names[0] == "" else codes
-
-
-def _in_order_of(names: NDArray[np.object_]) -> NDArray[np.intp]:
-    return factorised(names)[0]
-
-
-def _linked(groups: NDArray[np.object_], song: NDArray[np.intp], numbers: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return what no split tears apart: songs, linked by equal numbers; numbered in the order of the songs' names."""
+def _linked(song: NDArray[np.intp], numbers: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return what no split tears apart: songs, linked by equal numbers; numbered in the order of the songs' numbers."""
     sets = components([song, numbers], len(song))
-    codes = _in_order_of(groups)
     least = np.full(int(sets.max(initial=-1)) + 1, np.iinfo(np.intp).max, dtype=np.intp)
-    np.minimum.at(least, sets, codes)
+    np.minimum.at(least, sets, song)
     return np.unique(least[sets], return_inverse=True)[1].astype(np.intp)
 
 
