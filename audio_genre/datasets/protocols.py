@@ -263,7 +263,9 @@ class SplitProtocol(ABC):
             if absent:
                 raise ProtocolError(f"The protocol {self.name!r} left no row of class {absent[0]!r} for {subset}.")
         if not self.leaky:
-            for units in (rows.groups, *self._kept(rows)):
+            # What votes together is no larger than a song.
+            kept: list[NDArray[Any]] = [*self._kept(rows)]
+            for units in kept or [rows.groups]:
                 owners = [np.unique(units[indices]) for indices in subsets.values()]
                 if sum(map(len, owners)) != len(np.unique(np.concatenate(owners))):
                     raise ProtocolError(f"The protocol {self.name!r} put rows of one track in two subsets.")

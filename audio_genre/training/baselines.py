@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from audio_genre.datasets import Split
 from audio_genre.errors import ParameterError
 from audio_genre.extras import install_command
 from audio_genre.inputs import Vectors
+from audio_genre.jobs.processes import usable_cores
 from audio_genre.metrics import squash
 from audio_genre.training.fit import FitResult
 from audio_genre.training.run import FitOptions, Report
@@ -27,9 +29,14 @@ from audio_genre.training.vector_learner import VectorLearner
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LARGE_TRACKS = 3000
-"""Training tracks from which on trees may grow: what keeps them from learning a few hundred by heart would cost."""
+LARGE_TRACKS = 5000
+"""Tracks of a table from which on trees may grow: what keeps them from learning a few hundred by heart would cost."""
 
+HUGE_TRACKS = 150_000
+"""Tracks of a table from which on a fit uses all cores; the last digits then depend on their number."""
+
+# From so many rows on the library predicts, which is faster; on a sample of rows the export must agree with it.
+_MANY_ROWS = 50_000
 _ALL = "all"
 _FITTED_ON = "the training rows only, as the networks are; the validation rows take no part"
 
@@ -73,7 +80,9 @@ class BaselineVariant:
     package : str
         Package that it needs and that not everyone has; empty if there is none.
     large : mapping
-        Parameters that differ with `LARGE_TRACKS` training tracks or more.
+        Parameters that differ with `LARGE_TRACKS` tracks or more.
+    huge : mapping
+        Parameters that differ with `HUGE_TRACKS` tracks or more, so that a fit takes minutes and not hours.
     """
 
     name: str
@@ -83,21 +92,23 @@ class BaselineVariant:
     normalisation: str = "none"
     package: str = ""
     large: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    huge: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def parameters_for(self, tracks: int) -> Mapping[str, Any]:
-        """Return the parameters for a number of training tracks.
+        """Return the parameters for a number of tracks.
 
         Parameters
         ----------
         tracks : int
-            Number of training tracks.
+            Number of tracks of the table.
 
         Returns
         -------
         mapping
-            `parameters`, with those of `large` where there are `LARGE_TRACKS` or more.
+            `parameters`, with those of `large` and `huge` where there are `LARGE_TRACKS` or `HUGE_TRACKS`, or more.
         """
-        return {**self.parameters, **(self.large if tracks >= LARGE_TRACKS else {})}
+        large = self.large if tracks >= LARGE_TRACKS else {}
+        return {**self.parameters, **large, **(self.huge if tracks >= HUGE_TRACKS else {})}
 
     @property
     def available(self) -> bool:
@@ -112,6 +123,7 @@ def _fit_majority(
     parameters: Mapping[str, Any],
     seed: int,
     weights: NDArray[np.float32] | None = None,
+    threads: int = 1,  # noqa: ARG001
 ) -> Fitted:
     from sklearn.dummy import DummyClassifier
 
@@ -128,6 +140,7 @@ def _fit_logistic_regression(
     parameters: Mapping[str, Any],
     seed: int,
     weights: NDArray[np.float32] | None = None,
+    threads: int = 1,  # noqa: ARG001
 ) -> Fitted:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -162,10 +175,11 @@ def _fit_random_forest(
     parameters: Mapping[str, Any],
     seed: int,
     weights: NDArray[np.float32] | None = None,
+    threads: int = 1,
 ) -> Fitted:
     from sklearn.ensemble import RandomForestClassifier
 
-    model = RandomForestClassifier(random_state=seed, n_jobs=1, **parameters).fit(X, y, sample_weight=weights)
+    model = RandomForestClassifier(random_state=seed, n_jobs=threads, **parameters).fit(X, y, sample_weight=weights)
 
     def trees() -> Iterator[Tree]:
         for estimator in model.estimators_:
@@ -183,6 +197,7 @@ def _fit_gradient_boosting(
     parameters: Mapping[str, Any],
     seed: int,
     weights: NDArray[np.float32] | None = None,
+    threads: int = 1,  # noqa: ARG001
 ) -> Fitted:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -214,10 +229,11 @@ def _fit_xgboost(
     parameters: Mapping[str, Any],
     seed: int,
     weights: NDArray[np.float32] | None = None,
+    threads: int = 1,
 ) -> Fitted:
     import xgboost
 
-    options = {"objective": "multi:softprob", "num_class": classes, "nthread": 1, "seed": seed, "verbosity": 0}
+    options = {"objective": "multi:softprob", "num_class": classes, "nthread": threads, "seed": seed, "verbosity": 0}
     options |= {name: value for name, value in parameters.items() if name != "num_boost_round"}
     booster = xgboost.train(options, xgboost.DMatrix(X, label=y, weight=weights), parameters["num_boost_round"])
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
@@ -289,6 +305,7 @@ _VARIANTS = (
             }
         ),
         large=MappingProxyType({"max_leaf_nodes": 31, "min_samples_leaf": 20, "max_features": 0.3}),
+        huge=MappingProxyType({"max_iter": 60, "learning_rate": 0.15, "max_leaf_nodes": 63}),
     ),
     BaselineVariant(
         "xgboost",
@@ -306,6 +323,7 @@ _VARIANTS = (
         ),
         package="xgboost",
         large=MappingProxyType({"max_depth": 8, "subsample": 0.7, "colsample_bynode": 0.3, "min_child_weight": 4}),
+        huge=MappingProxyType({"num_boost_round": 100, "learning_rate": 0.15, "subsample": 0.3}),
     ),
 )
 
@@ -367,9 +385,17 @@ class BaselineLearner(VectorLearner):
     @property
     def settings(self) -> Mapping[str, Any]:
         """Everything that decides how the baseline learns."""
-        variant = self.variant
-        large = {"large": dict(variant.large)} if variant.large else {}
-        return {"name": variant.name, "parameters": dict(variant.parameters), **large, **self.balance_settings}
+        return {"name": self.variant.name, "parameters": dict(self.parameters), **self.balance_settings}
+
+    @cached_property
+    def tracks(self) -> int:
+        """Number of tracks of the table, which decides how large trees may grow."""
+        return len(np.unique(self.dataset.groups))
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Parameters for so many tracks."""
+        return self.variant.parameters_for(self.tracks)
 
     def set_seed(self, seed: int) -> None:
         """Leave every global generator alone: a baseline draws from the seed that `fit` gets."""
@@ -385,13 +411,11 @@ class BaselineLearner(VectorLearner):
         from threadpoolctl import threadpool_limits
 
         variant, table, rows = self.variant, self.dataset, self.learned(split, y, seed)
-        tracks = len(np.unique(table.groups[split.train]))
         started = time.perf_counter()
         # One thread: the order of sums, and so the model, does not depend on the machine, and tables are small.
-        with threadpool_limits(limits=1):
-            model.fitted = variant.fit(
-                rows.X, rows.y, len(table.classes), variant.parameters_for(tracks), seed, rows.weights
-            )
+        threads = 1 if self.tracks < HUGE_TRACKS else usable_cores()
+        with threadpool_limits(limits=threads):
+            model.fitted = variant.fit(rows.X, rows.y, len(table.classes), self.parameters, seed, rows.weights, threads)
         return FitResult((), best_epoch=0, seconds=time.perf_counter() - started, interrupted=False)
 
     def predict(self, model: Baseline, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:  # noqa: ARG002
@@ -399,8 +423,10 @@ class BaselineLearner(VectorLearner):
         return self.answer(model, self.dataset.X[rows])
 
     def answer(self, model: Baseline, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Predict with what the bundle will hold."""
-        return model.fitted.exported(X)
+        """Predict with what the bundle will hold, or many rows with what it was made from."""
+        if len(X) < _MANY_ROWS:
+            return model.fitted.exported(X)
+        return np.asarray(model.fitted.check(X), dtype=np.float32)
 
     def check(self, model: Baseline, X: NDArray[np.float32]) -> NDArray[Any]:
         """Predict with the library that fitted the baseline."""

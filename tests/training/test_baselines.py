@@ -587,7 +587,7 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "nothing": (lambda _: b"", "no file of arrays"),
     "no archive": (lambda _: b"x" * 1000, "no file of arrays"),
     "truncated": (lambda content: content[: len(content) // 2], "no file of arrays"),
-    "an empty archive": (lambda _: pack(), "no kind of model"),
+    "an empty archive": (lambda _: pack(), "does not name a kind of model"),
     "a pickle": (lambda content: raw("base", b"\x80\x04K\x01.", content), "something other than arrays"),
     "objects": (with_arrays(base=lambda array: np.array([{}, {}, {}], dtype=object)), "arrays of another type"),
     "records": (with_arrays(base=lambda _: np.zeros(3, dtype="f8,f8")), "arrays of another type"),
@@ -624,7 +624,7 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "no structure": (
         lambda content: pack(**{k: v for k, v in unpack(content).items() if k != "structure"}),
-        "no kind of model",
+        "does not name a kind of model",
     ),
     "half a structure": (with_arrays(structure=lambda array: array[:-3].copy()), "structure is malformed"),
     "a deep structure": (
@@ -635,8 +635,8 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         with_arrays(structure=lambda _: np.frombuffer(b"[1]", np.uint8)),
         "structure is malformed",
     ),
-    "another kind of model": (with_structure(model="svm"), "no kind of model"),
-    "a list of models": (with_structure(model=["trees"]), "no kind of model"),
+    "another kind of model": (with_structure(model="svm"), "does not name a kind of model"),
+    "a list of models": (with_structure(model=["trees"]), "does not name a kind of model"),
     "a linear model of trees": (with_structure(model="linear"), "other arrays than its kind"),
     "another link": (with_structure(link="max"), "no known link function"),
     "no link": (with_structure(link=None), "structure is malformed"),
@@ -680,8 +680,8 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a value without end": (with_arrays(entry_value=at(0, np.inf)), "values out of range"),
     "a base of a mean": (with_arrays(base=at(0, 1)), "shares in a leaf do not sum to 1"),
     "a base that is none": (with_arrays(base=at(0, np.nan)), "values out of range"),
-    "a class more": (with_arrays(base=lambda array: np.append(array, 0)), r"the output .* in fact it has \(4\)"),
-    "another number of features": (with_structure(inputs=58), r"the input .* in fact it has \(58\)"),
+    "a class more": (with_arrays(base=lambda array: np.append(array, 0)), r"the output .* but it is \(4\)"),
+    "another number of features": (with_structure(inputs=58), r"the input .* but it is \(58\)"),
 }
 
 HOSTILE_LINEAR: dict[str, tuple[Callable[[bytes], bytes], str]] = {
