@@ -39,8 +39,9 @@ def load_dataset(path: str | os.PathLike[str], *, protocol: Any = None, **option
         If it cannot be read.
     """
     path = Path(path)
-    kind = kind_of(path)
     given = {name: value for name, value in options.items() if value is not None and value is not False and value != ()}
+    # What a schema describes has names of its own.
+    kind = INPUT_KINDS["tracks"] if "schema" in given else kind_of(path)
     column = group_column(protocol)
     if column is not None:
         given["group_column"] = column
@@ -48,6 +49,10 @@ def load_dataset(path: str | os.PathLike[str], *, protocol: Any = None, **option
     if unknown:
         option = {"use": "with"}.get(unknown[0], unknown[0]).replace("_", "-")
         raise ParameterError(f"The option --{option} is not for {kind.title}, which {path} is; leave it out.")
+    if kind.name == "tracks" and column is None and "group_column" in given:
+        raise ParameterError(
+            f"The option --group-column says nothing of {kind.title}; write --protocol group:{given['group_column']}."
+        )
     return kind.load(path, **given)
 
 

@@ -15,7 +15,7 @@ from audio_genre.datasets.tracks.columns import COLUMNS
 from audio_genre.datasets.tracks.encoder import Encoder
 from audio_genre.datasets.tracks.layout import is_tracks_header
 from audio_genre.datasets.tracks.mapping import OTHER
-from audio_genre.datasets.tracks.table import PREPARATION
+from audio_genre.datasets.tracks.table import PREPARATION, AbsentColumnError
 from audio_genre.errors import BundleError
 from audio_genre.inputs.kind import AudioReader, CardPart, InputKind, TableRows
 
@@ -140,6 +140,11 @@ class TrackInput(InputKind):
             encoder = Encoder.from_parts(bundle.card.facts["encoding"], bundle.arrays)
         except ValueError as error:
             raise BundleError(f"{bundle.path} contradicts itself: {error}; train it again.") from None
+        if encoder.names != bundle.features:
+            raise BundleError(
+                f"{bundle.path} contradicts itself: the features on its card are not those of its encoding; train it "
+                "again."
+            )
         if (len(encoder.names),) != bundle.input_shape:
             raise BundleError(
                 f"{bundle.path} contradicts itself: its encoding gives {len(encoder.names)} columns, and its model "
@@ -151,12 +156,13 @@ class TrackInput(InputKind):
         """Read a table of tracks that has the columns of the model, whatever its layout."""
         encoder = self.encoder(bundle)
         beside = [name for name in encoder.columns if COLUMNS[name].beside]
-        tracks = load_tracks(path, labelled=False, use=beside, context=tuple(encoder.contexts), **options)
+        try:
+            tracks = load_tracks(path, labelled=False, use=beside, context=tuple(encoder.contexts), **options)
+        except AbsentColumnError as error:
+            raise _lacks(path, error.column, bundle) from None
         absent = [name for name in encoder.columns if name not in tracks.columns]
         if absent:
-            raise BundleError(
-                f"{path} has no column of {absent[0]}, which {bundle.path} takes; choose a model trained without it."
-            )
+            raise _lacks(path, absent[0], bundle)
         raw = tracks.raw[:, [tracks.columns.index(name) for name in encoder.columns]]
         X = encoder.transform(raw, tracks.context)
         facts = tracks.frame
@@ -171,6 +177,12 @@ class TrackInput(InputKind):
             f"{', '.join(bundle.card.facts['encoding']['columns'])}, which are not computed from audio; give a table "
             "to `audio-genre tracks classify`, or choose a model that was trained on audio."
         )
+
+
+def _lacks(path: Path, column: str, bundle: Bundle) -> BundleError:
+    return BundleError(
+        f"{path} has no column of {column}, which {bundle.path} takes; choose a model trained without it."
+    )
 
 
 def _encoder(dataset: Tracks) -> Encoder:

@@ -179,7 +179,7 @@ class Encoder:
         found, start = [], 0
         for name in self.columns:
             width = len(self.categories[name]) if name in self.categories else 1
-            if name in self.categories:
+            if width and name in self.categories:
                 found.append(slice(start, start + width))
             start += width
         return tuple(found)
@@ -241,11 +241,12 @@ class Encoder:
             except KeyError:
                 raise ValueError(f"what it learned of the {name} is missing") from None
             names = np.array(encoded.tobytes().decode("utf-8", "replace").split("\n"), dtype=object)
-            fits = table.ndim == 2 and table.shape == (len(names), len(prior)) and counts.shape == (len(names),)
+            fits = table.shape == (len(names), prior.size) and prior.ndim == 1 and counts.shape == (len(names),)
             if not fits or table.dtype != np.float32 or prior.dtype != np.float32 or counts.dtype != np.int32:
                 raise ValueError(f"what it learned of the {name} does not fit together")
-            if not (np.isfinite(table).all() and np.isfinite(prior).all() and (counts >= 0).all()):
-                raise ValueError(f"what it learned of the {name} is out of range")
+            shares = (table >= 0).all() and (table <= 1).all() and (prior >= 0).all() and (prior <= 1).all()
+            if not (shares and (counts >= 0).all() and (names[:-1] < names[1:]).all()):
+                raise ValueError(f"what it learned of the {name} is out of range or out of order")
             contexts[name] = Context(names, table, prior, counts)
         return cls(
             tuple(data["columns"]),

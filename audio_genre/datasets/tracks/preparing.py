@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre._version import __version__
+from audio_genre.datasets.frame import read_header
 from audio_genre.datasets.grouped import group_column
 from audio_genre.datasets.protocols import DEFAULT_PROTOCOL, Split, get_protocol
 from audio_genre.datasets.tracks.columns import COLUMNS
+from audio_genre.datasets.tracks.layout import find_layout, layouts
 from audio_genre.datasets.tracks.mapping import LEFT_OUT, GenreMapping, default_mapping, mapping_text
 from audio_genre.datasets.tracks.table import (
     PREPARATION,
@@ -23,6 +26,7 @@ from audio_genre.datasets.tracks.table import (
     Tracks,
     UnknownGenresError,
     load_tracks,
+    prepared_table,
 )
 from audio_genre.errors import ParameterError, TableError
 from audio_genre.files.storage import storage_error, whole_file
@@ -93,7 +97,10 @@ def prepare(
     if (column := group_column(protocol)) is not None:
         reading["group_column"] = column
     notes: tuple[str, ...] = ()
-    if mapping is None and not reading.get("genres"):
+    table = prepared_table(Path(path)) if Path(path).is_dir() else Path(path)
+    # What was prepared is mapped already.
+    is_prepared = reading.get("schema") is None and find_layout(read_header(table)) is layouts()["prepared"]
+    if mapping is None and not reading.get("genres") and not is_prepared:
         try:
             tracks = load_tracks(path, mapping=default_mapping(), **reading)
         except UnknownGenresError as error:
@@ -185,7 +192,11 @@ def _table_bytes(tracks: Tracks, form: str) -> bytes:
         except ImportError:
             raise ParameterError("Parquet needs pyarrow, which is not installed; write CSV, or install it.") from None
     else:
-        return frame.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogatepass")
+        text = frame.to_csv(index=False, lineterminator="\n")
+        if "\r" in text:
+            # Python leaves such cells without quotation marks, and every reader takes it for a line end.
+            text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        return str(text).encode("utf-8", "surrogatepass")
     return out.getvalue()
 
 
