@@ -122,7 +122,8 @@ class TestNumbers:
     def test_decimal_commas(self, tmp_path: Path) -> None:
         found = read(tmp_path / "a.csv", "name;tempo;energy\na;120,5;0,25\nb;90;\n")
         assert found.data["tempo"].tolist() == [120.5, 90]
-        assert found.data["energy"][0] == 0.25 and np.isnan(found.data["energy"][1])
+        assert found.data["energy"][0] == 0.25
+        assert np.isnan(found.data["energy"][1])
         assert any("decimal commas" in note for note in found.notes)
 
     def test_commas_that_may_be_either(self, tmp_path: Path) -> None:
@@ -202,7 +203,9 @@ class TestParquet:
     def test_types_of_numbers(self, tmp_path: Path, kind: str) -> None:
         pd.DataFrame({"tempo": pd.array([1, None], dtype=kind)}).to_parquet(tmp_path / "a.parquet")
         values = read(tmp_path / "a.parquet", (tmp_path / "a.parquet").read_bytes()).data["tempo"]
-        assert values.dtype.kind == "f" and values[0] == 1 and np.isnan(values[1])
+        assert values.dtype.kind == "f"
+        assert values[0] == 1
+        assert np.isnan(values[1])
 
     def test_dates_lists_and_categories(self, tmp_path: Path) -> None:
         frame = pd.DataFrame(
@@ -214,7 +217,8 @@ class TestParquet:
         )
         frame.to_parquet(tmp_path / "a.parquet")
         found = read(tmp_path / "a.parquet", (tmp_path / "a.parquet").read_bytes()).data
-        assert found["released"][0].startswith("2019-06-14") and found["released"][1] == ""
+        assert found["released"][0].startswith("2019-06-14")
+        assert found["released"][1] == ""
         assert found["genres"].tolist() == ["['dance pop', 'pop']", "[]"]
         assert found["label"].tolist() == ["a", ""]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from audio_genre.errors import ParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,13 +49,18 @@ class Context:
         cls, texts: NDArray[Any], y: NDArray[np.intp], classes: int, seed: int
     ) -> tuple[Context, NDArray[np.float32]]:
         """Fit on training rows; return it with their own encoding, which was fitted without each row's fold."""
-        from sklearn.preprocessing import TargetEncoder
-
-        found = TargetEncoder(
-            target_type="binary" if classes == 2 else "multiclass", cv=_FOLDS, shuffle=True, random_state=seed
-        )
+        most = int(np.bincount(y).max())
+        if most < 2:
+            raise ParameterError(
+                "A context is learned from genres with two training rows or more, and each has one; leave it out of "
+                "--context."
+            )
+        found = _target_encoder(classes, min(_FOLDS, most), seed)
         column = np.asarray(texts, dtype=object).reshape(-1, 1)
-        crossed = found.fit_transform(column, y).astype(np.float32)
+        with warnings.catch_warnings():
+            # A genre with fewer rows than folds is in some of them only.
+            warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+            crossed = found.fit_transform(column, y).astype(np.float32)
         names = np.asarray(found.categories_[0], dtype=object)
         places = np.searchsorted(names, column[:, 0])
         counts = np.bincount(places, minlength=len(names))
@@ -85,6 +93,17 @@ class Context:
             self._unknown(),
         )
         return np.asarray(rows[codes], dtype=np.float32)
+
+
+def _target_encoder(classes: int, folds: int, seed: int) -> Any:
+    import sklearn
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.preprocessing import TargetEncoder
+
+    kind = "binary" if classes == 2 else "multiclass"
+    if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9):
+        return TargetEncoder(target_type=kind, cv=StratifiedKFold(folds, shuffle=True, random_state=seed))
+    return TargetEncoder(target_type=kind, cv=folds, shuffle=True, random_state=seed)
 
 
 @dataclass(frozen=True, eq=False)
