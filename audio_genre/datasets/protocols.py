@@ -394,7 +394,10 @@ class TogetherProtocol(SplitProtocol):
             )
         units = together_of(rows, self._key)
         if units is None:
-            raise ProtocolError(f"The protocol {self.name!r} needs a table that tells the {self._unit}.")
+            raise ProtocolError(
+                f"The protocol {self.name!r} needs a table that tells the {self._unit}; use the protocol "
+                f"{DEFAULT_PROTOCOL!r}."
+            )
         names, y = np.unique(rows.labels, return_inverse=True)
         labels = tuple(map(str, names.tolist()))
         rng = np.random.default_rng(seed)

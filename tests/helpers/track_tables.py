@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def tracks_frame(
 def write_tracks(path: Path, frame: pd.DataFrame | None = None, **options: Any) -> Path:
     """Write a table as CSV; options are those of `tracks_frame`."""
     frame = tracks_frame(**options) if frame is None else frame
-    frame.to_csv(path, index=False, lineterminator="\n")
+    # pandas leaves a cell with a carriage return without quotation marks.
+    frame.to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     return path
 
 

@@ -21,9 +21,9 @@ def union_find(pairs: list[tuple[int, int]], count: int) -> list[int]:
             row = root[row]
         return row
 
-    for a, b in pairs:
-        a, b = sorted((find(a), find(b)))
-        root[b] = a
+    for pair in pairs:
+        low, high = sorted(map(find, pair))
+        root[high] = low
     return [find(row) for row in range(count)]
 
 

@@ -17,8 +17,6 @@ from audio_genre.datasets.tracks import Tracks, load_tracks
 from audio_genre.datasets.tracks.columns import COLUMNS, SOUND
 from audio_genre.errors import ParameterError, ProtocolError, TableError
 
-NO_CONTENT = COLUMNS.keys() - {"popularity"}
-
 
 def changed(path: Path, changes: dict[str, dict[int, Any]], **options: Any) -> Path:
     """Write a table with other cells in some rows."""
@@ -147,10 +145,9 @@ class TestCells:
 
 
 class TestSongs:
-    SAME = {"artists": {0: "X;Y", 1: "x"}, "track_name": {0: "One", 1: "ONE "}}
-
     def test_two_ids_and_two_genres_are_one_song(self, tmp_path: Path) -> None:
-        for changes in (self.SAME, {name: {0: 0.5, 1: 0.5} for name in SOUND}):
+        named = {"artists": {0: "X;Y", 1: "x"}, "track_name": {0: "One", 1: "ONE "}}
+        for changes in (named, {name: {0: 0.5, 1: 0.5} for name in SOUND}):
             table = changed(tmp_path / "t.csv", changes)
             tracks = load_tracks(table)
             assert len(tracks) == 89
