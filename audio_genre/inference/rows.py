@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from audio_genre.bundles import Bundle
 from audio_genre.bundles.calibration import UNKNOWN, apply_temperature
 from audio_genre.inference.answer import Classification, Classifications
-from audio_genre.inputs import INPUT_KINDS, load_bundle
+from audio_genre.inputs import load_bundle, read_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,7 +62,7 @@ def classify_table(
     A model with a class of other genres gives ``"unknown"`` for what is most probably one of those.
     """
     bundle = model if isinstance(model, Bundle) else load_bundle(model)
-    rows = INPUT_KINDS[bundle.card.input].rows(bundle, Path(path), **reading)
+    rows = read_rows(bundle, path, **reading)
     if notes is not None:
         for sentence in rows.notes:
             notes(sentence)

@@ -83,6 +83,12 @@ def test_an_unknown_genre_is_listed_and_a_mapping_to_fill_in_is_written(tmp_path
     assert "Fill in the empty broad genres" in words
     assert (tmp_path / "out/genre_mapping.csv").read_text().endswith("zzz,,\n")
     assert not (tmp_path / "out/preparation.json").exists()
+    # What a person has filled in there is read, and stays as it is.
+    filled = "genre,broad_genre,aliases\njazz,jazz,\nzzz,new,z;zz\nnot here,jazz,\n"
+    (tmp_path / "out/genre_mapping.csv").write_text(filled)
+    result = run("tracks", "prepare", table, tmp_path / "out", "--mapping", tmp_path / "out/genre_mapping.csv")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out/genre_mapping.csv").read_text() == filled
 
 
 @pytest.mark.parametrize("balance", ["class-weight-sqrt", "oversample", "smote"])

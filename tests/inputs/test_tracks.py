@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from feature_tables import write_table
 from track_tables import tracks_frame, write_tracks
 
 from audio_genre.bundles.arrays import write_arrays
@@ -177,6 +178,12 @@ class TestOptions:
         with pytest.raises(ParameterError, match=r"--group-column says nothing of .*write --protocol group:album_name"):
             load_dataset(table, group_column="album_name")
         assert "group" in load_dataset(table, protocol="group:album_name").together  # type: ignore[attr-defined]
+
+    def test_options_of_other_models(self, tmp_path: Path) -> None:
+        table = write_table(tmp_path / "t.csv")
+        model = baseline(table, tmp_path / "models", "majority")
+        with pytest.raises(ParameterError, match="--encoding is not for a feature table"):
+            classify_table(table, model.path, encoding="cp1252")
 
     def test_options_of_other_inputs(self, tmp_path: Path) -> None:
         table = write_tracks(tmp_path / "t.csv", count=60)

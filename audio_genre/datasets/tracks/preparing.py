@@ -52,11 +52,14 @@ class Preparation:
         The rows of each subset.
     report : mapping
         What was done to how many rows; `write_preparation` writes it.
+    mapping : Path or None
+        The file that the mapping was read from, which is never written over.
     """
 
     tracks: Tracks
     split: Split
     report: Mapping[str, Any]
+    mapping: Path | None = None
 
 
 def prepare(
@@ -141,7 +144,8 @@ def prepare(
         "protocol": {"name": protocol, "description": dealt.for_rows(tracks).describe(), "seed": seed},
         "subsets": subsets,
     }
-    return Preparation(tracks, split, report)
+    own = mapping if isinstance(mapping, str | os.PathLike) and mapping not in ("none", "default") else None
+    return Preparation(tracks, split, report, None if own is None else Path(own))
 
 
 def write_preparation(
@@ -160,6 +164,9 @@ def write_preparation(
         **{f"{name}.npz": _arrays_of(tracks, rows, y) for name, rows in subsets.items()},
         PREPARATION: (json.dumps(found.report, indent=2, ensure_ascii=False) + "\n").encode,
     }
+    if found.mapping is not None and found.mapping.resolve() == (folder / MAPPING).resolve():
+        # Its aliases, and genres that are not in this table, would be lost.
+        del writers[MAPPING]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for old in (PREPARATION, *PREPARED_TABLES):

@@ -362,3 +362,18 @@ def test_real_tables_are_recognised(
     left_out = {why: number for why, number in tracks.report["rows"].items() if why not in ("read", "left")}
     assert tracks.report["rows"]["read"] - sum(left_out.values()) == len(tracks) == tracks.report["rows"]["left"]
     assert np.array_equal(np.unique(tracks.together["track"]), np.arange(tracks.together["track"].max() + 1))
+
+
+def test_the_faults_of_a_real_table_are_counted(shared_data: Path) -> None:
+    path = shared_data / "tracks/kaggle_sample_20000.csv"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    frame = pd.read_csv(path, keep_default_na=False)
+    report = load_tracks(path).report
+    popularity = frame.groupby("track_id")["popularity"]
+    assert report["faults"]["ids with several popularities"] == (popularity.max() > popularity.min()).sum() > 0
+    kept = frame.drop_duplicates(["track_id", "track_genre"])
+    assert report["rows"]["repeats of a track in its genre"] == len(frame) - len(kept) > 0
+    for name in ("tempo", "time_signature"):
+        assert report["columns"][name]["zero, which means unknown"] == (kept[name] == 0).sum() > 0
+    assert report["songs_under_several_genres"] >= (frame.groupby("track_id")["track_genre"].nunique() > 1).sum() > 0
