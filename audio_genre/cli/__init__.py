@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audio_genre._version import __version__
-from audio_genre.cli import audit, classify, compare, demo, explore, extract, organize, train, verify
+from audio_genre.cli import audit, classify, compare, demo, encoder, explore, extract, organize, train, verify
 
 app = typer.Typer(
     name="audio-genre",
@@ -25,6 +25,7 @@ app.command()(classify.classify)
 app.command()(organize.organize)
 app.command()(verify.verify)
 app.command()(demo.demo)
+app.command()(encoder.encoder)
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,7 +12,6 @@ from audio_genre.bundles import Bundle
 from audio_genre.bundles.card import Card, are_names
 from audio_genre.datasets import Table, Window, load_table
 from audio_genre.dsp import get_recipe
-from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import BundleError
 from audio_genre.inputs.kind import AudioReader, CardPart, InputKind
 
@@ -78,11 +77,12 @@ class FeatureReader(AudioReader):
                 f"{bundle.path} holds a {bundle.kind} model that does not take the features of a recipe, so it cannot "
                 "classify audio; choose a model trained on a table of audio features."
             )
-        if not recipe.n_fft < round(window.seconds * recipe.sr):
+        if recipe.shortest > round(window.seconds * recipe.sr) - 1:
             raise BundleError(
-                f"{bundle.path} takes windows of {window.label}, which are shorter than a frame of the recipe "
-                f"{recipe.name}, so it cannot classify audio; train it on another table."
+                f"{bundle.path} takes windows of {window.label}, and the recipe {recipe.name} needs "
+                f"{(recipe.shortest + 1) / recipe.sr:.2g} s, so it cannot classify audio; train it on another table."
             )
+        recipe.require()
         self._whole = window.kind == "clip"
         self.unit, self.described, self._recipe = window.label, len(bundle.features), recipe
         shortest = recipe.segment_seconds if self._whole else window.seconds
@@ -106,7 +106,7 @@ class FeatureReader(AudioReader):
 
     def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the features of each signal, which also tell how novel it is."""
-        X = feature_matrix(signals, self._recipe)
+        X = self._recipe.rows(signals)
         return X, X
 
 
