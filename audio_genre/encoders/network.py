@@ -11,7 +11,8 @@ along time: ten products for each four outputs of a filter of seven frames, wher
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -106,7 +107,9 @@ class MusicnnNetwork:
     def __call__(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities of the tags of patches, shape (n, 187, 96), as shape (n, n_tags)."""
         normalised = self._normalise(patches)
-        parts = [self._tags(normalised[k : k + _TOGETHER]) for k in range(0, len(patches), _TOGETHER)]
+        # Its products are small: threads would mostly wait for each other, and for long on a busy machine.
+        with _blas().limit(limits=1, user_api="blas"):
+            parts = [self._tags(normalised[k : k + _TOGETHER]) for k in range(0, len(patches), _TOGETHER)]
         return np.concatenate(parts) if parts else np.empty((0, len(self._last[1])), dtype=np.float32)
 
     def _tags(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -163,6 +166,14 @@ class MusicnnNetwork:
             layer.finish(so_far.reshape(len(x), FRAMES, -1))
             for layer, so_far in zip(self._temporal, largest, strict=True)
         ]
+
+
+@cache
+def _blas() -> Any:
+    """Return what sets the number of threads of NumPy's matrix products."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _around(x: NDArray[np.float32], taps: int) -> NDArray[np.float32]:
