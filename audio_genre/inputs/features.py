@@ -12,6 +12,7 @@ from audio_genre.bundles import Bundle
 from audio_genre.bundles.card import Card, are_names
 from audio_genre.datasets import Table, Window, load_table
 from audio_genre.dsp import get_recipe
+from audio_genre.dsp.matrix import feature_matrix
 from audio_genre.errors import BundleError
 from audio_genre.inputs.kind import AudioReader, CardPart, InputKind
 
@@ -106,7 +107,7 @@ class FeatureReader(AudioReader):
 
     def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the features of each signal, which also tell how novel it is."""
-        X = self._recipe.rows(signals)
+        X = feature_matrix(signals, self._recipe)
         return X, X
 
 
