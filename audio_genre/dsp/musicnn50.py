@@ -7,6 +7,7 @@ uppermost mel bands, and another one moves tags by 0.2.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from math import gcd
@@ -71,8 +72,13 @@ class Musicnn50(Recipe):
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Mean and standard deviation of each tag, such as ``rock_mean`` and ``rock_std``."""
-        stems = [tag.replace(" ", "_").replace("-", "_") for tag in MUSICNN.tags]
-        return tuple(f"{stem}_{moment}" for stem in stems for moment in ("mean", "std"))
+        return tuple(name for names in self.tags.values() for name in names)
+
+    @cached_property
+    def tags(self) -> Mapping[str, tuple[str, str]]:
+        """The features of each tag, such as ``female_vocalist_mean`` and ``female_vocalist_std``."""
+        stems = {tag: tag.replace(" ", "_").replace("-", "_") for tag in MUSICNN.tags}
+        return {tag: (f"{stem}_mean", f"{stem}_std") for tag, stem in stems.items()}
 
     @property
     def shortest(self) -> int:
@@ -97,7 +103,7 @@ class Musicnn50(Recipe):
 
         self.check_signals(signals)
         stride = self.segment_seconds * self.sr
-        return np.stack([self._pooled(self.tags(cut_segments(y, stride=stride))) for y in signals])
+        return np.stack([self._pooled(self.probabilities(cut_segments(y, stride=stride))) for y in signals])
 
     def window_features(self, y: NDArray[np.float32]) -> WindowFeatures:
         """Compute the tags of each segment once, for its own row and that of the window."""
@@ -105,10 +111,10 @@ class Musicnn50(Recipe):
 
         from audio_genre.audio import cut_segments
 
-        tags = self.tags(cut_segments(y, stride=self.segment_seconds * self.sr))
+        tags = self.probabilities(cut_segments(y, stride=self.segment_seconds * self.sr))
         return WindowFeatures(self._pooled(tags), np.stack([self._pooled(row[np.newaxis]) for row in tags]), None)
 
-    def tags(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the probabilities of the tags of segments, shape (n, n_tags)."""
         import numpy as np
 

@@ -76,6 +76,11 @@ class Recipe(ABC):
         return None
 
     @property
+    def tags(self) -> Mapping[str, tuple[str, ...]]:
+        """Features by the word of plain language that they measure, the mean first; answers are explained by these."""
+        return {}
+
+    @property
     def segment_samples(self) -> int:
         """Samples in a segment: one fewer than ``segment_seconds`` long, as in the public tables."""
         return self.segment_seconds * self.sr - 1
@@ -278,6 +283,11 @@ class JoinedRecipe(Recipe):
     def shortest(self) -> int:
         """What every part can do with."""
         return max(part.shortest for part in self.parts)
+
+    @property
+    def tags(self) -> Mapping[str, tuple[str, ...]]:
+        """Those of the parts."""
+        return {tag: names for part in self.parts for tag, names in part.tags.items()}
 
     @property
     def pictures(self) -> Gtzan57 | None:

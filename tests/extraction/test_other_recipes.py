@@ -62,8 +62,10 @@ def test_from_audio_to_answers(clips: Path, tmp_path: Path) -> None:
         answers = classifier.classify_many(sorted((clips / "loud").iterdir()))
         assert not answers.failed
         assert {answer.genre for answer in answers} == {"loud"}
+        assert all(answer.tags and set(answer.tags) <= set(MUSICNN50.tags) for answer in answers)
         points = classifier.timeline(clips / "calm" / "calm.00000.wav").points
         assert {point.genre for point in points} == {"calm"}
+        assert all(point.tags for point in points)
 
     # The same numbers stand in the table of either recipe alone.
     for recipe in (GTZAN57, MUSICNN50):
