@@ -75,3 +75,7 @@ class ReportError(AudioGenreError):
 
 class LibraryError(AudioGenreError):
     """A library cannot be organized: no audio found, database in use or damaged, a file in the way."""
+
+
+class EncoderError(AudioGenreError):
+    """A pretrained network is not installed, not intact, or cannot be fetched."""

@@ -126,3 +126,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish() -> None:
     leave_cache(_OWN_CACHE, _SHARED_CACHE)
+
+
+@pytest.fixture
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have the recipe ``musicnn50-v1`` take an installed network with few random weights; returns their file."""
+    from tiny_musicnn import package, use
+
+    from audio_genre.encoders import install
+
+    folder = tmp_path_factory.mktemp("encoder")
+    file, entry = package(folder)
+    use(monkeypatch, folder / "data", entry)
+    return install(entry, file)

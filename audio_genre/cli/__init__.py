@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audio_genre._version import __version__
-from audio_genre.cli import audit, classify, compare, demo, explore, extract, organize, tracks, train, verify
+from audio_genre.cli import audit, classify, compare, demo, encoder, explore, extract, organize, tracks, train, verify
 
 app = typer.Typer(
     name="audio-genre",
@@ -26,6 +26,7 @@ app.command()(classify.classify)
 app.command()(organize.organize)
 app.command()(verify.verify)
 app.command()(demo.demo)
+app.command()(encoder.encoder)
 
 
 def _print_version(wanted: bool) -> None:

@@ -144,12 +144,15 @@ def answer_words(answer: Classification, top: int) -> str:
     >>> probabilities = {"blues": 0.3, "jazz": 0.7}
     >>> answer_words(Classification("x.wav", "jazz", 0.7, probabilities, "adam-5"), 2)
     'jazz 70 % (blues 30 %)'
+    >>> tags = ("instrumental", "mellow")
+    >>> answer_words(Classification("x.wav", "jazz", 0.7, probabilities, "adam-5", tags=tags), 1)
+    'jazz 70 %: instrumental, mellow'
     >>> answer_words(Classification("x.wav", "unknown", 0.7, probabilities, "adam-5", "unlike anything", 2.0), 2)
     'unknown, unlike anything; most probable: jazz 70 %, blues 30 %'
     """
     best = answer.top(top)
     if answer.reason is None:
-        return describe(best)
+        return describe(best) + (f": {', '.join(answer.tags)}" if answer.tags else "")
     words = f"unknown, {answer.reason}"
     if answer.is_silent:
         return words
@@ -171,9 +174,12 @@ def timeline_lines(line: Timeline) -> list[str]:
             # In brackets are numbers of this stretch alone.
             reasons[point.reason.partition(" (")[0]] += 1
             cells = ["unknown", "-", "-" if point.is_silent else _words(best, confidence)]
+        if any(each.tags for each in line.points):
+            cells.append(", ".join(point.tags))
         start, end = clock(point.start, tenths=tenths), clock(point.end, tenths=tenths)
         rows.append([f"{start}-{end}", *cells])
-    lines = table_lines(["time", "genre", "confidence", "runner-up"], rows)
+    tags = ["tags"] if any(point.tags for point in line.points) else []
+    lines = table_lines(["time", "genre", "confidence", "runner-up", *tags], rows)
     return lines + [f"unknown, {count} of {len(rows)}: {reason}" for reason, count in reasons.most_common()]
 
 

@@ -31,6 +31,12 @@ _SIZE = re.compile(r"(\d+)x(\d+)")
 def extract(
     audio_dir: Annotated[Path, typer.Argument(metavar="AUDIO_DIR", help="Folder with one folder per genre.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder for tables and pictures.")],
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="What is computed: gtzan57-v1, musicnn50-v1, or both as gtzan57-v1+musicnn50-v1."
+        ),
+    ] = "gtzan57-v1",
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Number of worker processes.", show_default="number of cores"),
@@ -118,6 +124,7 @@ def extract(
         dry_run=dry_run,
         table_format=table_format,
         dask=dask,
+        recipe=recipe,
         changes={name: value for name, value in changes.items() if value is not None},
         excel_safe=excel_safe,
     )
@@ -131,22 +138,29 @@ def extract(
 
 
 def extract_with_progress(
-    audio_dir: Path, out_dir: Path, *, changes: Mapping[str, Any] | None = None, **options: Any
+    audio_dir: Path,
+    out_dir: Path,
+    *,
+    recipe: str = "gtzan57-v1",
+    changes: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> ExtractionReport:
     """Extract under a progress line."""
-    from audio_genre.dsp import GTZAN57
+    from audio_genre.dsp import GTZAN57, get_recipe
     from audio_genre.extraction import extract as run
 
-    recipe = GTZAN57.derive(**(changes or {}))
+    wanted = get_recipe(recipe).derive(**(changes or {}))
     with ProgressLine("extracting", "clips") as line:
-        if recipe != GTZAN57:
-            line.note(f"The recipe is {recipe.name}: its features are not those of the public GTZAN tables.")
-        if recipe.n_mels != GTZAN57.n_mels and options.get("images", True):
+        if changes and wanted.pictures != GTZAN57:
+            line.note(f"The recipe is {wanted.name}: its features are not those of the public GTZAN tables.")
+        if wanted.pictures is None and options.get("images", True):
+            line.note(f"The recipe {wanted.name} makes no pictures.")
+        elif wanted.pictures is not None and wanted.pictures.n_mels != GTZAN57.n_mels and options.get("images", True):
             line.note(
-                f"Pictures of {recipe.n_mels} mel bands cannot train `audio-genre train cnn`, which takes "
+                f"Pictures of {wanted.pictures.n_mels} mel bands cannot train `audio-genre train cnn`, which takes "
                 f"{GTZAN57.n_mels}; --no-images leaves them out."
             )
-        return run(audio_dir, out_dir, recipe=recipe, progress=_Shown(line), **options)
+        return run(audio_dir, out_dir, recipe=wanted, progress=_Shown(line), **options)
 
 
 def report_lines(report: ExtractionReport) -> list[str]:

@@ -1,234 +1,150 @@
-"""Versioned feature recipes: every parameter that changes a number, in one place, and the column names.
+"""What a feature recipe is: a name with a version, the columns that audio becomes, and how a signal becomes a row.
 
 A recipe that has been released never changes; another number means another version.
 """
 
 from __future__ import annotations
 
-import math
-import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from functools import cached_property, lru_cache
-from numbers import Integral, Real
-from types import MappingProxyType
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from audio_genre.errors import ParameterError
 
-_STEMS = (
-    "chroma_stft",
-    "rms",
-    "spectral_centroid",
-    "spectral_bandwidth",
-    "rolloff",
-    "zero_crossing_rate",
-    "harmony",
-    "perceptr",
-)
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-# Written out because they make the numbers; there is one implementation of each.
-_ONLY = MappingProxyType({"window": "hann", "pad_mode": "reflect", "hpss_power": 2.0, "hpss_margin": 1.0})
-# What else each can be, both ends included; mel_fmin and mel_fmax depend on sr.
-_LIMITS: MappingProxyType[str, tuple[float, float]] = MappingProxyType(
-    {
-        "sr": (2000, 192000),
-        "n_fft": (16, 2**20),
-        "hop_length": (1, 2**19),
-        "n_mels": (1, 2**16),
-        "n_mfcc": (1, 2**16),
-        "n_chroma": (1, 120),
-        "top_db": (1, 1000),
-        "amin": (1e-30, 1),
-        "roll_percent": (0.001, 0.999),
-        "hpss_kernel": (3, 1023),
-        "chroma_centre_octave": (0, 20),
-        "chroma_octave_width": (0.01, 100),
-        "tuning_resolution": (0.001, 0.5),
-        "tuning_fmin": (1, 96000),
-        "tuning_fmax": (1, 96000),
-        "tuning_threshold": (0, 1),
-        "zero_threshold": (0, 1),
-        "tempo_start_bpm": (1, 1000),
-        "tempo_std_octaves": (0.001, 100),
-        "tempo_max_bpm": (1, 10000),
-        "tempo_window_seconds": (0.1, 600),
-        "clip_seconds": (1, 600),
-        "segment_seconds": (1, 600),
-    }
-)
-# Each takes some 30 bytes while a clip is worked on; a card from a stranger must not ask for all memory.
-_MAX_VALUES = 1 << 25
+    from audio_genre.dsp.gtzan57 import Gtzan57
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """A named, versioned set of features with every signal-processing parameter written out.
+@dataclass(frozen=True, eq=False)
+class WindowFeatures:
+    """Everything that extraction keeps of one window of audio.
+
+    Attributes
+    ----------
+    clip_row : np.ndarray, shape (n_features,), float64
+        Features of the whole window.
+    segment_rows : np.ndarray, shape (n_segments, n_features), float64
+        Features of its segments, in their order in time.
+    mel_db : np.ndarray, shape (n_mels, n_frames), float32, or None
+        Mel spectrogram of the whole window in dB (power 1 is 0 dB), cut at ``top_db`` below its maximum; None where
+        the recipe has no pictures.
+    """
+
+    clip_row: NDArray[np.float64]
+    segment_rows: NDArray[np.float64]
+    mel_db: NDArray[np.float32] | None
+
+
+class Recipe(ABC):
+    """A named, versioned set of features of audio.
+
+    All recipes take signals at one sampling rate and cut them into the same windows, so that any two can be joined;
+    one that needs another rate inside resamples each signal itself.
 
     Attributes
     ----------
     name : str
         Name and version, such as ``"gtzan57-v1"``; tables, pictures and bundles record it.
     sr : int
-        Sampling rate in Hz that every signal is resampled to.
-    n_fft, hop_length : int
-        Length and hop of the short-time Fourier transform (STFT), in samples.
-    window : str
-        Window of the STFT; periodic.
-    pad_mode : str
-        How the signal is continued beyond its ends, for centred frames.
-    n_mels, n_mfcc, n_chroma : int
-        Bands of the mel spectrogram, mel-frequency cepstral coefficients, pitch classes.
-    top_db : float
-        Dynamic range kept of the mel spectrogram, in dB below its maximum.
-    amin : float
-        Smallest power that is told from silence.
-    roll_percent : float
-        Share of the magnitude below the roll-off frequency.
-    hpss_kernel : int
-        Length of both median filters of the harmonic-percussive separation, in frames or bins.
-    hpss_power, hpss_margin : float
-        Exponent and margin of the separation's soft masks.
-    mel_fmin, mel_fmax : float
-        Edges of the mel filter bank in Hz (Slaney's scale and area normalisation).
-    chroma_centre_octave, chroma_octave_width : float
-        Centre (octaves above A0 = 27.5 Hz) and width (octaves) of the Gaussian weight of the chroma filter bank.
-    tuning_resolution : float
-        Resolution of the tuning estimate, in fractions of a semitone.
-    tuning_fmin, tuning_fmax : float
-        Range of the spectral peaks that the tuning is estimated from, in Hz.
-    tuning_threshold : float
-        Smallest power of such a peak, as a share of the frame's maximum.
-    zero_threshold : float
-        Samples of no greater magnitude count as zero, and as positive, in the zero-crossing rate.
-    tempo_start_bpm, tempo_std_octaves, tempo_max_bpm : float
-        Centre (BPM), width (octaves) and upper limit (BPM) of the tempo prior.
-    tempo_window_seconds : float
-        Length of the onset autocorrelation window.
+        Sampling rate in Hz of the signals that it takes.
     clip_seconds, segment_seconds : int
         Length of the windows behind one row of the "30-s" and of the "3-s" table.
-
-    Raises
-    ------
-    ParameterError
-        If a parameter has a value that nothing here implements, or the name is not the one that belongs to the
-        parameters: `derive` gives a changed recipe its name.
-
-    Examples
-    --------
-    >>> from audio_genre.dsp import GTZAN57
-    >>> len(GTZAN57.feature_names), GTZAN57.feature_names[:2]
-    (57, ('chroma_stft_mean', 'chroma_stft_var'))
     """
 
     name: str
-    sr: int = 22050
-    n_fft: int = 2048
-    hop_length: int = 512
-    window: str = "hann"
-    pad_mode: str = "reflect"
-    n_mels: int = 128
-    n_mfcc: int = 20
-    n_chroma: int = 12
-    top_db: float = 80.0
-    amin: float = 1e-10
-    roll_percent: float = 0.85
-    hpss_kernel: int = 31
-    hpss_power: float = 2.0
-    hpss_margin: float = 1.0
-    mel_fmin: float = 0.0
-    mel_fmax: float = 11025.0
-    chroma_centre_octave: float = 5.0
-    chroma_octave_width: float = 2.0
-    tuning_resolution: float = 0.01
-    tuning_fmin: float = 150.0
-    tuning_fmax: float = 4000.0
-    tuning_threshold: float = 0.1
-    zero_threshold: float = 1e-10
-    tempo_start_bpm: float = 120.0
-    tempo_std_octaves: float = 1.0
-    tempo_max_bpm: float = 320.0
-    tempo_window_seconds: float = 8.0
-    clip_seconds: int = 30
-    segment_seconds: int = 3
+    sr: int
+    clip_seconds: int
+    segment_seconds: int
 
-    def __post_init__(self) -> None:
-        for name in _DEFAULTS:
-            object.__setattr__(self, name, _checked(name, getattr(self, name)))
-        if self.n_fft % (2 * self.hop_length):
-            if self.n_fft % 2:
-                raise ParameterError(f"A recipe's n_fft must be even; got {self.n_fft}.")
-            raise ParameterError(
-                f"A recipe's hop_length must divide half its n_fft of {self.n_fft}; got {self.hop_length}, so set it "
-                f"to {self.n_fft // (2 if self.n_fft % 4 else 4)} (--hop-length), for instance."
-            )
-        if self.segment_seconds > self.clip_seconds:
-            raise ParameterError(
-                f"A recipe's segment_seconds must not exceed its clip_seconds of {self.clip_seconds}; got "
-                f"{self.segment_seconds}."
-            )
-        if self.n_fft > self.segment_samples:
-            raise ParameterError(
-                f"A recipe's n_fft must not exceed its segments of {self.segment_samples} samples; got {self.n_fft}."
-            )
-        values = self.clip_seconds * self.sr // self.hop_length * (self.n_fft // 2 + 1)
-        if values > _MAX_VALUES:
-            raise ParameterError(
-                f"A recipe's spectrogram of a clip must have at most {_MAX_VALUES // 10**6} million values; n_fft "
-                f"{self.n_fft} and hop_length {self.hop_length} give {values // 10**6} million, so take a longer "
-                "hop_length."
-            )
-        if self.n_mfcc > self.n_mels:
-            raise ParameterError(
-                f"A recipe's n_mfcc of {self.n_mfcc} must not exceed its n_mels of {self.n_mels}: there are no more "
-                "coefficients than bands."
-            )
-        if not 0 <= self.mel_fmin < self.mel_fmax <= self.sr / 2:
-            raise ParameterError(
-                f"A recipe's mel bands must lie within 0 and half its sr of {self.sr} Hz; got {self.mel_fmin:g} to "
-                f"{self.mel_fmax:g} Hz, so set mel_fmin and mel_fmax (--fmin, --fmax) with sr."
-            )
-        if self.hpss_kernel < 3 or self.hpss_kernel & (self.hpss_kernel + 1):
-            raise ParameterError(
-                f"A recipe's hpss_kernel must be 3, 7, 15, 31 or so (2**k - 1); got {self.hpss_kernel}."
-            )
-        self._refuse_borrowed_name()
-        self._refuse_empty_bands()
+    @property
+    @abstractmethod
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, in the order of tables and models."""
 
-    def _refuse_borrowed_name(self) -> None:
-        """Refuse any name but the one that these parameters have."""
-        base = self.name.partition("[")[0] if isinstance(self.name, str) else ""
-        right = _derived_name(base if base in _RELEASED else _BASE, asdict(self))
-        if self.name == right:
-            return
-        if base not in _RELEASED:
-            raise ParameterError(
-                f"No recipe can be called {self.name!r}, because a name must tell the parameters; one with these is "
-                f"called {right!r}, and `GTZAN57.derive` makes it."
-            )
-        changed = _changes(asdict(self))
-        what = f"{next(iter(changed))}={next(iter(changed.values()))!r}" if changed else "the released parameters"
-        raise ParameterError(
-            f"The recipe name {self.name!r} does not go with {what}; such a recipe is called {right!r}, and "
-            "`GTZAN57.derive` makes it."
-        )
+    @property
+    @abstractmethod
+    def shortest(self) -> int:
+        """Least number of samples of a signal."""
 
-    def _refuse_empty_bands(self) -> None:
-        """Refuse mel bands that lie between two bins of the STFT: they would be silent whatever is played."""
-        # The released recipe has none, and must be there without loading numpy.
-        if not _changes(asdict(self)):
-            return
-        from audio_genre.dsp.mel import mel_filters
+    @property
+    def pictures(self) -> Gtzan57 | None:
+        """The recipe whose mel spectrogram extraction draws; None where there is none."""
+        return None
 
-        empty = self.n_mels
-        if self.n_mels <= self.n_fft // 2 + 1:
-            filters = mel_filters(self.sr, self.n_fft, self.n_mels, self.mel_fmin, self.mel_fmax)
-            empty = int((filters.max(axis=0) <= 0).sum())
-        if empty:
-            raise ParameterError(
-                f"A recipe's n_mels of {self.n_mels} would leave bands without a single bin of an STFT of n_fft "
-                f"{self.n_fft} at {self.sr} Hz; take fewer bands or a larger n_fft."
-            )
+    @property
+    def tags(self) -> Mapping[str, tuple[str, ...]]:
+        """Features by the word of plain language that they measure, the mean first; answers are explained by these."""
+        return {}
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples in a segment: one fewer than ``segment_seconds`` long, as in the public tables."""
+        return self.segment_seconds * self.sr - 1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a feature table: ``filename``, ``length``, the features, ``label``."""
+        return ("filename", "length", *self.feature_names, "label")
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """Return everything that the numbers depend on as plain data, for side-car files and cards.
+
+        Returns
+        -------
+        dict
+            Values by name; ``name``, ``sr``, ``clip_seconds`` and ``segment_seconds`` are among them.
+        """
+
+    @abstractmethod
+    def rows(self, signals: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Compute one row of features for each of several signals of one length.
+
+        Parameters
+        ----------
+        signals : np.ndarray, shape (n, samples), float32
+            Signals at `sr`, of at least `shortest` samples.
+
+        Returns
+        -------
+        np.ndarray, shape (n, n_features), float64
+            In the order of `feature_names`.
+
+        Raises
+        ------
+        ParameterError
+            If the signals are too short, or hold NaN or infinite samples.
+        EncoderError
+            If the recipe needs a pretrained network that is not there.
+        """
+
+    @abstractmethod
+    def window_features(self, y: NDArray[np.float32]) -> WindowFeatures:
+        """Compute the features of a window of audio and of its segments, in one go.
+
+        Parameters
+        ----------
+        y : np.ndarray, shape (n,), float32
+            The window, at `sr`.
+
+        Returns
+        -------
+        WindowFeatures
+            The rows that `rows` gives of the window and of its segments, and the picture.
+        """
+
+    def require(self) -> None:  # noqa: B027
+        """Refuse to go on where something is missing that the features need; called before a long run.
+
+        Raises
+        ------
+        EncoderError
+            If the recipe needs a pretrained network that is not there or not intact.
+        """
 
     def derive(self, **changes: Any) -> Recipe:
         """Return this recipe with other parameters, under a name that tells them.
@@ -250,116 +166,170 @@ class Recipe:
 
         Examples
         --------
-        >>> GTZAN57.derive(n_fft=4096, n_mels=96).name
-        'gtzan57-v1[n_fft=4096,n_mels=96]'
-        >>> GTZAN57.derive(n_fft=2048) == GTZAN57
-        True
+        >>> from audio_genre.dsp import GTZAN57
+        >>> GTZAN57.derive(n_fft=4096).name
+        'gtzan57-v1[n_fft=4096]'
         """
         for name in changes:
-            if name not in _DEFAULTS:
-                raise ParameterError(f"A recipe has no parameter {name!r}; it has {', '.join(_DEFAULTS)}.")
-        values = {name: getattr(self, name) for name in _DEFAULTS}
-        values |= {name: _checked(name, value) for name, value in changes.items()}
-        return Recipe(name=_derived_name(self.name.partition("[")[0], values), **values)
+            raise ParameterError(f"The recipe {self.name} has no parameter {name!r} that can be changed.")
+        return self
 
-    @cached_property
-    def feature_names(self) -> tuple[str, ...]:
-        """Names of the features, in the order of the public tables."""
-        names = [f"{stem}_{moment}" for stem in _STEMS for moment in ("mean", "var")]
-        names.append("tempo")
-        names += [f"mfcc{i}_{moment}" for i in range(1, self.n_mfcc + 1) for moment in ("mean", "var")]
-        return tuple(names)
+    def derive_named(self, changes: str) -> Recipe:
+        """Return this recipe with the changes that stand in brackets in a name.
 
-    @property
-    def segment_samples(self) -> int:
-        """Samples in a segment: one fewer than ``segment_seconds`` long, as in the public tables."""
-        return self.segment_seconds * self.sr - 1
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of a feature table: ``filename``, ``length``, the features, ``label``."""
-        return ("filename", "length", *self.feature_names, "label")
-
-    def parameters(self) -> dict[str, Any]:
-        """Return every parameter as plain data, for side-car files.
+        Parameters
+        ----------
+        changes : str
+            Such as ``"n_fft=4096,n_mels=96"``.
 
         Returns
         -------
-        dict
-            Values by name.
+        Recipe
+            The changed recipe.
+
+        Raises
+        ------
+        ParameterError
+            If they are none of its parameters.
         """
-        return asdict(self)
+        raise ParameterError(f"The recipe {self.name} has no parameters that can be changed; got {changes[:60]!r}.")
+
+    def check_signals(self, signals: NDArray[np.float32]) -> None:
+        """Refuse signals that features cannot be computed from.
+
+        Parameters
+        ----------
+        signals : np.ndarray, shape (n, samples), float32
+            Signals at `sr`.
+
+        Raises
+        ------
+        ParameterError
+            If they are too short, or hold NaN or infinite samples.
+        """
+        import numpy as np
+
+        if signals.shape[1] < self.shortest:
+            raise ParameterError(
+                f"A signal needs at least {self.shortest} samples at {self.sr} Hz, got {signals.shape[1]}."
+            )
+        if not np.isfinite(signals).all():
+            raise ParameterError("The signal holds NaN or infinite samples; repair or leave out its source.")
 
 
-def _checked(name: str, value: object) -> Any:
-    """Return the value of a parameter in its type; refuse one that nothing here implements."""
-    kind = type(_DEFAULTS[name])
-    if name in _ONLY:
-        if value != _ONLY[name]:
-            raise ParameterError(f"A recipe's {name} can only be {_ONLY[name]!r} in this version; got {value!r}.")
-        return _ONLY[name]
-    is_number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
-    if not is_number:
-        raise ParameterError(f"A recipe's {name} must be of type {kind.__name__}; got {value!r}.")
-    number = kind(value)
-    low, high = _LIMITS.get(name, (-math.inf, math.inf))
-    if not low <= number <= high:
-        raise ParameterError(f"A recipe's {name} must be from {low:g} to {high:g}; got {number!r}.")
-    return number
+@dataclass(frozen=True)
+class JoinedRecipe(Recipe):
+    """Several recipes side by side: the columns of each, in their order.
 
+    Attributes
+    ----------
+    parts : tuple of Recipe
+        The recipes.
 
-def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that are not those of the released recipe."""
-    return {name: values[name] for name, released in _DEFAULTS.items() if values[name] != released}
-
-
-def _derived_name(base: str, values: Mapping[str, Any]) -> str:
-    """Return the one name that a recipe with these parameters can have."""
-    parts = [f"{name}={value!r}" for name, value in _changes(values).items()]
-    return f"{base}[{','.join(parts)}]" if parts else base
-
-
-_LONGEST_NAME = 200
-_BASE = "gtzan57-v1"
-_RELEASED = frozenset({_BASE})
-# The defaults of the class are the parameters of gtzan57-v1.
-_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Recipe) if field.name != "name"}
-_DERIVED = re.compile(r"(?P<base>[^\[\]]+)\[(?P<changes>[^\[\]]+)\]")
-
-GTZAN57 = Recipe(name=_BASE)
-"""The 57 features of the public GTZAN tables."""
-
-RECIPES = MappingProxyType({GTZAN57.name: GTZAN57})
-"""Every recipe by its name."""
-
-
-@lru_cache
-def get_recipe(name: str) -> Recipe:
-    """Return the recipe of a name.
+    Raises
+    ------
+    ParameterError
+        If they take signals at different rates or in different windows, or name a feature alike.
 
     Examples
     --------
-    >>> get_recipe("gtzan57-v1[n_fft=4096]").n_fft
-    4096
+    >>> from audio_genre.dsp import get_recipe
+    >>> len(get_recipe("gtzan57-v1+musicnn50-v1").feature_names)
+    157
     """
-    if name in RECIPES:
-        return RECIPES[name]
-    derived = _DERIVED.fullmatch(name)
-    if derived is not None and derived["base"] in RECIPES:
-        pairs = (part.partition("=") for part in derived["changes"].split(","))
-        try:
-            changes = {key: type(_DEFAULTS[key])(value) for key, _, value in pairs}
-        except (KeyError, ValueError):
-            changes = {}
-        recipe = RECIPES[derived["base"]].derive(**changes)
-        if recipe.name == name:
-            return recipe
-    # A card from a stranger may hold any text.
-    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
-    raise ParameterError(
-        f"The recipe {shown!r} is unknown; this version knows {', '.join(RECIPES)}, and changes of it such as "
-        "gtzan57-v1[n_fft=4096]."
-    )
+
+    parts: tuple[Recipe, ...]
+
+    def __post_init__(self) -> None:
+        first = self.parts[0]
+        for part in self.parts[1:]:
+            for name in ("sr", "clip_seconds", "segment_seconds"):
+                if getattr(part, name) != getattr(first, name):
+                    raise ParameterError(
+                        f"The recipes {first.name} and {part.name} cannot be joined: {name} is {getattr(first, name)} "
+                        f"in one and {getattr(part, name)} in the other."
+                    )
+        names = self.feature_names
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ParameterError(f"The recipe {self.name} has the feature {twice!r} twice; join different recipes.")
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The names of the parts, joined by ``+``."""
+        return "+".join(part.name for part in self.parts)
+
+    @property
+    def sr(self) -> int:  # type: ignore[override]
+        """That of the parts."""
+        return self.parts[0].sr
+
+    @property
+    def clip_seconds(self) -> int:  # type: ignore[override]
+        """That of the parts."""
+        return self.parts[0].clip_seconds
+
+    @property
+    def segment_seconds(self) -> int:  # type: ignore[override]
+        """That of the parts."""
+        return self.parts[0].segment_seconds
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return tuple(name for part in self.parts for name in part.feature_names)
+
+    @property
+    def shortest(self) -> int:
+        """What every part can do with."""
+        return max(part.shortest for part in self.parts)
+
+    @property
+    def tags(self) -> Mapping[str, tuple[str, ...]]:
+        """Those of the parts."""
+        return {tag: names for part in self.parts for tag, names in part.tags.items()}
+
+    @property
+    def pictures(self) -> Gtzan57 | None:
+        """Those of the first part that has any."""
+        return next((part.pictures for part in self.parts if part.pictures is not None), None)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of every part."""
+        return {
+            "name": self.name,
+            "sr": self.sr,
+            "clip_seconds": self.clip_seconds,
+            "segment_seconds": self.segment_seconds,
+            "parts": {part.name: part.parameters() for part in self.parts},
+        }
+
+    def rows(self, signals: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Compute the features of every part."""
+        import numpy as np
+
+        self.check_signals(signals)
+        return np.concatenate([part.rows(signals) for part in self.parts], axis=1)
+
+    def window_features(self, y: NDArray[np.float32]) -> WindowFeatures:
+        """Compute the features of every part, and the picture of the first that has any."""
+        import numpy as np
+
+        found = [part.window_features(y) for part in self.parts]
+        return WindowFeatures(
+            np.concatenate([each.clip_row for each in found]),
+            np.concatenate([each.segment_rows for each in found], axis=1),
+            next((each.mel_db for each in found if each.mel_db is not None), None),
+        )
+
+    def require(self) -> None:
+        """Refuse to go on where a part lacks something."""
+        for part in self.parts:
+            part.require()
+
+    def derive(self, **changes: Any) -> Recipe:
+        """Return this recipe with parameters changed in the one part that has such: the first."""
+        return JoinedRecipe((self.parts[0].derive(**changes), *self.parts[1:])) if changes else self
 
 
 def difference(found: object, recipe: Recipe) -> str | None:
@@ -379,10 +349,14 @@ def difference(found: object, recipe: Recipe) -> str | None:
 
     Examples
     --------
+    >>> from audio_genre.dsp import GTZAN57
     >>> difference(GTZAN57.parameters() | {"n_fft": 4096}, GTZAN57)
     'n_fft=4096, and the recipe has 2048'
     """
-    parameters = recipe.parameters()
+    return _difference(found, recipe.parameters())
+
+
+def _difference(found: object, parameters: Mapping[str, Any]) -> str | None:
     if not isinstance(found, dict):
         return f"no parameters, and the recipe has {len(parameters)}"
     for name in dict.fromkeys([*parameters, *found]):
@@ -390,6 +364,10 @@ def difference(found: object, recipe: Recipe) -> str | None:
             return f"no {name}, and the recipe has {parameters[name]!r}"
         if name not in parameters:
             return f"{name}={found[name]!r}, which the recipe does not have"
-        if found[name] != parameters[name] or isinstance(found[name], bool):
+        if isinstance(parameters[name], dict):
+            inner = _difference(found[name], parameters[name])
+            if inner is not None:
+                return f"{name}: {inner}"
+        elif found[name] != parameters[name] or isinstance(found[name], bool):
             return f"{name}={found[name]!r}, and the recipe has {parameters[name]!r}"
     return None

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio_genre.dsp.recipe import GTZAN57, Recipe
+from audio_genre.dsp.gtzan57 import GTZAN57, Gtzan57
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDArray[np.float64]:
+def reference_features(y: NDArray[np.float32], recipe: Gtzan57 = GTZAN57) -> NDArray[np.float64]:
     """Compute one row of features with librosa.
 
     References
@@ -91,7 +91,7 @@ def reference_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> NDAr
     return np.array(values, dtype=np.float64)
 
 
-def float32_noise(row: NDArray[np.float64], recipe: Recipe = GTZAN57) -> NDArray[np.float64]:
+def float32_noise(row: NDArray[np.float64], recipe: Gtzan57 = GTZAN57) -> NDArray[np.float64]:
     """Return what librosa's own single-precision arithmetic leaves open in each feature of a row."""
     names = recipe.feature_names
     is_mfcc = np.char.startswith(names, "mfcc")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from audio_genre._version import __version__
 from audio_genre.dsp.recipe import Recipe
-from audio_genre.errors import AudioError, ExtractionError, UnreadableError
+from audio_genre.errors import AudioError, EncoderError, ExtractionError, UnreadableError
 from audio_genre.files.storage import CLIP_CODES, PASSING_CODES, storage_error
 from audio_genre.files.walk import is_unread, picture_files
 
@@ -160,7 +160,7 @@ def extract_clip(task: ClipTask, settings: ClipSettings) -> ClipResult:
         return Failed(None, error.reason)
     except AudioError as error:
         return Failed(found_hash, error.reason)
-    except ExtractionError:
+    except (ExtractionError, EncoderError):
         raise
     except Exception as error:
         return Failed(None, passing_reason(error))
@@ -261,12 +261,13 @@ class _Pictures:
         for part in self._parts:
             part.unlink(missing_ok=True)
 
-    def add(self, mel_db: NDArray[np.float32]) -> None:
-        if self._settings is None:
+    def add(self, mel_db: NDArray[np.float32] | None) -> None:
+        recipe = self._recipe.pictures
+        if self._settings is None or mel_db is None or recipe is None:
             return
         from audio_genre.dsp.picture import encode_picture
 
-        png = encode_picture(mel_db, recipe=self._recipe, size=self._settings.size)
+        png = encode_picture(mel_db, recipe=recipe, size=self._settings.size)
         part = self._settings.staging / f"{uuid.uuid4().hex}.png"
         self._parts.append(part)
         try:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from audio_genre._version import __version__
-from audio_genre.dsp.recipe import GTZAN57, Recipe
+from audio_genre.dsp import GTZAN57, Recipe, get_recipe
 from audio_genre.errors import ExtractionError, ParameterError
 from audio_genre.extraction import writers
 from audio_genre.extraction.clip import (
@@ -71,7 +71,7 @@ def extract(
     dry_run: bool = False,
     table_format: str = "csv",
     dask: str | None = None,
-    recipe: Recipe = GTZAN57,
+    recipe: Recipe | str = GTZAN57,
     retry_failed: bool = False,
     excel_safe: bool = False,
     labels: str | os.PathLike[str] | None = None,
@@ -105,7 +105,7 @@ def extract(
     jobs : int, optional
         Worker processes; by default as many as there are cores to use. 1 computes in this process.
     images : bool
-        Whether to make pictures.
+        Whether to make pictures, if the recipe has any.
     picture_size : tuple of int, optional
         Width and height of the pictures in pixels. By default one pixel a frame and mel band.
     restart : bool
@@ -120,8 +120,8 @@ def extract(
     dask : str, optional
         Address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers compute instead of this machine;
         they must see both folders under the same paths. Needs the extra ``dask``.
-    recipe : Recipe
-        Which features, with every parameter.
+    recipe : Recipe or str
+        Which features, with every parameter, or the name of it, such as ``"gtzan57-v1+musicnn50-v1"``.
     retry_failed : bool
         Whether to try all clips again that failed, also those whose files did not change.
     excel_safe : bool
@@ -147,6 +147,8 @@ def extract(
     ExtractionError
         If nothing can be done, or the run cannot go on: no audio found, all files of the earlier run gone, no space
         left, folder not writable.
+    EncoderError
+        If the recipe needs a pretrained network that is not installed.
     KeyboardInterrupt
         If the user ends the run; what is done is kept, and so are the tables of an earlier run but for `restart`.
 
@@ -161,12 +163,15 @@ def extract(
     {'features_30_sec.csv': 1, 'features_3_sec.csv': 1}
     """
     _refuse_bad_parameters(jobs, picture_size, limit, table_format, dask)
+    recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    if not dry_run:
+        recipe.require()
     if label_column is not None and labels is None:
         raise ParameterError(f"The column {label_column!r} is one of a table of labels; give the table with --labels.")
     run = _Run(
         places=_Places(Path(audio_dir).absolute(), Path(out_dir).absolute()),
         recipe=recipe,
-        pictures=_pictures(picture_size) if images else None,
+        pictures=_pictures(picture_size) if images and recipe.pictures is not None else None,
         picture_size=picture_size,
         table_format=table_format,
         progress=NoProgress() if progress is None or isinstance(progress, bool) else progress,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.audio import iter_windows
+from audio_genre.dsp.gtzan57 import GTZAN57, Gtzan57
 from audio_genre.dsp.matrix import feature_matrix
-from audio_genre.dsp.recipe import GTZAN57, Recipe
 from audio_genre.errors import AudioError, ExtractionError, ParameterError
 from audio_genre.files.walk import find_clips, is_unread
 
@@ -114,7 +114,7 @@ def verify(
     audio_dir: str | os.PathLike[str],
     *,
     clips: int = 3,
-    recipe: Recipe = GTZAN57,
+    recipe: Gtzan57 = GTZAN57,
     progress: Callable[[int, int | None, str], None] | None = None,
 ) -> Verification:
     """Compare our features with those of plain librosa calls, on files of a folder.
@@ -185,7 +185,7 @@ def _spread(count: int, wanted: int) -> list[int]:
     return [*first, *(number for number in range(count) if number not in set(first))]
 
 
-def _own(path: Path, recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+def _own(path: Path, recipe: Gtzan57) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Return our features of the first window of a file, and librosa's reading of the same window."""
     import warnings
 

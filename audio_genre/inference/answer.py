@@ -36,6 +36,9 @@ class Classification:
         Why the genre is unknown; None where it is known.
     distance : float or None
         How far the clip is from the training data, the mean over its windows; None where that is not known.
+    tags : tuple of str
+        Up to three tags that speak for the genre, such as ``"instrumental"``, the strongest first; empty where the
+        model does not hear tags.
     """
 
     path: str
@@ -45,6 +48,7 @@ class Classification:
     model: str
     reason: str | None = None
     distance: float | None = None
+    tags: tuple[str, ...] = ()
 
     @property
     def is_silent(self) -> bool:

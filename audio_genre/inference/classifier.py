@@ -15,6 +15,7 @@ from audio_genre.bundles.calibration import UNKNOWN, apply_temperature
 from audio_genre.errors import AudioError, AudioGenreError, ParameterError, SilentError, UnreadableError
 from audio_genre.inference.answer import Classification, Classifications
 from audio_genre.inference.default import default_model
+from audio_genre.inference.reasons import TagReasons
 from audio_genre.inference.timeline import SILENT, Timeline, TimelinePoint
 from audio_genre.inputs import load_bundle, open_reader
 from audio_genre.progress import shows_progress
@@ -54,6 +55,10 @@ class Classifier:
         self._unknown = unknown
         self._reader = open_reader(self.bundle)
         self._calibration, self._novelty = self.bundle.calibration, self.bundle.novelty
+        self._tags: TagReasons | None = None
+        recipe, novelty = self.bundle.recipe, self._novelty
+        if recipe is not None and recipe.tags and novelty is not None and self.bundle.features == recipe.feature_names:
+            self._tags = TagReasons(recipe.tags, recipe.feature_names, novelty.mean)
 
     @property
     def genres(self) -> tuple[str, ...]:
@@ -232,9 +237,13 @@ class Classifier:
             raise AudioError(name, "gives features that are not finite numbers")
         probabilities = self._reader.votes(self.probabilities(X))
         if self._novelty is None:
-            return [_Vote(vote, None) for vote in probabilities]
+            return [_Vote(vote, None, None) for vote in probabilities]
         distances = self._novelty.distances(descriptions)
-        return [_Vote(vote, float(distance)) for vote, distance in zip(probabilities, distances, strict=True)]
+        rows = [None] * len(probabilities) if self._tags is None else descriptions
+        return [
+            _Vote(vote, float(distance), row)
+            for vote, distance, row in zip(probabilities, distances, rows, strict=True)
+        ]
 
     def _point(self, name: str, start: int, y: NDArray[np.float32], votes: dict[_Place, _Vote]) -> TimelinePoint:
         """Tell the genre of a stretch."""
@@ -247,14 +256,14 @@ class Classifier:
         if vote is None:
             (vote,) = self._votes(name, y[np.newaxis])
         temperature = self._calibration.window_temperature
-        return self._as_point(begin, end, self._answer(name, vote.probabilities, vote.distance, temperature))
+        return self._as_point(begin, end, self._answer(name, vote.probabilities, vote.distance, temperature, vote.row))
 
     @staticmethod
     def _as_point(start: float, end: float, answer: Classification) -> TimelinePoint:
         return TimelinePoint(
             # A segment lacks one sample of its length; to the millisecond it is whole.
             round(start, 3), round(end, 3), answer.genre, answer.confidence, answer.probabilities, answer.reason,
-            answer.distance,
+            answer.distance, answer.tags,
         )  # fmt: skip
 
     def _verdict(self, name: str, votes: Collection[_Vote]) -> Classification:
@@ -266,7 +275,9 @@ class Classifier:
         distances = [vote.distance for vote in votes if vote.distance is not None]
         mean = np.mean([vote.probabilities for vote in votes], axis=0)
         distance = float(np.mean(distances)) if distances else None
-        return self._answer(name, mean, distance, self._calibration.temperature)
+        rows = [vote.row for vote in votes if vote.row is not None]
+        row = np.mean(rows, axis=0) if rows else None
+        return self._answer(name, mean, distance, self._calibration.temperature, row)
 
     def _equal(self, name: str, reason: str) -> Classification:
         """Answer for what has no genre."""
@@ -274,7 +285,12 @@ class Classifier:
         return Classification(name, UNKNOWN, 1 / len(self.genres), equal, self.bundle.name, reason)
 
     def _answer(
-        self, name: str, vote: NDArray[np.float64], distance: float | None, temperature: float
+        self,
+        name: str,
+        vote: NDArray[np.float64],
+        distance: float | None,
+        temperature: float,
+        row: NDArray[Any] | None,
     ) -> Classification:
         """Turn a vote into an answer."""
         calibrated = apply_temperature(vote[np.newaxis], temperature)[0]
@@ -285,7 +301,10 @@ class Classifier:
         if self._unknown:
             reason = self._calibration.unknown_reason(confidence, 0.0 if distance is None else distance)
         answer = genre if reason is None else UNKNOWN
-        return Classification(name, answer, confidence, probabilities, self.bundle.name, reason, distance)
+        tags: tuple[str, ...] = ()
+        if reason is None and self._tags is not None and row is not None:
+            tags = self._tags(row, self.genres.index(genre), self.probabilities)
+        return Classification(name, answer, confidence, probabilities, self.bundle.name, reason, distance, tags)
 
     def probabilities(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Predict from inputs of the model.
@@ -316,10 +335,12 @@ _Place = tuple[int, int]
 
 
 class _Vote(NamedTuple):
-    """What a stretch of a file says: probabilities, and how far it is from the training data."""
+    """What a stretch of a file says: probabilities, how far it is from the training data, and by what."""
 
     probabilities: NDArray[np.float64]
     distance: float | None
+    row: NDArray[Any] | None
+    """Its features, where tags are among them."""
 
 
 @contextmanager

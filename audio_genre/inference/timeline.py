@@ -32,6 +32,8 @@ class TimelinePoint:
         Why the genre is unknown; None where it is known.
     distance : float or None
         How far the stretch is from the training data; None where that is not known.
+    tags : tuple of str
+        Up to three tags that speak for the genre, the strongest first; empty where the model does not hear tags.
     """
 
     start: float
@@ -41,6 +43,7 @@ class TimelinePoint:
     probabilities: dict[str, float]
     reason: str | None = None
     distance: float | None = None
+    tags: tuple[str, ...] = ()
 
     @property
     def is_silent(self) -> bool:

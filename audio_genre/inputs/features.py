@@ -92,11 +92,12 @@ class FeatureReader(AudioReader):
                 f"{bundle.path} holds a {bundle.kind} model that does not take the features of a recipe, so it cannot "
                 "classify audio; choose a model trained on a table of audio features."
             )
-        if not recipe.n_fft < round(window.seconds * recipe.sr):
+        if recipe.shortest > round(window.seconds * recipe.sr) - 1:
             raise BundleError(
-                f"{bundle.path} takes windows of {window.label}, which are shorter than a frame of the recipe "
-                f"{recipe.name}, so it cannot classify audio; train it on another table."
+                f"{bundle.path} takes windows of {window.label}, and the recipe {recipe.name} needs "
+                f"{(recipe.shortest + 1) / recipe.sr:.2g} s, so it cannot classify audio; train it on another table."
             )
+        recipe.require()
         self._whole = window.kind == "clip"
         self.unit, self.described, self._recipe = window.label, len(bundle.features), recipe
         shortest = recipe.segment_seconds if self._whole else window.seconds

@@ -77,7 +77,8 @@ class PictureReader(AudioReader):
     """The mel spectrogram of each clip-long window, as a picture file would hold it; the crops of one are one vote."""
 
     def __init__(self, bundle: Bundle) -> None:
-        recipe, frames = bundle.recipe, bundle.card.facts["pictures"].get("frames_per_column")
+        recipe = None if bundle.recipe is None else bundle.recipe.pictures
+        frames = bundle.card.facts["pictures"].get("frames_per_column")
         if recipe is None or frames is None:
             raise BundleError(
                 f"{bundle.path} was trained on pictures that audio-genre did not make at one pixel a frame, and how to "

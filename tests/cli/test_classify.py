@@ -23,7 +23,7 @@ from audio_genre.training import train_baseline
 
 SR = 22050
 STYLES = ("hiss", "hum")
-FIELDS = ["path", "genre", "confidence", "probabilities", "model", "reason", "distance"]
+FIELDS = ["path", "genre", "confidence", "probabilities", "model", "reason", "distance", "tags"]
 
 
 def run(*arguments: object) -> Result:
@@ -140,7 +140,7 @@ def test_timeline_as_json(model: Path, clip: Path) -> None:
     assert found == plain
     assert [(point["start"], point["end"]) for point in points] == [(1.5 * k, 1.5 * k + 3) for k in range(9)]
     for point in points:
-        assert list(point) == ["start", "end", "genre", "confidence", "probabilities", "reason", "distance"]
+        assert list(point) == ["start", "end", "genre", "confidence", "probabilities", "reason", "distance", "tags"]
         assert sum(point["probabilities"].values()) == pytest.approx(1)
         assert point["confidence"] == max(point["probabilities"].values())
     assert (points[4]["genre"], points[4]["reason"], points[4]["distance"]) == ("unknown", "is silent", None)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from audio_genre.dsp import GTZAN57, Recipe, difference, get_recipe
+from audio_genre.dsp import GTZAN57, Gtzan57, difference, get_recipe
 from audio_genre.dsp.filterbanks import mel_filterbank
+from audio_genre.dsp.gtzan57 import _DEFAULTS, _LIMITS
 from audio_genre.dsp.matrix import feature_matrix, mel_spectrogram
-from audio_genre.dsp.recipe import _DEFAULTS, _LIMITS
 from audio_genre.dsp.reference import float32_noise, reference_features
 from audio_genre.dsp.tempo import _onset_strength
 from audio_genre.errors import ParameterError
@@ -32,7 +32,7 @@ OFFERED = st.fixed_dictionaries(
 )
 
 
-def derived(values: dict[str, float]) -> Recipe:
+def derived(values: dict[str, float]) -> Gtzan57:
     n_fft, nyquist = int(values["n_fft"]), values["sr"] / 2
     hop = n_fft // int(values["hop_length"])
     return GTZAN57.derive(**{**values, "hop_length": hop, "mel_fmax": values["mel_fmax"] * nyquist})
@@ -121,7 +121,7 @@ def test_numpy_numbers_are_numbers() -> None:
 @pytest.mark.parametrize("name", ["mine", "", "gtzan57-v2", "mine[n_fft=4096]", None])
 def test_a_name_that_does_not_tell_the_parameters_is_refused(name: str) -> None:
     with pytest.raises(ParameterError, match=r"No recipe can be called .*'gtzan57-v1\[n_fft=4096\]'"):
-        Recipe(name=name, n_fft=4096)
+        Gtzan57(name=name, n_fft=4096)
 
 
 @given(OFFERED)

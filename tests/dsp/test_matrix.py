@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import audio_genre
 from audio_genre.audio import cut_segments
-from audio_genre.dsp import GTZAN57, matrix
+from audio_genre.dsp import GTZAN57, spectral
 from audio_genre.dsp.matrix import feature_matrix, window_features
 from audio_genre.dsp.reference import float32_noise, reference_features
 from audio_genre.dsp.workspace import thread_workspace
@@ -228,7 +228,7 @@ def test_long_signals_leave_no_buffers_behind(monkeypatch: pytest.MonkeyPatch) -
         kept.append((rows, len(thread_workspace()._buffers)))
 
     for limit in (1 << 22, 100_000):
-        monkeypatch.setattr(matrix, "_KEPT_SAMPLES", limit)
+        monkeypatch.setattr(spectral, "_KEPT_SAMPLES", limit)
         # A thread of its own has buffers of its own.
         thread = threading.Thread(target=run)
         thread.start()

@@ -297,7 +297,7 @@ def test_a_window_shorter_than_a_frame_is_refused(bundles, tmp_path: Path) -> No
     card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
     card["window"]["seconds"] = 0.05
     (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
-    with pytest.raises(BundleError, match=r"takes windows of 0\.05s, which are shorter than a frame"):
+    with pytest.raises(BundleError, match=r"takes windows of 0\.05s, and the recipe gtzan57-v1 needs"):
         Classifier(copy)
 
 

@@ -112,7 +112,8 @@ def test_what_votes_once_is_the_answer(bundles, write, kind: str) -> None:
     timeline = Classifier(bundles[kind]).timeline(write(make("hum", 3.2)))
     (point,) = (asdict(point) for point in timeline.points)
     assert {name: point[name] for name in point if name not in {"start", "end"}} == {
-        name: getattr(timeline.answer, name) for name in ("genre", "confidence", "probabilities", "reason", "distance")
+        name: getattr(timeline.answer, name)
+        for name in ("genre", "confidence", "probabilities", "reason", "distance", "tags")
     }
 
 

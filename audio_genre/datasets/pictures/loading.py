@@ -27,7 +27,7 @@ from audio_genre.errors import ParameterError, PictureError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.dsp import Recipe
+    from audio_genre.dsp import Gtzan57
 
 DEFAULT_MEMORY_LIMIT = 1 << 30
 """Bytes of pixels that are kept in memory; more of them go to a temporary file."""
@@ -324,16 +324,21 @@ def _room(size: int, cache_dir: str | os.PathLike[str] | None, memory_limit: int
         ) from None
 
 
-def _recipe(folder: Path, representation: Representation) -> Recipe | None:
+def _recipe(folder: Path, representation: Representation) -> Gtzan57 | None:
     """Return the recipe of our own pictures; refuse parameters that are not those of its name, and unknown names."""
     from audio_genre.dsp import get_recipe
 
     if representation.name == FOREIGN or representation.recipe is None:
         return None
     try:
-        recipe = get_recipe(representation.recipe)
+        recipe = get_recipe(representation.recipe).pictures
     except ParameterError as error:
         raise PictureError(f"The pictures of {folder} cannot be used: {error}") from None
+    if recipe is None or recipe.name != representation.recipe:
+        raise PictureError(
+            f"The pictures of {folder} say recipe {representation.recipe!r}, which has no pictures of its own; extract "
+            "them again."
+        )
     found = representation.parameters
     for name, known in Representation.of_recipe(recipe).parameters.items():
         if found.get(name) != known:
