@@ -266,7 +266,8 @@ class SplitProtocol(ABC):
                     "it, or leave it out."
                 )
         if not self.leaky:
-            for units in (rows.groups, *self._kept(rows)):
+            # Where rows tell their songs, what votes together is of one song.
+            for units in self._kept(rows) or (rows.groups,):
                 owners = [np.unique(units[indices]) for indices in subsets.values()]
                 if sum(map(len, owners)) != len(np.unique(np.concatenate(owners))):
                     raise ProtocolError(f"The protocol {self.name!r} put rows of one track in two subsets.")

@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# What a sorted list of texts may take for a moment.
+_MOST_BYTES = 1 << 28
 _SPACES = re.compile(r"\s+")
 
 
@@ -30,17 +32,36 @@ def factorised(values: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[np.intp], 
     """Return the number of each value, and the values in sorted order."""
     import pandas as pd
 
-    codes, found = pd.factorize(np.asarray(values, dtype=object), sort=True)
-    return codes.astype(np.intp), np.asarray(found, dtype=object)
+    codes, found = pd.factorize(np.asarray(values, dtype=object))
+    order = _sorting(found)
+    rank = np.empty(len(order), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    return rank[codes], np.asarray(found[order], dtype=object)
+
+
+def _sorting(names: NDArray[np.object_]) -> NDArray[np.intp]:
+    """Return what sorts names; texts sort as their bytes in UTF-8 do, which takes a third of the time."""
+    encoded = [name.encode("utf-8", "surrogatepass") for name in names.tolist()]
+    longest = max(map(len, encoded), default=0)
+    if longest * len(encoded) > _MOST_BYTES or any(name.endswith(b"\0") for name in encoded):
+        return np.asarray(names.argsort(kind="stable"), dtype=np.intp)
+    return np.array(encoded, dtype=f"S{longest + 1}").argsort(kind="stable")
+
+
+def coded_exactly(texts: NDArray[np.object_]) -> NDArray[np.intp]:
+    """Return numbers of texts in the order of their first rows, -1 for an empty one."""
+    import pandas as pd
+
+    series = pd.Series(texts, dtype=object)
+    return pd.factorize(series.where(series != "", None))[0].astype(np.intp)
 
 
 def coded_plain(values: Any) -> NDArray[np.intp]:
     """Return numbers of names as they are compared; -1 for an empty one."""
-    codes, names = factorised(values)
-    of_name, distinct = factorised([plain(name) for name in names])
-    if len(distinct) and distinct[0] == "":
-        of_name = of_name - 1
-    return of_name[codes]
+    import pandas as pd
+
+    codes, names = pd.factorize(np.asarray(values, dtype=object))
+    return coded_exactly(np.array([plain(name) for name in names.tolist()], dtype=object))[codes]
 
 
 def components(links: Sequence[NDArray[np.intp]], count: int) -> NDArray[np.intp]:

@@ -123,7 +123,7 @@ def prepare(
     subsets = {
         name: {
             "rows": len(rows),
-            "songs": len(np.unique(tracks.groups[rows])),
+            "songs": len(np.unique(tracks.together["track"][rows])),
             "genres": dict(
                 zip(
                     labels.tolist(),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from audio_genre.datasets.frame import Frame, read_frame
+from audio_genre.datasets.frame import Frame, forms_of, read_frame
 from audio_genre.datasets.groups import Grouping
 from audio_genre.datasets.tracks.columns import COLUMNS, MAX_MINUTES, MISSING, MS_PER_MINUTE, SOUND, Column
 from audio_genre.datasets.tracks.encoder import Encoder
@@ -27,7 +27,15 @@ from audio_genre.datasets.tracks.layout import (
     layouts,
     read_layout,
 )
-from audio_genre.datasets.tracks.linking import coded_plain, components, factorised, plain, songs, split_artists
+from audio_genre.datasets.tracks.linking import (
+    coded_exactly,
+    coded_plain,
+    components,
+    factorised,
+    plain,
+    songs,
+    split_artists,
+)
 from audio_genre.datasets.tracks.mapping import (
     OTHER,
     GenreMapping,
@@ -83,7 +91,7 @@ class Tracks:
     context : mapping of str to np.ndarray of str, shape (n,)
         Texts that an encoder may learn from, by name.
     frame : pandas.DataFrame
-        Id, artists (``;`` between them), title and album of each row, and every column that has no meaning here.
+        Id, song, artists (``;`` between them), title and album of each row, and every column that has no meaning here.
     beside : mapping of str to np.ndarray, shape (n,), float32
         Quantities that stand beside the music and are not used.
     sha256 : str
@@ -183,10 +191,10 @@ class Tracks:
         """
         import pandas as pd
 
-        first = {"track_id": self.items, SONG: _least(self.items, self.together["track"])}
+        first = {"track_id": self.items, SONG: self.frame[SONG]}
         if "artist" in self.together:
             first[LINKED] = self.together["artist"]
-        rest = self.frame.drop(columns=["track_id"]).assign(genre=self.genres, broad_genre=self.labels)
+        rest = self.frame.drop(columns=["track_id", SONG]).assign(genre=self.genres, broad_genre=self.labels)
         facts = pd.concat([pd.DataFrame(first), rest], axis=1)
         values = {**dict(zip(self.columns, self.raw.T, strict=True)), **self.beside}
         return pd.concat([facts, pd.DataFrame({name: values[name] for name in COLUMNS if name in values})], axis=1)
@@ -396,9 +404,12 @@ class _Reading:
 
     def names(self, role: str) -> NDArray[np.object_]:
         """Return the texts of a role, empty ones also where they say that there is no value."""
+        import pandas as pd
+
         # What another program writes into empty cells would make one song, or one artist, of strangers.
-        codes, names = factorised(self.texts(role))
-        return np.array(["" if name.lower() in MISSING else name for name in names.tolist()], dtype=object)[codes]
+        texts = self.texts(role).copy()
+        texts[pd.Series(texts, dtype=object).isin(forms_of(MISSING)).to_numpy()] = ""
+        return texts
 
     def keep(self, rows: NDArray[np.bool_], why: str) -> None:
         """Leave rows out, and note how many and why."""
@@ -526,8 +537,11 @@ class _Reading:
             )
         self._find_faults(values, ids)
         items = self._items()
-        groups = _least(items, song)
-        together = {"track": _in_order_of(groups)}
+        codes, names_of_items = factorised(items)
+        # A song is called as the least of its items, whatever the order of the rows.
+        first = _least(codes, song)
+        groups = names_of_items[first]
+        together = {"track": _dense(first)}
         # Votes of a song under several genres are apart; the split keeps them together.
         votes = (
             groups
@@ -537,12 +551,12 @@ class _Reading:
             )
         )
         if (linked >= 0).any():
-            together["artist"] = _linked(groups, song, linked)
+            together["artist"] = _linked(first, song, linked)
             self._note_artists(together["artist"])
         if group_column is not None:
             if group_column not in self.data.columns:
                 raise ParameterError(f"{self.path} has no column {group_column!r} to group by.")
-            together["group"] = _linked(groups, song, coded_plain(self._cells(group_column)))
+            together["group"] = _linked(first, song, coded_plain(self._cells(group_column)))
         used = [name for name in names if not COLUMNS[name].beside or name in use]
         beside = [name for name in names if name not in used]
         if beside:
@@ -564,7 +578,7 @@ class _Reading:
             groups=_as_str(votes),
             together=MappingProxyType(together),
             context=MappingProxyType({name: self._context(name) for name in context}),
-            frame=self._facts(items),
+            frame=self._facts(items, groups),
             beside=MappingProxyType({name: values[name].astype(np.float32) for name in beside}),
             sha256=self.sha256,
             report=MappingProxyType(self.report),
@@ -575,12 +589,10 @@ class _Reading:
 
     def _without_repeats(self) -> None:
         """Keep the first of the rows with one id and one genre."""
-        codes, _ = factorised(self._items())
-        labels, _ = factorised(self.labels)
-        pairs = codes * (int(labels.max(initial=0)) + 1) + labels
         import pandas as pd
 
-        self.keep(~pd.Series(pairs).duplicated().to_numpy(), "repeats of a track in its genre")
+        pairs = pd.DataFrame({"item": self._items(), "label": self.labels})
+        self.keep(~pairs.duplicated().to_numpy(), "repeats of a track in its genre")
 
     def _values(self, column: Column) -> NDArray[np.float64]:
         """Return the values of a column, NaN where there is none, and note what was found."""
@@ -690,9 +702,9 @@ class _Reading:
         import pandas as pd
 
         values = pd.to_numeric(self.data[self.meaning["popularity"]], errors="coerce")
-        codes = pd.Series(coded_exactly(self.names("id")))
-        known = (codes >= 0) & values.notna()
-        of_id = values[known].groupby(codes[known])
+        ids = pd.Series(coded_exactly(self.names("id")))
+        known = (ids >= 0) & values.notna()
+        of_id = values[known].groupby(ids[known], sort=False)
         self.report["faults"]["ids with several popularities"] = int((of_id.max() > of_id.min()).sum())
 
     def _items(self) -> NDArray[np.object_]:
@@ -721,7 +733,7 @@ class _Reading:
         codes, names = factorised(self.texts(name))
         return np.array([plain(each) for each in names], dtype=object)[codes]
 
-    def _facts(self, items: NDArray[np.object_]) -> pd.DataFrame:
+    def _facts(self, items: NDArray[np.object_], groups: NDArray[np.object_]) -> pd.DataFrame:
         import pandas as pd
 
         codes, cells = factorised(self.texts("artists"))
@@ -730,7 +742,7 @@ class _Reading:
             cells = np.array([cell.replace(";", ",") for cell in cells.tolist()], dtype=object)
         joined = [mark.sub(";", cell) if mark else cell for cell in cells.tolist()]
         artists = np.array(joined, dtype=object)[codes] if joined else cells
-        facts = {"track_id": items, "artists": artists, "track_name": self.texts("title")}
+        facts = {"track_id": items, SONG: groups, "artists": artists, "track_name": self.texts("title")}
         used = {*self.meaning.values(), *index_columns(list(self.data.columns)), *OWN_COLUMNS}
         rest = {name: self.data[name] for name in self.data.columns if name not in used}
         return pd.DataFrame({**facts, "album_name": self.texts("album"), **rest})
@@ -775,31 +787,21 @@ def _listed(text: str) -> list[str] | None:
     return [str(each).strip() for each in found if str(each).strip()]
 
 
-def coded_exactly(texts: NDArray[np.object_]) -> NDArray[np.intp]:
-    """Return numbers of texts, -1 for an empty one."""
-    codes, names = factorised(texts)
-    return codes - 1 if len(names) and names[0] == "" else codes
-
-
-def _least(items: NDArray[Any], sets: NDArray[np.intp]) -> NDArray[np.object_]:
-    """Return for each row the least of the names in its set."""
-    codes, names = factorised(items)
-    least = np.full(int(sets.max(initial=-1)) + 1, len(names), dtype=np.intp)
-    np.minimum.at(least, sets, codes)
-    return names[least[sets]]
-
-
-def _in_order_of(names: NDArray[np.object_]) -> NDArray[np.intp]:
-    return factorised(names)[0]
-
-
-def _linked(groups: NDArray[np.object_], song: NDArray[np.intp], numbers: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return what no split tears apart: songs, linked by equal numbers; numbered in the order of the songs' names."""
-    sets = components([song, numbers], len(song))
-    codes = _in_order_of(groups)
+def _least(codes: NDArray[np.intp], sets: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return for each row the least number in its set."""
     least = np.full(int(sets.max(initial=-1)) + 1, np.iinfo(np.intp).max, dtype=np.intp)
     np.minimum.at(least, sets, codes)
-    return np.unique(least[sets], return_inverse=True)[1].astype(np.intp)
+    return least[sets]
+
+
+def _dense(numbers: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return numbers without gaps, in the same order."""
+    return np.unique(numbers, return_inverse=True)[1].astype(np.intp)
+
+
+def _linked(first: NDArray[np.intp], song: NDArray[np.intp], numbers: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return what no split tears apart: songs, linked by equal numbers; numbered in the order of the songs' names."""
+    return _dense(_least(first, components([song, numbers], len(song))))
 
 
 def _as_str(texts: NDArray[Any]) -> NDArray[np.str_]:
