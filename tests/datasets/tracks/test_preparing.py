@@ -48,7 +48,7 @@ def test_every_row_of_a_subset_is_a_row_of_the_input(tmp_path: Path, protocol: s
     assert sorted(seen) == sorted(frame["track_id"])
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(["csv", "parquet"]), st.booleans(), st.booleans())
 def test_a_prepared_table_reads_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, seed: int, form: str, lists: bool, ids: bool
