@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,7 +157,7 @@ def _read_text(
     header = _distinct(table.header)
     first = table.reader.line_num
     wanted = [name for name in header if numeric(name)]
-    words = sorted({form for word in missing for form in (word, word.upper(), word.capitalize(), _camel(word))})
+    words = forms_of(missing)
     try:
         with warnings.catch_warnings():
             # Rows that are longer than the header are cut with no more than a warning.
@@ -222,8 +222,14 @@ def _lines(data: bytes, frame: Any, first: int) -> NDArray[np.intp]:
     return lines
 
 
-def _camel(word: str) -> str:
-    return {"nan": "NaN"}.get(word, word)
+def forms_of(words: Iterable[str]) -> list[str]:
+    """Return the ways in which words that mean nothing are written.
+
+    >>> forms_of(["nan"])
+    ['NAN', 'NaN', 'Nan', 'nan']
+    """
+    camel = {"nan": "NaN"}
+    return sorted({form for word in words for form in (word, word.upper(), word.capitalize(), camel.get(word, word))})
 
 
 def _is_exact(pd: Any) -> bool:

@@ -79,9 +79,9 @@ def test_a_network_answers_as_its_card_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", ["logistic-regression", "random-forest"])
 def test_a_column_that_numbers_the_rows_changes_no_bit_of_the_model(tmp_path: Path, variant: str) -> None:
-    frame = tracks_frame(150).sort_values("track_genre").reset_index(drop=True)
+    frame = tracks_frame(90).sort_values("track_genre").reset_index(drop=True)
     for name in ("", "Unnamed: 0"):
-        frame.insert(0, name, range(150))
+        frame.insert(0, name, range(90))
     models = []
     for number, table in enumerate((frame[frame.columns[2:]], frame[frame.columns[1:]], frame)):
         path = write_tracks(tmp_path / f"{number}.csv", table)
@@ -90,7 +90,7 @@ def test_a_column_that_numbers_the_rows_changes_no_bit_of_the_model(tmp_path: Pa
 
 
 def test_what_only_the_artist_tells(tmp_path: Path) -> None:
-    table = write_tracks(tmp_path / "t.csv", count=900, artists=20)
+    table = write_tracks(tmp_path / "t.csv", count=600, artists=14)
     options: dict[str, Any] = {"context": ["artist"], "variant": "gradient-boosting"}
     track = baseline(table, tmp_path / "models", **options)
     artist = baseline(table, tmp_path / "models", protocol="artist", **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -124,7 +125,7 @@ def prepare(
     subsets = {
         name: {
             "rows": len(rows),
-            "songs": len(np.unique(tracks.groups[rows])),
+            "songs": len(np.unique(tracks.together["track"][rows])),
             "genres": dict(
                 zip(
                     labels.tolist(),
@@ -200,6 +201,13 @@ def _table_bytes(tracks: Tracks, form: str) -> bytes:
         except ImportError:
             raise ParameterError("Parquet needs pyarrow, which is not installed; write CSV, or install it.") from None
     else:
+        with contextlib.suppress(ImportError):
+            # Ten times as fast as pandas.
+            import pyarrow as pa
+            from pyarrow.csv import write_csv
+
+            write_csv(pa.Table.from_pandas(frame, preserve_index=False), out)
+            return out.getvalue()
         text = frame.to_csv(index=False, lineterminator="\n")
         if "\r" in text:
             # Python leaves such cells without quotation marks, and every reader takes it for a line end.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from audio_genre.datasets.frame import Frame, read_frame
+from audio_genre.datasets.frame import Frame, forms_of, read_frame
 from audio_genre.datasets.groups import Grouping
 from audio_genre.datasets.tracks.columns import COLUMNS, MAX_MINUTES, MISSING, MS_PER_MINUTE, SOUND, Column
 from audio_genre.datasets.tracks.encoder import Encoder
@@ -83,7 +83,7 @@ class Tracks:
     context : mapping of str to np.ndarray of str, shape (n,)
         Texts that an encoder may learn from, by name.
     frame : pandas.DataFrame
-        Id, artists (``;`` between them), title and album of each row, and every column that has no meaning here.
+        Id, song, artists (``;`` between them), title and album of each row, and every column that has no meaning here.
     beside : mapping of str to np.ndarray, shape (n,), float32
         Quantities that stand beside the music and are not used.
     sha256 : str
@@ -239,10 +239,10 @@ class Tracks:
         """
         import pandas as pd
 
-        first = {"track_id": self.items, SONG: _least(self.items, self.together["track"])}
+        first = {"track_id": self.items, SONG: self.frame[SONG]}
         if "artist" in self.together:
             first[LINKED] = self.together["artist"]
-        rest = self.frame.drop(columns=["track_id"]).assign(genre=self.genres, broad_genre=self.labels)
+        rest = self.frame.drop(columns=["track_id", SONG]).assign(genre=self.genres, broad_genre=self.labels)
         facts = pd.concat([pd.DataFrame(first), rest], axis=1)
         values = {**dict(zip(self.columns, self.raw.T, strict=True)), **self.beside}
         return pd.concat([facts, pd.DataFrame({name: values[name] for name in COLUMNS if name in values})], axis=1)
@@ -452,9 +452,12 @@ class _Reading:
 
     def names(self, role: str) -> NDArray[np.object_]:
         """Return the texts of a role, empty ones also where they say that there is no value."""
+        import pandas as pd
+
         # What another program writes into empty cells would make one song, or one artist, of strangers.
-        codes, names = factorised(self.texts(role))
-        return np.array(["" if name.lower() in MISSING else name for name in names.tolist()], dtype=object)[codes]
+        texts = self.texts(role).copy()
+        texts[pd.Series(texts, dtype=object).isin(forms_of(MISSING)).to_numpy()] = ""
+        return texts
 
     def keep(self, rows: NDArray[np.bool_], why: str) -> None:
         """Leave rows out, and note how many and why."""
@@ -620,7 +623,7 @@ class _Reading:
             groups=_as_str(votes),
             together=MappingProxyType(together),
             context=MappingProxyType({name: self._context(name) for name in context}),
-            frame=self._facts(items),
+            frame=self._facts(items, groups),
             beside=MappingProxyType({name: values[name].astype(np.float32) for name in beside}),
             sha256=self.sha256,
             report=MappingProxyType(self.report),
@@ -632,12 +635,10 @@ class _Reading:
 
     def _without_repeats(self) -> None:
         """Keep the first of the rows with one id and one genre."""
-        codes, _ = factorised(self._items())
-        labels, _ = factorised(self.labels)
-        pairs = codes * (int(labels.max(initial=0)) + 1) + labels
         import pandas as pd
 
-        self.keep(~pd.Series(pairs).duplicated().to_numpy(), "repeats of a track in its genre")
+        pairs = pd.DataFrame({"item": self._items(), "label": self.labels})
+        self.keep(~pairs.duplicated().to_numpy(), "repeats of a track in its genre")
 
     def _values(self, column: Column) -> NDArray[np.float64]:
         """Return the values of a column, NaN where there is none, and note what was found."""
@@ -788,7 +789,7 @@ class _Reading:
         codes, names = factorised(self.texts(name))
         return np.array([plain(each) for each in names], dtype=object)[codes]
 
-    def _facts(self, items: NDArray[np.object_]) -> pd.DataFrame:
+    def _facts(self, items: NDArray[np.object_], groups: NDArray[np.object_]) -> pd.DataFrame:
         import pandas as pd
 
         codes, cells = factorised(self.texts("artists"))
@@ -797,7 +798,7 @@ class _Reading:
             cells = np.array([cell.replace(";", ",") for cell in cells.tolist()], dtype=object)
         joined = [mark.sub(";", cell) if mark else cell for cell in cells.tolist()]
         artists = np.array(joined, dtype=object)[codes] if joined else cells
-        facts = {"track_id": items, "artists": artists, "track_name": self.texts("title")}
+        facts = {"track_id": items, SONG: groups, "artists": artists, "track_name": self.texts("title")}
         used = {*self.meaning.values(), *index_columns(list(self.data.columns)), *OWN_COLUMNS}
         rest = {name: self.data[name] for name in self.data.columns if name not in used}
         return pd.DataFrame({**facts, "album_name": self.texts("album"), **rest})
@@ -840,14 +841,6 @@ def _listed(text: str) -> list[str] | None:
     if not isinstance(found, list):
         return None
     return [str(each).strip() for each in found if str(each).strip()]
-
-
-def _least(items: NDArray[Any], sets: NDArray[np.intp]) -> NDArray[np.object_]:
-    """Return for each row the least of the names in its set."""
-    codes, names = factorised(items, sort=True)
-    least = np.full(int(sets.max(initial=-1)) + 1, len(names), dtype=np.intp)
-    np.minimum.at(least, sets, codes)
-    return names[least[sets]]
 
 
 def _linked(song: NDArray[np.intp], numbers: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_every_row_of_a_subset_is_a_row_of_the_input(tmp_path: Path, protocol: s
     assert sorted(seen) == sorted(frame["track_id"])
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(["csv", "parquet"]), st.booleans(), st.booleans())
 def test_a_prepared_table_reads_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, seed: int, form: str, lists: bool, ids: bool
@@ -85,6 +86,20 @@ def test_a_prepared_table_reads_back_as_it_was(
         assert np.array_equal(rows, found.split.subsets()[name])
     again = prepare(folder / "out")
     assert again.tracks.labels.tolist() == one.labels.tolist()
+
+
+def test_without_pyarrow_the_table_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = tracks_frame(60)
+    frame["note"] = [ODD[k % len(ODD)] for k in range(60)]
+    frame.loc[3, ["tempo", "key", "album_name"]] = np.nan
+    prepared(tmp_path, frame)
+    one = load_tracks(tmp_path / "out")
+    # pandas itself may need the rest of it.
+    monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
+    prepared(tmp_path, frame)
+    other = load_tracks(tmp_path / "out")
+    assert np.array_equal(one.raw, other.raw, equal_nan=True)
+    pd.testing.assert_frame_equal(one.to_frame(), other.to_frame())
 
 
 def test_rows_that_link_others_may_be_left_out(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def subsets(tracks: Tracks, protocol: str, folds: int | None = None) -> Any:
 PROTOCOLS = ("track", "artist", "segment", "group:playlist")
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(PROTOCOLS), st.sampled_from([None, 3, 4]))
 def test_nothing_depends_on_the_order_of_the_rows(
     tmp_path_factory: pytest.TempPathFactory, seed: int, protocol: str, folds: int | None
@@ -270,7 +270,7 @@ def test_nothing_depends_on_the_order_of_the_rows(
     np.testing.assert_allclose(encoded[0], encoded[1], rtol=1e-5)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(("track", "artist", "group:playlist")), st.sampled_from([None, 3, 5]))
 def test_what_belongs_together_is_in_one_subset(
     tmp_path_factory: pytest.TempPathFactory, seed: int, protocol: str, folds: int | None
