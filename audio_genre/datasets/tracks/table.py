@@ -532,6 +532,8 @@ class _Reading:
         options: tuple[str, ...],
     ) -> Tracks:
         """Clean the columns, tell the songs apart, and put the table together."""
+        # Before repeats are left out, which are where it shows.
+        popularities = self._ids_with_several("popularity")
         if labelled:
             self._without_repeats()
         names = [name for name in COLUMNS if name in self.meaning]
@@ -550,7 +552,7 @@ class _Reading:
             raise TableError(
                 f"{self.path} has no row left after the preparation; see what was left out: {self.report}."
             )
-        self._find_faults(values, ids)
+        self._find_faults(values, ids, popularities)
         items = self._items()
         song, groups = self._songs(song, items)
         together = {"track": song}
@@ -701,18 +703,24 @@ class _Reading:
         self.keep(kept, "other genres of a song")
         return kept
 
-    def _find_faults(self, values: Mapping[str, NDArray[np.float64]], ids: NDArray[np.intp]) -> None:
+    def _ids_with_several(self, column: str) -> int:
+        """Return how many track ids have several values in a column."""
+        if column not in self.meaning or "id" not in self.meaning:
+            return 0
+        ids, cells = coded(self.texts("id")), self.data[self.meaning[column]]
+        is_value = (cells.notna() & (cells != "")).to_numpy() & (ids >= 0)
+        codes = factorised(np.asarray(cells[is_value], dtype=object))[0]
+        pairs = np.unique(ids[is_value] * (int(codes.max(initial=0)) + 1) + codes)
+        owners = pairs // (int(codes.max(initial=0)) + 1)
+        return len(np.unique(owners[1:][owners[1:] == owners[:-1]]))
+
+    def _find_faults(self, values: Mapping[str, NDArray[np.float64]], ids: NDArray[np.intp], popularities: int) -> None:
         """Count what is odd and left as it is."""
         faults: dict[str, int] = {}
         if "loudness" in values:
             with np.errstate(invalid="ignore"):
                 faults["loudness above 0 dB"] = int((values["loudness"] > 0).sum())
-        if "popularity" in values and (ids >= 0).any():
-            known = (ids >= 0) & np.isfinite(values["popularity"])
-            low, high = (np.full(int(ids.max()) + 1, fill) for fill in (np.inf, -np.inf))
-            np.minimum.at(low, ids[known], values["popularity"][known])
-            np.maximum.at(high, ids[known], values["popularity"][known])
-            faults["ids with several popularities"] = int((high > low).sum())
+        faults["ids with several popularities"] = popularities
         if "id" in self.meaning:
             faults["tracks without an id"] = int((ids < 0).sum())
         self.report["faults"] = {word: count for word, count in faults.items() if count}
