@@ -127,21 +127,34 @@ def _cells(line: str, delimiter: str) -> int:
         return 0
 
 
+def marked_encoding(data: bytes) -> str:
+    r"""Return the encoding that the first bytes of a text show; UTF-8 if they show none.
+
+    >>> marked_encoding("genre".encode("utf-16-be"))
+    'utf-16-be'
+    """
+    for bom, name in _BOMS:
+        if data.startswith(bom):
+            return name
+    if 0 in data[:2]:
+        # UTF-16 without its mark: each letter of a header has a byte 0 beside it.
+        for name, letters, rest in (
+            ("utf-16-le", data[0:32:2], data[1:32:2]),
+            ("utf-16-be", data[1:32:2], data[0:32:2]),
+        ):
+            header = letters.partition(b"\n")[0]
+            if header and not any(rest[: len(header)]) and all(header) and header.isascii():
+                return name
+    return "utf-8"
+
+
 def _encoding(path: Path, data: bytes) -> tuple[str, str, list[str]]:
     """Return the encoding of a text and how to treat errors of it, with what is to be said; refuse what is no text."""
     if data.startswith(b"PK\x03\x04") or data.startswith(b"\xd0\xcf\x11\xe0"):
         raise TableError(f"{path} is an Excel workbook or an archive, not text; save it as CSV and give that file.")
     if data.startswith(b"\x1f\x8b"):
         raise TableError(f"{path} is compressed; unpack it, for instance with gunzip, and give that file.")
-    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")
-    if encoding == "utf-8" and 0 in data[:2]:
-        # UTF-16 without its mark: each letter of a header has a byte 0 beside it.
-        for name, letters, rest in (
-            ("utf-16-le", data[0:32:2], data[1:32:2]),
-            ("utf-16-be", data[1:32:2], data[0:32:2]),
-        ):
-            if not any(rest) and all(letters) and letters.isascii():
-                encoding = name
+    encoding = marked_encoding(data)
     errors, notes = "strict", []
     try:
         fault = _fault_of_text(data, encoding, errors)

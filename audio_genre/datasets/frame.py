@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.datasets.delimited import DECIMAL_COMMAS, Delimited, number_reader, open_delimited, unchanged
+from audio_genre.datasets.delimited import (
+    DECIMAL_COMMAS,
+    Delimited,
+    marked_encoding,
+    number_reader,
+    open_delimited,
+    unchanged,
+)
 from audio_genre.errors import ParameterError, TableError
 from audio_genre.extras import install_command
 
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
 
 _PARQUET_MAGIC = b"PAR1"
 _HEAD_BYTES = 1 << 16
+_BOM = "\ufeff"
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(eq=False)
@@ -39,7 +48,7 @@ class Frame:
     sha256 : str
         Hash of the file, in hexadecimal digits.
     lines : np.ndarray of int, shape (n,)
-        Line or row number of each row; of rows with line ends inside cells the lines after them are too low.
+        Line where each row begins, or its number in a Parquet table.
     notes : list of str
         Sentences on how the file was read.
     """
@@ -68,6 +77,8 @@ def read_header(path: Path) -> list[str]:
             from pyarrow import parquet
 
             return [name.strip() for name in parquet.ParquetFile(path).schema_arrow.names]
+        if (encoding := marked_encoding(head)).startswith("utf-16"):
+            head = head.decode(encoding, "ignore").removeprefix(_BOM).encode()
         head = head[: head.rfind(b"\n") + 1] or head
         return open_delimited(path, head).header
     except (OSError, TableError, ImportError, ValueError):
@@ -103,17 +114,17 @@ def _in_utf8(path: Path, data: bytes, encoding: str | None) -> bytes:
     """Return a text in UTF-8; names are read from it, so no encoding is guessed."""
     if encoding is not None:
         try:
-            return data.decode(encoding).encode()
-        except LookupError:
-            raise ParameterError(f"The encoding {encoding!r} is unknown; give one such as cp1252.") from None
+            return data.decode(encoding).removeprefix(_BOM).encode()
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             raise TableError(
                 f"{path} is not written in {encoding}: line {line} contradicts it; name another."
             ) from None
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        except (LookupError, ValueError):
+            raise ParameterError(f"The encoding {encoding!r} is unknown; give one such as cp1252.") from None
+    if (found := marked_encoding(data)).startswith("utf-16"):
         try:
-            return data.decode("utf-16").encode()
+            return data.decode(found).removeprefix(_BOM).encode()
         except UnicodeDecodeError:
             return data
     data = data.removeprefix(b"\xef\xbb\xbf")
@@ -148,36 +159,67 @@ def _read_text(
     wanted = [name for name in header if numeric(name)]
     words = sorted({form for word in missing for form in (word, word.upper(), word.capitalize(), _camel(word))})
     try:
-        frame: Any = pd.read_csv(
-            io.BytesIO(data),
-            sep=table.delimiter,
-            header=None,
-            names=header,
-            index_col=False,
-            skiprows=first,
-            dtype={name: str for name in header if name not in wanted},
-            keep_default_na=False,
-            na_values=dict.fromkeys(wanted, words),
-            low_memory=False,
-            engine="c",
-            float_precision=None if _is_exact(pd) else "round_trip",
-            encoding="utf-8",
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
-        raise _translated(path, error, len(header), first) from None
+        with warnings.catch_warnings():
+            # Rows that are longer than the header are cut with no more than a warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame: Any = pd.read_csv(
+                io.BytesIO(data),
+                sep=table.delimiter,
+                header=None,
+                names=header,
+                index_col=False,
+                # A line end inside a name ends no line for pandas.
+                skiprows=first - sum(len(_LINE_END.findall(name)) for name in header),
+                # Blank lines count, and are left out below.
+                skip_blank_lines=False,
+                dtype={name: str for name in header if name not in wanted},
+                keep_default_na=False,
+                na_values=dict.fromkeys(wanted, words),
+                low_memory=False,
+                engine="c",
+                float_precision=None if _is_exact(pd) else "round_trip",
+                encoding="utf-8",
+            )
+    except pd.errors.EmptyDataError:
+        raise _no_rows(path) from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError):
+        _refuse_ragged(path, data, len(header))
+        raise TableError(f"{path} is damaged or not a CSV table; save it as CSV again.") from None
     notes: list[str] = []
     if not len(frame):
-        raise TableError(f"{path} has a header and no rows; give a table with tracks.")
-    lines = np.arange(first + 1, first + 1 + len(frame))
-    if frame[header[-1]].isna().any() or any(frame[name].isna().any() for name in header if name not in wanted):
+        raise _no_rows(path)
+    last = frame[header[-1]]
+    if (last.isna() | (last == "")).any():
         _refuse_ragged(path, data, len(header))
+    lines = _lines(data, frame, first)
     for name in header:
         if name not in wanted:
             frame[name] = frame[name].fillna("").str.strip()
+    # A file with a mark at its start may have been joined to another.
+    if _BOM.encode() in data and frame[header[0]].dtype.kind not in "fiub":
+        frame[header[0]] = frame[header[0]].str.removeprefix(_BOM)
     frame, lines = _without_headers(path, frame, header, lines, notes)
-    frame, lines = _without_blanks(frame, wanted, lines)
     _decimal_points(path, table.delimiter, frame, wanted, missing, notes)
+    frame, lines = _without_blanks(frame, lines)
+    if not len(frame):
+        raise _no_rows(path)
     return Frame(path, frame, sha256, lines, [*table.notes, *notes])
+
+
+def _no_rows(path: Path) -> TableError:
+    return TableError(f"{path} has a header and no rows; give a table with tracks.")
+
+
+def _lines(data: bytes, frame: Any, first: int) -> NDArray[np.intp]:
+    """Return the line where each row begins, which line ends inside cells push down."""
+    lines = np.arange(first + 1, first + 1 + len(frame), dtype=np.intp)
+    if data.count(b"\n") > first + len(frame) or data.count(b"\r") != data.count(b"\r\n"):
+        inside = np.zeros(len(frame), dtype=np.intp)
+        for name in frame.columns:
+            if frame[name].dtype.kind not in "fiub":
+                inside += [len(_LINE_END.findall(cell)) if isinstance(cell, str) else 0 for cell in frame[name]]
+        lines[1:] += np.cumsum(inside)[:-1]
+    return lines
 
 
 def _camel(word: str) -> str:
@@ -200,33 +242,16 @@ def _distinct(header: Sequence[str]) -> list[str]:
     return names
 
 
-def _translated(path: Path, error: Exception, columns: int, first: int) -> TableError:
-    text = str(error)
-    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text)
-    if found:
-        line = int(found[2])
-        return TableError(
-            f"{path} is damaged or not a CSV table: line {line} has {found[3]} cells where the header has {columns}; "
-            "put quotation marks around cells with commas in them."
-        )
-    found = re.search(r"EOF inside string starting at row (\d+)", text)
-    if found:
-        return TableError(
-            f"{path} is not a CSV table: the quotation mark that opens near line {int(found[1]) + first + 1} is never "
-            "closed; save it as CSV again."
-        )
-    if "No columns to parse" in text:
-        return TableError(f"{path} has a header and no rows; give a table with tracks.")
-    return TableError(f"{path} is damaged or not a CSV table; save it as CSV again.")
-
-
 def _refuse_ragged(path: Path, data: bytes, columns: int) -> None:
-    """Find out whether a row is short, which looks as if its last cells were empty."""
+    """Find out whether a row is too long, or short, which looks as if its last cells were empty."""
     for line, row in open_delimited(path, data).rows():
         if len(row) != columns:
+            advice = (
+                "put quotation marks around cells with commas in them" if len(row) > columns else "the file may be cut"
+            )
             raise TableError(
                 f"{path} is damaged or not a CSV table: line {line} has {len(row)} cells where the header has "
-                f"{columns}; save it as CSV again."
+                f"{columns}; {advice}; save it as CSV again."
             )
 
 
@@ -243,7 +268,7 @@ def _without_headers(
     suspects &= known
     repeated = []
     for row in np.flatnonzero(suspects).tolist():
-        cells = [str(frame[name].iloc[row]) for name in header]
+        cells = [str(frame[name].iloc[row]).strip() for name in header]
         if cells == header:
             repeated.append(row)
         elif 2 * len(names.intersection(cells)) > len(header):
@@ -262,11 +287,11 @@ def _without_headers(
     return frame[keep].reset_index(drop=True), lines[keep]
 
 
-def _without_blanks(frame: Any, wanted: Sequence[str], lines: NDArray[np.intp]) -> tuple[Any, NDArray[np.intp]]:
+def _without_blanks(frame: Any, lines: NDArray[np.intp]) -> tuple[Any, NDArray[np.intp]]:
     is_blank = np.ones(len(frame), dtype=bool)
     for name in frame.columns:
         column = frame[name]
-        is_blank &= (column.isna() if name in wanted else column == "").to_numpy()
+        is_blank &= (column.isna() if column.dtype.kind == "f" else column == "").to_numpy()
         if not is_blank.any():
             return frame, lines
     return frame[~is_blank].reset_index(drop=True), lines[~is_blank]
@@ -310,7 +335,7 @@ def _read_parquet(path: Path, data: bytes) -> Any:
             f"{path} is a Parquet table, and reading it needs pyarrow; install it with: {install_command('parquet')}"
         ) from None
     try:
-        frame: Any = parquet.read_table(pa.BufferReader(data)).to_pandas()
+        frame: Any = parquet.read_table(pa.BufferReader(data)).to_pandas(ignore_metadata=True)
     # Arrow's own errors are ValueError, OSError and others; damage can raise nearly any of them.
     except (pa.ArrowException, OSError, ValueError):
         raise TableError(f"{path} is damaged or not a Parquet table; save it again.") from None
@@ -323,13 +348,15 @@ def _read_parquet(path: Path, data: bytes) -> Any:
         if frame[name].dtype.kind in "iub":
             frame[name] = frame[name].astype(float)
         elif frame[name].dtype.kind != "f":
-            frame[name] = frame[name].map(_text, na_action=None).astype(str).str.strip()
+            frame[name] = frame[name].astype(object).map(_text, na_action=None).astype(str).str.strip()
     return frame
 
 
 def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
     if isinstance(value, np.ndarray | list | tuple):
         return str(list(map(str, value)))
+    import pandas as pd
+
+    if pd.isna(value):
+        return ""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

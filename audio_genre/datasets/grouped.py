@@ -17,6 +17,8 @@ SHARES = (0.6, 0.2, 0.2)
 
 # What is larger is learned from: a test on hardly more than one set of linked artists says little.
 _MAX_TESTED_SHARE = 0.1
+# Classes that share units can take them from each other for ever.
+_MAX_MOVES = 1000
 
 
 def deal_together(
@@ -71,23 +73,37 @@ def spread_classes(
     part: NDArray[np.intp], units: NDArray[np.intp], y: NDArray[np.intp], names: tuple[str, ...], parts: int, what: str
 ) -> NDArray[np.intp]:
     """Move units until every class is in every part, or tell which class has too few of them."""
-    part = part.copy()
-    for number, name in enumerate(names):
-        mine = np.unique(units[y == number])
-        if len(mine) < parts:
+    pairs = np.unique(units * len(names) + y)
+    owner, kind = pairs // len(names), pairs % len(names)
+    for number, fewest in enumerate(np.bincount(kind, minlength=len(names)).tolist()):
+        if fewest < parts:
             raise ProtocolError(
-                f"The class {name!r} has {len(mine)} {what}, and each of the {parts} subsets needs at least one; add "
-                "more tracks of it, leave it out with --genres, or map it to a broader genre."
+                f"The class {names[number]!r} has only {fewest} {what}, and each of the {parts} subsets needs at least "
+                "one; add more tracks of it, leave it out with --genres, or map it to a broader genre."
             )
-        rows_of = {unit: np.flatnonzero(units == unit) for unit in mine.tolist()} if len(mine) < 50 * parts else {}
-        for absent in [p for p in range(parts) if not ((y == number) & (part == p)).any()]:
-            rows_of = rows_of or {unit: np.flatnonzero(units == unit) for unit in mine.tolist()}
-            places = {unit: int(part[rows[0]]) for unit, rows in rows_of.items()}
-            counts = np.bincount(list(places.values()), minlength=parts)
-            movable = [unit for unit, place in places.items() if counts[place] > 1]
-            unit = min(movable, key=lambda unit: (len(rows_of[unit]), unit))
-            part[rows_of[unit]] = absent
-    return part
+    place = np.empty(int(units.max()) + 1, dtype=np.intp)
+    place[units] = part
+    sizes = np.bincount(units)
+    # Number of units of each class in each part.
+    have = np.zeros((len(names), parts), dtype=np.intp)
+    np.add.at(have, (kind, place[owner]), 1)
+    for _ in range(_MAX_MOVES):
+        empty = np.argwhere(have == 0)
+        if not len(empty):
+            break
+        number, absent = empty[0].tolist()
+        movable = owner[kind == number]
+        movable = movable[have[number, place[movable]] > 1]
+        starts, ends = np.searchsorted(owner, movable), np.searchsorted(owner, movable, side="right")
+        classes_of = {u: kind[a:b] for u, a, b in zip(movable.tolist(), starts, ends, strict=True)}
+        # Rather a unit that takes the last one away from no other class, and a small one.
+        unit = min(
+            classes_of, key=lambda unit: (int((have[classes_of[unit], place[unit]] == 1).sum()), sizes[unit], unit)
+        )
+        have[classes_of[unit], place[unit]] -= 1
+        have[classes_of[unit], absent] += 1
+        place[unit] = absent
+    return place[units]
 
 
 def together_of(rows: Any, key: str) -> NDArray[np.intp] | None:

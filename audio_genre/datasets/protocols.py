@@ -261,7 +261,10 @@ class SplitProtocol(ABC):
         for subset, indices in subsets.items():
             absent = sorted(classes - set(np.unique(rows.labels[indices]).tolist()))
             if absent:
-                raise ProtocolError(f"The protocol {self.name!r} left no row of class {absent[0]!r} for {subset}.")
+                raise ProtocolError(
+                    f"The protocol {self.name!r} left no row of class {absent[0]!r} for {subset}; add more tracks of "
+                    "it, or leave it out."
+                )
         if not self.leaky:
             # What votes together is no larger than a song.
             kept: list[NDArray[Any]] = [*self._kept(rows)]
@@ -370,11 +373,10 @@ class TogetherProtocol(SplitProtocol):
 
     def __init__(self, name: str, key: str, unit: str) -> None:
         self.name, self._key, self._unit = name, key, unit
-        also = "" if key == "track" else f", with all {unit} and all versions of a song in one subset"
         self.description = (
             f"random songs of each class, {_SHARES}; all versions of a song stay in one subset"
             if key == "track"
-            else f"rows of each class, {_SHARES}{also}"
+            else f"random {unit} of each class, {_SHARES}; none of these and no version of a song is in two subsets"
         )
 
     @property
@@ -389,12 +391,15 @@ class TogetherProtocol(SplitProtocol):
     def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
         if folds is not None and folds < _FEWEST_FOLDS:
             raise ParameterError(
-                f"The number of folds must be {_FEWEST_FOLDS} or more, one part to test on, one to tune on and the "
-                f"rest to learn from; got {folds}."
+                f"The number of folds must be {_FEWEST_FOLDS} or more, one part for testing, one for validation, the "
+                f"rest for training; got {folds}."
             )
         units = together_of(rows, self._key)
         if units is None:
-            raise ProtocolError(f"The protocol {self.name!r} needs a table that tells the {self._unit}.")
+            raise ProtocolError(
+                f"The protocol {self.name!r} needs a table that tells the {self._unit}; use the protocol "
+                f"{DEFAULT_PROTOCOL!r}."
+            )
         names, y = np.unique(rows.labels, return_inverse=True)
         labels = tuple(map(str, names.tolist()))
         rng = np.random.default_rng(seed)
@@ -559,7 +564,7 @@ class ArtistProtocol(_Published):
         """Return the form for rows that tell their artists themselves, where they do."""
         if getattr(rows, "together", None) is None:
             return self
-        return TogetherProtocol(self.name, "artist", "tracks of an artist, or of artists who play together,")
+        return TogetherProtocol(self.name, "artist", "sets of artists who play together")
 
     def _deal_clips(self, clips: list[Clip], seed: int) -> Iterator[tuple[str, dict[str, int]]]:
         for fold in range(1, self.own_folds + 1):
@@ -657,7 +662,7 @@ def get_protocol(name: str) -> SplitProtocol:
     True
     """
     if (column := group_column(name)) is not None:
-        return TogetherProtocol(name, "group", f"rows of one {column}")
+        return TogetherProtocol(name, "group", f"values of {column}")
     try:
         return PROTOCOLS[name]
     except KeyError:

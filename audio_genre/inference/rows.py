@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from audio_genre.bundles import Bundle
 from audio_genre.bundles.calibration import UNKNOWN, apply_temperature
 from audio_genre.errors import apart
 from audio_genre.inference.answer import Classification, Classifications
-from audio_genre.inputs import INPUT_KINDS, load_bundle
+from audio_genre.inputs import load_bundle, read_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +64,7 @@ def classify_table(
     limit on its card, which was chosen on validation rows.
     """
     bundle = model if isinstance(model, Bundle) else load_bundle(model)
-    rows = INPUT_KINDS[bundle.card.input].rows(bundle, Path(path), **reading)
+    rows = read_rows(bundle, path, **reading)
     if notes is not None:
         for sentence in rows.notes:
             notes(sentence)

@@ -12,7 +12,7 @@ from audio_genre.inputs.kind import (
     kind_of,
     register,
 )
-from audio_genre.inputs.loading import load_bundle, load_dataset, open_reader
+from audio_genre.inputs.loading import load_bundle, load_dataset, open_reader, read_rows
 from audio_genre.inputs.pictures import PictureInput
 from audio_genre.inputs.tracks import TrackInput
 
@@ -31,6 +31,7 @@ __all__ = [
     "load_bundle",
     "load_dataset",
     "open_reader",
+    "read_rows",
     "register",
 ]
 

@@ -10,7 +10,7 @@ from audio_genre.bundles import Bundle
 from audio_genre.bundles.bundle import read_bundle
 from audio_genre.datasets.grouped import group_column
 from audio_genre.errors import BundleError, ParameterError
-from audio_genre.inputs.kind import INPUT_KINDS, AudioReader, Dataset, InputKind, kind_of
+from audio_genre.inputs.kind import INPUT_KINDS, AudioReader, Dataset, InputKind, TableRows, kind_of
 
 
 def load_dataset(path: str | os.PathLike[str], *, protocol: Any = None, **options: Any) -> Dataset:
@@ -39,15 +39,21 @@ def load_dataset(path: str | os.PathLike[str], *, protocol: Any = None, **option
         If it cannot be read.
     """
     path = Path(path)
-    kind = kind_of(path)
     given = {name: value for name, value in options.items() if value is not None and value is not False and value != ()}
+    # What a schema describes has names of its own.
+    kind = INPUT_KINDS["tracks"] if "schema" in given else kind_of(path)
     column = group_column(protocol)
     if column is not None:
         given["group_column"] = column
     unknown = [name for name in given if name not in kind.options]
     if unknown:
-        option = {"use": "with"}.get(unknown[0], unknown[0]).replace("_", "-")
-        raise ParameterError(f"The option --{option} is not for {kind.title}, which {path} is; leave it out.")
+        raise ParameterError(
+            f"The option {_option(unknown[0])} is not for {kind.title}, which {path} is; leave it out."
+        )
+    if kind.name == "tracks" and column is None and "group_column" in given:
+        raise ParameterError(
+            f"The option --group-column says nothing of {kind.title}; write --protocol group:{given['group_column']}."
+        )
     return kind.load(path, **given)
 
 
@@ -75,6 +81,40 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     return bundle
 
 
+def read_rows(bundle: Bundle, path: str | os.PathLike[str], **options: Any) -> TableRows:
+    """Read rows of a table for a model.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    path : str or os.PathLike
+        The table.
+    **options : object
+        How it is read; options of the model's kind of input.
+
+    Returns
+    -------
+    TableRows
+        The rows, in the table's order.
+
+    Raises
+    ------
+    ParameterError
+        If the kind of input has no such option.
+    AudioGenreError
+        If the table cannot be read or lacks what the model takes, or such models take no tables.
+    """
+    kind = _kind_of(bundle)
+    unknown = [name for name in options if name not in kind.options]
+    if unknown:
+        raise ParameterError(
+            f"The option {_option(unknown[0])} is not for {kind.title}, which {bundle.path} was trained on; leave it "
+            "out."
+        )
+    return kind.rows(bundle, Path(path), **options)
+
+
 def open_reader(bundle: Bundle) -> AudioReader:
     """Return what turns audio into inputs of a model.
 
@@ -100,6 +140,10 @@ def open_reader(bundle: Bundle) -> AudioReader:
             f"input of its model has {reader.described}; train it again."
         )
     return reader
+
+
+def _option(name: str) -> str:
+    return "--" + {"use": "with"}.get(name, name).replace("_", "-")
 
 
 def _kind_of(bundle: Bundle) -> InputKind:

@@ -17,7 +17,7 @@ from audio_genre.datasets.tracks.columns import COLUMNS
 from audio_genre.datasets.tracks.encoder import Encoder
 from audio_genre.datasets.tracks.layout import is_tracks_header
 from audio_genre.datasets.tracks.mapping import OTHER
-from audio_genre.datasets.tracks.table import PREPARATION
+from audio_genre.datasets.tracks.table import PREPARATION, AbsentColumnError
 from audio_genre.errors import BundleError
 from audio_genre.inputs.kind import AudioReader, CardPart, InputKind, TableRows
 from audio_genre.metrics import auroc
@@ -121,12 +121,14 @@ class TrackInput(InputKind):
         predict: Callable[[NDArray[np.float32]], NDArray[np.float64]],
     ) -> dict[str, Any]:
         """Return the limit of the class of other genres, and how well it tells genres that no model has seen."""
-        if not dataset.other or dataset.unseen is None:
+        if not dataset.other:
             return {"max_other": None}
         place = dataset.classes.index(OTHER)
         known = {name: dataset.labels[rows] != OTHER for name, rows in subsets.items()}
         limit = _limit(predicted["validation"][:, place], known["validation"])
         unseen = dataset.unseen
+        if unseen is None:
+            return {"max_other": limit}
         # Whoever stands in both is known.
         key = "artist" if "artist" in dataset.together else "track"
         strange = ~np.isin(unseen.together[key], dataset.together[key][subsets["train"]])
@@ -176,6 +178,11 @@ class TrackInput(InputKind):
             encoder = Encoder.from_parts(bundle.card.facts["encoding"], bundle.arrays)
         except ValueError as error:
             raise BundleError(f"{bundle.path} contradicts itself: {error}; train it again.") from None
+        if encoder.names != bundle.features:
+            raise BundleError(
+                f"{bundle.path} contradicts itself: the features on its card are not those of its encoding; train it "
+                "again."
+            )
         if (len(encoder.names),) != bundle.input_shape:
             raise BundleError(
                 f"{bundle.path} contradicts itself: its encoding gives {len(encoder.names)} columns, and its model "
@@ -187,12 +194,13 @@ class TrackInput(InputKind):
         """Read a table of tracks that has the columns of the model, whatever its layout."""
         encoder = self.encoder(bundle)
         beside = [name for name in encoder.columns if COLUMNS[name].beside]
-        tracks = load_tracks(path, labelled=False, use=beside, context=tuple(encoder.contexts), **options)
+        try:
+            tracks = load_tracks(path, labelled=False, use=beside, context=tuple(encoder.contexts), **options)
+        except AbsentColumnError as error:
+            raise _lacks(path, error.column, bundle) from None
         absent = [name for name in encoder.columns if name not in tracks.columns]
         if absent:
-            raise BundleError(
-                f"{path} has no column of {absent[0]}, which {bundle.path} takes; choose a model trained without it."
-            )
+            raise _lacks(path, absent[0], bundle)
         raw = tracks.raw[:, [tracks.columns.index(name) for name in encoder.columns]]
         X = encoder.transform(raw, tracks.context)
         facts = tracks.frame
@@ -221,6 +229,12 @@ def _limit(probability: NDArray[np.float64], known: NDArray[np.bool_]) -> float:
     others = np.sort(probability[~known])
     told = 1 - np.searchsorted(others, limits, "right") / max(len(others), 1)
     return float(limits[(kept + told).argmax()])
+
+
+def _lacks(path: Path, column: str, bundle: Bundle) -> BundleError:
+    return BundleError(
+        f"{path} has no column of {column}, which {bundle.path} takes; choose a model trained without it."
+    )
 
 
 def _encoder(dataset: Tracks) -> Encoder:

@@ -86,6 +86,11 @@ def _smote(rows: Learned, columns: tuple[tuple[slice, ...], tuple[int, ...]], se
     scale[scale == 0] = 1.0
     X[:, : len(plain)] /= scale
     categorical = [plain.index(flag) for flag in flags] + list(range(len(plain), X.shape[1]))
+    if len(categorical) == X.shape[1]:
+        raise ParameterError(
+            "SMOTE makes rows between numbers, and the table has categories alone; use --balance oversample or "
+            "class-weight."
+        )
     sampler = (
         SMOTENC(categorical, random_state=seed, k_neighbors=neighbours)
         if categorical

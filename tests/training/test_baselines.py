@@ -659,7 +659,7 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "a tree whose root comes last": (
         with_arrays(feature=lambda feature: np.concatenate([feature[1:], feature[:1]])),
-        "do not",
+        "are inconsistent",
     ),
     "a tree that is a chain": (lambda _: chain(MOST_DEPTH + 1), "a tree is deeper than 64"),
     "a very long chain": (lambda _: chain(500_000), "a tree is deeper than 64"),

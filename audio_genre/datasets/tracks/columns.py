@@ -178,5 +178,5 @@ ROLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What a column of text is, and the names that it has, in lower case; of several the first in this order is taken."""
 
-NEVER = frozenset({"", "unnamed: 0", "unnamed: 0.1", "index", "level_0"})
+NEVER = frozenset({"", "unnamed: 0", "unnamed: 0.1", "index", "level_0", "__index_level_0__"})
 """Columns that number the rows, in lower case: with a sorted table they tell the genre, and are never used."""

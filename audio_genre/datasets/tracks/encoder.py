@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from audio_genre.errors import ParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,13 +49,18 @@ class Context:
         cls, texts: NDArray[Any], y: NDArray[np.intp], classes: int, seed: int
     ) -> tuple[Context, NDArray[np.float32]]:
         """Fit on training rows; return it with their own encoding, which was fitted without each row's fold."""
-        from sklearn.preprocessing import TargetEncoder
-
-        found = TargetEncoder(
-            target_type="binary" if classes == 2 else "multiclass", cv=_FOLDS, shuffle=True, random_state=seed
-        )
+        most = int(np.bincount(y).max())
+        if most < 2:
+            raise ParameterError(
+                "A context is learned from genres with two training rows or more, and each has one; leave it out of "
+                "--context."
+            )
+        found = _target_encoder(classes, min(_FOLDS, most), seed)
         column = np.asarray(texts, dtype=object).reshape(-1, 1)
-        crossed = found.fit_transform(column, y).astype(np.float32)
+        with warnings.catch_warnings():
+            # A genre with fewer rows than folds is in some of them only.
+            warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+            crossed = found.fit_transform(column, y).astype(np.float32)
         names = np.asarray(found.categories_[0], dtype=object)
         places = np.searchsorted(names, column[:, 0])
         counts = np.bincount(places, minlength=len(names))
@@ -85,6 +93,17 @@ class Context:
             self._unknown(),
         )
         return np.asarray(rows[codes], dtype=np.float32)
+
+
+def _target_encoder(classes: int, folds: int, seed: int) -> Any:
+    import sklearn
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.preprocessing import TargetEncoder
+
+    kind = "binary" if classes == 2 else "multiclass"
+    if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9):
+        return TargetEncoder(target_type=kind, cv=StratifiedKFold(folds, shuffle=True, random_state=seed))
+    return TargetEncoder(target_type=kind, cv=folds, shuffle=True, random_state=seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +198,7 @@ class Encoder:
         found, start = [], 0
         for name in self.columns:
             width = len(self.categories[name]) if name in self.categories else 1
-            if name in self.categories:
+            if width and name in self.categories:
                 found.append(slice(start, start + width))
             start += width
         return tuple(found)
@@ -241,11 +260,12 @@ class Encoder:
             except KeyError:
                 raise ValueError(f"what it learned of the {name} is missing") from None
             names = np.array(encoded.tobytes().decode("utf-8", "replace").split("\n"), dtype=object)
-            fits = table.ndim == 2 and table.shape == (len(names), len(prior)) and counts.shape == (len(names),)
+            fits = table.shape == (len(names), prior.size) and prior.ndim == 1 and counts.shape == (len(names),)
             if not fits or table.dtype != np.float32 or prior.dtype != np.float32 or counts.dtype != np.int32:
                 raise ValueError(f"what it learned of the {name} does not fit together")
-            if not (np.isfinite(table).all() and np.isfinite(prior).all() and (counts >= 0).all()):
-                raise ValueError(f"what it learned of the {name} is out of range")
+            shares = (table >= 0).all() and (table <= 1).all() and (prior >= 0).all() and (prior <= 1).all()
+            if not (shares and (counts >= 0).all() and (names[:-1] < names[1:]).all()):
+                raise ValueError(f"what it learned of the {name} is out of range or out of order")
             contexts[name] = Context(names, table, prior, counts)
         return cls(
             tuple(data["columns"]),

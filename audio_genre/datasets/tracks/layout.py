@@ -56,7 +56,9 @@ class Layout:
         wanted = {**ROLES, **{name: (name, *column.aliases) for name, column in COLUMNS.items()}}
         for meaning, names in wanted.items():
             own = self.columns.get(meaning)
-            column = own if own in header else next((lower[name] for name in names if name in lower), None)
+            # A column that the layout names for one thing, such as the label, is not taken for another.
+            usual = (lower[name] for name in names if name in lower and lower[name] not in self.columns.values())
+            column = own if own in header else next(usual, None)
             if self.own and own is not None and own not in header:
                 raise TableError(
                     f"{path} has no column {own!r}, which {self.name} names as its {meaning}; it has "
@@ -86,6 +88,9 @@ def _parse(name: str, text: str, where: str) -> Layout:
         raise ParameterError(f"{where} has the key {unknown[0]!r}, and a schema has only {', '.join(_KEYS)}.")
     if not isinstance(columns, dict) or not all(isinstance(value, str) for value in columns.values()):
         raise ParameterError(f'{where} must say under [columns] which column is what, such as label = "genre".')
+    twice = [column for column in columns.values() if not column or list(columns.values()).count(column) > 1]
+    if twice:
+        raise ParameterError(f"{where} names the column {twice[0]!r} for two things or for none; name each once.")
     wrong = [key for key in columns if key not in names]
     if wrong:
         raise ParameterError(f"{where} names the column of {wrong[0]!r}, and a schema knows only {', '.join(names)}.")

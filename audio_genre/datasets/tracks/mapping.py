@@ -149,11 +149,11 @@ def default_mapping() -> GenreMapping:
 def _parse(text: str, where: str) -> GenreMapping:
     first = text.split("\n", 1)[0]
     delimiter = ";" if first.count(";") > first.count(",") else ","
-    rows = [
-        (number, row)
-        for number, row in enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), start=1)
-        if any(cell.strip() for cell in row)
-    ]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise TableError(f"{where} is no CSV file: line {reader.line_num}: {error}; save it as CSV again.") from None
     header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     header = [_OLD_NAMES.get(name, name) for name in header]
     if tuple(header[:2]) != HEADER[:2] or (len(header) > 2 and header[2] != HEADER[2]):
@@ -164,7 +164,13 @@ def _parse(text: str, where: str) -> GenreMapping:
     broad: dict[str, str] = {}
     aliases: dict[str, str] = {}
     lines: dict[str, int] = {}
+    meant: dict[str, str] = {}
     for number, row in rows[1:]:
+        if len(row) > len(header) and any(cell.strip() for cell in row[len(header) :]):
+            raise TableError(
+                f"{where} has {len(row)} cells in line {number} where the header has {len(header)}; put ; between "
+                "aliases, and quotation marks around names with commas."
+            )
         cells = [cell.strip() for cell in row] + [""] * (3 - len(row))
         genre = cells[0]
         if not genre:
@@ -180,9 +186,21 @@ def _parse(text: str, where: str) -> GenreMapping:
             )
         lines[key] = number
         broad[genre] = "" if cells[1] == LEFT_OUT else cells[1]
-        aliases |= {alias.strip(): genre for alias in cells[2].split(";") if alias.strip()}
+        for alias in filter(None, map(str.strip, cells[2].split(";"))):
+            other = meant.setdefault(spelling_key(alias), genre)
+            if other != genre:
+                raise TableError(
+                    f"{where} gives the alias {alias!r} to {other!r} and in line {number} to {genre!r}; keep one."
+                )
+            aliases[alias] = genre
     if not broad:
         raise TableError(f"{where} has a header and no genres; write one line for each genre.")
+    for alias, genre in aliases.items():
+        line = lines.get(spelling_key(alias))
+        if line is not None and line != lines[spelling_key(genre)]:
+            raise TableError(
+                f"{where} has {alias!r} as an alias of {genre!r} and as a genre of its own in line {line}; keep one."
+            )
     return GenreMapping(where, MappingProxyType(broad), MappingProxyType(aliases))
 
 

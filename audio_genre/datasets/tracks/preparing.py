@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre._version import __version__
+from audio_genre.datasets.frame import read_header
 from audio_genre.datasets.grouped import group_column
 from audio_genre.datasets.protocols import DEFAULT_PROTOCOL, Split, get_protocol
 from audio_genre.datasets.tracks.columns import COLUMNS
+from audio_genre.datasets.tracks.layout import find_layout, layouts
 from audio_genre.datasets.tracks.mapping import LEFT_OUT, GenreMapping, default_mapping, mapping_text
 from audio_genre.datasets.tracks.table import (
     PREPARATION,
@@ -24,6 +27,7 @@ from audio_genre.datasets.tracks.table import (
     Tracks,
     UnknownGenresError,
     load_tracks,
+    prepared_table,
 )
 from audio_genre.errors import ParameterError, TableError
 from audio_genre.files.storage import storage_error, whole_file
@@ -49,11 +53,14 @@ class Preparation:
         The rows of each subset.
     report : mapping
         What was done to how many rows; `write_preparation` writes it.
+    mapping : Path or None
+        The file that the mapping was read from, which is never written over.
     """
 
     tracks: Tracks
     split: Split
     report: Mapping[str, Any]
+    mapping: Path | None = None
 
 
 def prepare(
@@ -94,7 +101,10 @@ def prepare(
     if (column := group_column(protocol)) is not None:
         reading["group_column"] = column
     notes: tuple[str, ...] = ()
-    if mapping is None and not reading.get("genres"):
+    table = prepared_table(Path(path)) if Path(path).is_dir() else Path(path)
+    # What was prepared is mapped already.
+    is_prepared = reading.get("schema") is None and find_layout(read_header(table)) is layouts()["prepared"]
+    if mapping is None and not reading.get("genres") and not is_prepared:
         try:
             tracks = load_tracks(path, mapping=default_mapping(), **reading)
         except UnknownGenresError as error:
@@ -135,7 +145,8 @@ def prepare(
         "protocol": {"name": protocol, "description": dealt.for_rows(tracks).describe(), "seed": seed},
         "subsets": subsets,
     }
-    return Preparation(tracks, split, report)
+    own = mapping if isinstance(mapping, str | os.PathLike) and mapping not in ("none", "default") else None
+    return Preparation(tracks, split, report, None if own is None else Path(own))
 
 
 def write_preparation(
@@ -154,6 +165,9 @@ def write_preparation(
         **{f"{name}.npz": _arrays_of(tracks, rows, y) for name, rows in subsets.items()},
         PREPARATION: (json.dumps(found.report, indent=2, ensure_ascii=False) + "\n").encode,
     }
+    if found.mapping is not None and found.mapping.resolve() == (folder / MAPPING).resolve():
+        # Its aliases, and genres that are not in this table, would be lost.
+        del writers[MAPPING]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for old in (PREPARATION, *PREPARED_TABLES):
@@ -186,7 +200,11 @@ def _table_bytes(tracks: Tracks, form: str) -> bytes:
         except ImportError:
             raise ParameterError("Parquet needs pyarrow, which is not installed; write CSV, or install it.") from None
     else:
-        return frame.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogatepass")
+        text = frame.to_csv(index=False, lineterminator="\n")
+        if "\r" in text:
+            # Python leaves such cells without quotation marks, and every reader takes it for a line end.
+            text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        return str(text).encode("utf-8", "surrogatepass")
     return out.getvalue()
 
 

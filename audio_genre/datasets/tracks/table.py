@@ -18,7 +18,15 @@ from audio_genre.datasets.frame import Frame, read_frame
 from audio_genre.datasets.groups import Grouping
 from audio_genre.datasets.tracks.columns import COLUMNS, MAX_MINUTES, MISSING, MS_PER_MINUTE, SOUND, Column
 from audio_genre.datasets.tracks.encoder import Encoder
-from audio_genre.datasets.tracks.layout import Layout, find_layout, index_columns, is_tracks_header, read_layout
+from audio_genre.datasets.tracks.layout import (
+    GENERIC,
+    Layout,
+    find_layout,
+    index_columns,
+    is_tracks_header,
+    layouts,
+    read_layout,
+)
 from audio_genre.datasets.tracks.linking import coded, coded_plain, components, factorised, plain, songs, split_artists
 from audio_genre.datasets.tracks.mapping import (
     OTHER,
@@ -44,7 +52,6 @@ CONTEXT = ("artist", "album")
 """What stands beside the music and can be encoded as context."""
 
 _FEWEST_FOR_SOUND = 6
-_FEWEST_OUTSIDE = 2
 _UNSEEN_SHARE = 0.2
 
 
@@ -191,13 +198,10 @@ class Tracks:
         """Take a fifth of the other genres out, and of the rest as many rows as there are of all chosen genres."""
         is_other = self.labels == OTHER
         outside = np.unique(self.genres[is_other])
-        if len(outside) < _FEWEST_OUTSIDE:
-            raise ParameterError(
-                f"A class of other genres needs {_FEWEST_OUTSIDE} genres outside the choice or more, one of which is "
-                f"kept to measure it; the table has {len(outside)}."
-            )
         rng = np.random.default_rng(0)
-        unseen = rng.permutation(outside)[: max(1, round(len(outside) * _UNSEEN_SHARE))]
+        # One genre alone is needed to learn from.
+        number = min(max(1, round(len(outside) * _UNSEEN_SHARE)), len(outside) - 1)
+        unseen = rng.permutation(outside)[:number]
         hidden = is_other & np.isin(self.genres, unseen)
         # Drawn by the songs' names, so that the order of the rows does not matter.
         songs = np.unique(self.groups[is_other & ~hidden])
@@ -208,7 +212,11 @@ class Tracks:
             **self.report,
             "other": {"rows": int(kept.sum()), "unseen_genres": sorted(map(str, unseen)), "unseen": int(hidden.sum())},
         }
-        return replace(self._rows(rows), report=MappingProxyType(report), unseen=self._rows(np.flatnonzero(hidden)))
+        return replace(
+            self._rows(rows),
+            report=MappingProxyType(report),
+            unseen=self._rows(np.flatnonzero(hidden)) if number else None,
+        )
 
     def _some(self, among: NDArray[np.bool_], songs: NDArray[np.str_], most: int) -> NDArray[np.bool_]:
         """Return rows of the first of these songs, as many as are asked for."""
@@ -226,12 +234,16 @@ class Tracks:
         Returns
         -------
         pandas.DataFrame
-            One row per row: song, id, artists, title, album, genre, broad_genre, and a column for every quantity.
+            One row per row: id, song, set of linked artists, artists, title, album, genre, broad_genre, and a column
+            for every quantity.
         """
         import pandas as pd
 
-        facts = self.frame.assign(song=self.groups, genre=self.genres, broad_genre=self.labels)
-        facts = facts[["track_id", "song", *(name for name in facts.columns if name not in ("track_id", "song"))]]
+        first = {"track_id": self.items, SONG: _least(self.items, self.together["track"])}
+        if "artist" in self.together:
+            first[LINKED] = self.together["artist"]
+        rest = self.frame.drop(columns=["track_id"]).assign(genre=self.genres, broad_genre=self.labels)
+        facts = pd.concat([pd.DataFrame(first), rest], axis=1)
         values = {**dict(zip(self.columns, self.raw.T, strict=True)), **self.beside}
         return pd.concat([facts, pd.DataFrame({name: values[name] for name in COLUMNS if name in values})], axis=1)
 
@@ -321,6 +333,8 @@ def load_tracks(
     _require_names(context, CONTEXT, "contexts")
     if other and not genres:
         raise ParameterError("A class of other genres needs a choice of genres; name the genres.")
+    if other and OTHER in (name.strip().lower() for name in genres):
+        raise ParameterError(f"The class of other genres is called {OTHER!r} itself; leave it out of the genres.")
     own = None if schema is None else read_layout(schema)
     frame = _read(path, own, encoding)
     layout = own or find_layout(frame.header)
@@ -349,7 +363,10 @@ def load_tracks(
     )
 
 
-OWN_COLUMNS = ("song", "genre", "broad_genre", "track_id", "artists", "track_name", "album_name")
+SONG, LINKED = "song", "linked_artists"
+"""Columns of a prepared table that tell what must not be torn apart, also where the row that linked it is left out."""
+
+OWN_COLUMNS = (SONG, LINKED, "genre", "broad_genre", "track_id", "artists", "track_name", "album_name")
 """Columns that a prepared table has besides quantities; those of the same name in a table give way."""
 
 PREPARATION = "preparation.json"
@@ -396,7 +413,7 @@ def _read(path: Path, layout: Layout | None, encoding: str | None) -> Frame:
 
     frame = read_frame(path, numeric=is_numeric, missing=MISSING, encoding=encoding)
     known = [name for name in frame.header if is_numeric(name)]
-    if layout is None and not is_tracks_header(frame.header):
+    if layout is None and find_layout(frame.header) is GENERIC and not is_tracks_header(frame.header):
         raise TableError(
             f"{path} is no table of tracks: it has fewer than three of the columns {', '.join(SOUND)}; name its "
             "columns with --schema FILE.toml."
@@ -424,17 +441,20 @@ class _Reading:
         self.genres = self.labels
         self.other = False
         self.exploded = False
+        self.is_prepared = layout is layouts()["prepared"]
 
     def texts(self, role: str) -> NDArray[np.object_]:
         """Return the texts of a role, empty ones where there is no such column."""
         column = self.meaning.get(role)
         if column is None:
             return np.full(len(self.data), "", dtype=object)
-        cells = self.data[column]
-        if cells.dtype.kind == "f":
-            whole = cells.where(cells.notna(), 0.0)
-            return np.asarray(whole.map(lambda value: f"{value:.15g}").where(cells.notna(), ""), dtype=object)
-        return np.asarray(cells, dtype=object)
+        return self._cells(column)
+
+    def names(self, role: str) -> NDArray[np.object_]:
+        """Return the texts of a role, empty ones also where they say that there is no value."""
+        # What another program writes into empty cells would make one song, or one artist, of strangers.
+        codes, names = factorised(self.texts(role))
+        return np.array(["" if name.lower() in MISSING else name for name in names.tolist()], dtype=object)[codes]
 
     def keep(self, rows: NDArray[np.bool_], why: str) -> None:
         """Leave rows out, and note how many and why."""
@@ -496,7 +516,7 @@ class _Reading:
             if other and not outside:
                 raise ParameterError("The table has no genre outside the choice, so there is no other class to learn.")
         self.labels = np.array([broad[name] for name in names.tolist()], dtype=object)[codes]
-        if self.layout.name == "prepared":
+        if self.is_prepared:
             self.genres = np.asarray(self.data["genre"], dtype=object)
         self.keep(np.asarray(self.labels != ""), "genre not asked for")
 
@@ -507,7 +527,7 @@ class _Reading:
         lists = {name: found for name, found in lists.items() if found is not None}
         if not lists:
             return
-        self.report["lists_of_genres"] = int(sum((codes == k).sum() for k, name in enumerate(names) if name in lists))
+        self.report["lists_of_genres"] = int(np.isin(codes, [k for k, name in enumerate(names) if name in lists]).sum())
         parts = [lists.get(name, [name]) or [""] for name in names.tolist()]
         if multi_genre == "first":
             self.notes.append(
@@ -532,18 +552,26 @@ class _Reading:
         options: tuple[str, ...],
     ) -> Tracks:
         """Clean the columns, tell the songs apart, and put the table together."""
-        # Before repeats are left out, which are where it shows.
-        popularities = self._ids_with_several("popularity")
+        self._find_changes()
         if labelled:
             self._without_repeats()
         names = [name for name in COLUMNS if name in self.meaning]
         absent = [name for name in use if name not in names]
         if absent:
-            raise ParameterError(f"{self.path} has no column of {absent[0]}; leave it out of --with.")
+            raise AbsentColumnError(self.path, absent[0], "--with")
         values = {name: self._values(COLUMNS[name]) for name in names}
         ids, artists, linked, titles = self._identities()
         sound = [values[name] for name in SOUND if name in values]
         song = songs(ids, artists, titles, np.column_stack(sound) if len(sound) >= _FEWEST_FOR_SOUND else None)
+        if self.is_prepared:
+            # Rows that the preparation left out may have linked others.
+            song = components([song, coded(self._cells(SONG))], len(song))
+            if LINKED in self.data.columns:
+                sets = coded(self._cells(LINKED))
+                linked = np.where((linked >= 0) | (sets >= 0), components([linked, sets], len(song)), -1)
+            # One song under several genres was asked for.
+            pairs = len(np.unique(song * (len(self.data) + 1) + factorised(self.labels)[0]))
+            self.exploded = labelled and pairs > len(np.unique(song))
         if labelled and not self.exploded:
             kept = self._one_genre(song, duplicates)
             values = {name: column[kept] for name, column in values.items()}
@@ -552,7 +580,7 @@ class _Reading:
             raise TableError(
                 f"{self.path} has no row left after the preparation; see what was left out: {self.report}."
             )
-        self._find_faults(values, ids, popularities)
+        self._find_faults(values, ids)
         items = self._items()
         song, groups = self._songs(song, items)
         together = {"track": song}
@@ -580,7 +608,7 @@ class _Reading:
         for name in context:
             role = "artists" if name == "artist" else name
             if role not in self.meaning:
-                raise ParameterError(f"{self.path} has no column of the {name}; leave it out of --context.")
+                raise AbsentColumnError(self.path, name, "--context")
         tracks = Tracks(
             path=self.path,
             layout=self.layout.name,
@@ -604,14 +632,12 @@ class _Reading:
 
     def _without_repeats(self) -> None:
         """Keep the first of the rows with one id and one genre."""
-        ids = self.texts("id")
-        codes, _ = factorised(ids)
+        codes, _ = factorised(self._items())
         labels, _ = factorised(self.labels)
         pairs = codes * (int(labels.max(initial=0)) + 1) + labels
         import pandas as pd
 
-        repeats = pd.Series(pairs).duplicated().to_numpy() & (ids != "")
-        self.keep(~repeats, "repeats of a track in its genre")
+        self.keep(~pd.Series(pairs).duplicated().to_numpy(), "repeats of a track in its genre")
 
     def _values(self, column: Column) -> NDArray[np.float64]:
         """Return the values of a column, NaN where there is none, and note what was found."""
@@ -638,6 +664,10 @@ class _Reading:
                     f"{'is' if count == 1 else 'are'} no number, such as {str(example)[:40]!r}; counted as missing."
                 )
         values[~np.isfinite(values)] = np.nan
+        if column.kind != "number":
+            broken = np.isfinite(values) & (values != np.round(values))
+            found["no whole number"] = int(broken.sum())
+            values[broken] = np.nan
         if column.name == "duration_ms":
             minutes = (values > 0) & (values < MAX_MINUTES)
             if count := int(minutes.sum()):
@@ -661,11 +691,11 @@ class _Reading:
 
     def _identities(self) -> tuple[NDArray[np.intp], ...]:
         """Return numbers of ids, first artists, linked artists and titles; -1 where there is none."""
-        ids = coded(self.texts("id"))
-        artists = self.texts("artists")
+        ids = coded(self.names("id"))
+        artists = self.names("artists")
         first, names, linked = split_artists(artists.tolist(), self.layout.separators)
         self._artists = first, names
-        return ids, first, linked, coded_plain(self.texts("title"))
+        return ids, first, linked, coded_plain(self.names("title"))
 
     def _one_genre(self, song: NDArray[np.intp], duplicates: str) -> NDArray[np.bool_]:
         """Keep the rows of each song under one genre."""
@@ -674,15 +704,11 @@ class _Reading:
         order = np.arange(len(song))[::-1]
         first_row[song[order]] = order
         if duplicates == "majority":
-            counts = np.zeros((len(first_row), 1), dtype=np.intp)
-            cells, number = np.unique(song * len(names) + labels, return_counts=True)
             # The most frequent genre of each song; the one that stands first among equals.
-            start = np.full(int(cells.max(initial=0)) + 1, len(song), dtype=np.intp)
-            np.minimum.at(start, song * len(names) + labels, np.arange(len(song)))
-            rank = np.lexsort((start[cells], -number, cells // len(names)))
-            owner, place = np.unique((cells // len(names))[rank], return_index=True)
-            chosen = np.zeros(len(counts), dtype=np.intp)
-            chosen[owner] = cells[rank][place] % len(names)
+            cells, start, number = np.unique(song * len(names) + labels, return_index=True, return_counts=True)
+            rank = np.lexsort((start, -number, cells // len(names)))
+            _, place = np.unique((cells // len(names))[rank], return_index=True)
+            chosen = cells[rank][place] % len(names)
         else:
             chosen = labels[first_row]
         kept: NDArray[np.bool_] = labels == chosen[song]
@@ -703,31 +729,32 @@ class _Reading:
         self.keep(kept, "other genres of a song")
         return kept
 
-    def _ids_with_several(self, column: str) -> int:
-        """Return how many track ids have several values in a column."""
-        if column not in self.meaning or "id" not in self.meaning:
-            return 0
-        ids, cells = coded(self.texts("id")), self.data[self.meaning[column]]
-        is_value = (cells.notna() & (cells != "")).to_numpy() & (ids >= 0)
-        codes = factorised(np.asarray(cells[is_value], dtype=object))[0]
-        pairs = np.unique(ids[is_value] * (int(codes.max(initial=0)) + 1) + codes)
-        owners = pairs // (int(codes.max(initial=0)) + 1)
-        return len(np.unique(owners[1:][owners[1:] == owners[:-1]]))
-
-    def _find_faults(self, values: Mapping[str, NDArray[np.float64]], ids: NDArray[np.intp], popularities: int) -> None:
+    def _find_faults(self, values: Mapping[str, NDArray[np.float64]], ids: NDArray[np.intp]) -> None:
         """Count what is odd and left as it is."""
-        faults: dict[str, int] = {}
+        faults = self.report["faults"]
         if "loudness" in values:
             with np.errstate(invalid="ignore"):
                 faults["loudness above 0 dB"] = int((values["loudness"] > 0).sum())
-        faults["ids with several popularities"] = popularities
         if "id" in self.meaning:
             faults["tracks without an id"] = int((ids < 0).sum())
         self.report["faults"] = {word: count for word, count in faults.items() if count}
 
+    def _find_changes(self) -> None:
+        """Count the ids with several popularities: before repeats are left out, which would hide them."""
+        self.report["faults"] = {}
+        if "popularity" not in self.meaning or "id" not in self.meaning:
+            return
+        import pandas as pd
+
+        values = pd.to_numeric(self.data[self.meaning["popularity"]], errors="coerce")
+        codes = pd.Series(coded(self.names("id")))
+        known = (codes >= 0) & values.notna()
+        of_id = values[known].groupby(codes[known])
+        self.report["faults"]["ids with several popularities"] = int((of_id.max() > of_id.min()).sum())
+
     def _items(self) -> NDArray[np.object_]:
         """Return the name of each row: its id, or the line where it stands."""
-        ids = self.texts("id").copy()
+        ids = self.names("id")
         without = ids == ""
         ids[without] = [f"line {line}" for line in self.lines[without].tolist()]
         return ids
@@ -766,12 +793,22 @@ class _Reading:
 
         codes, cells = factorised(self.texts("artists"))
         mark = re.compile("|".join(map(re.escape, self.layout.separators))) if self.layout.separators else None
-        joined = [mark.sub(";", cell) if mark else cell.replace(";", ",") for cell in cells.tolist()]
+        if ";" not in self.layout.separators:
+            cells = np.array([cell.replace(";", ",") for cell in cells.tolist()], dtype=object)
+        joined = [mark.sub(";", cell) if mark else cell for cell in cells.tolist()]
         artists = np.array(joined, dtype=object)[codes] if joined else cells
         facts = {"track_id": items, "artists": artists, "track_name": self.texts("title")}
         used = {*self.meaning.values(), *index_columns(list(self.data.columns)), *OWN_COLUMNS}
         rest = {name: self.data[name] for name in self.data.columns if name not in used}
         return pd.DataFrame({**facts, "album_name": self.texts("album"), **rest})
+
+
+class AbsentColumnError(ParameterError):
+    """A column was asked for that a table does not have."""
+
+    def __init__(self, path: Path, column: str, option: str) -> None:
+        super().__init__(f"{path} has no column of {column}; leave it out of {option}.")
+        self.column = column
 
 
 class UnknownGenresError(TableError):
@@ -803,6 +840,14 @@ def _listed(text: str) -> list[str] | None:
     if not isinstance(found, list):
         return None
     return [str(each).strip() for each in found if str(each).strip()]
+
+
+def _least(items: NDArray[Any], sets: NDArray[np.intp]) -> NDArray[np.object_]:
+    """Return for each row the least of the names in its set."""
+    codes, names = factorised(items, sort=True)
+    least = np.full(int(sets.max(initial=-1)) + 1, len(names), dtype=np.intp)
+    np.minimum.at(least, sets, codes)
+    return names[least[sets]]
 
 
 def _linked(song: NDArray[np.intp], numbers: NDArray[np.intp]) -> NDArray[np.intp]:
