@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from audio_genre.cli.columns import Duplicates, Encoding, Genres, LabelColumn, Mapping, MultiGenre, Other, Schema, names
+from audio_genre.cli.columns import Duplicates, Encoding, Genres, LabelColumn, MultiGenre, Other, Schema, names
 from audio_genre.cli.console import (
     NOTHING_DONE,
     ProgressLine,
@@ -40,7 +40,15 @@ def _tracks() -> None:
 def prepare(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="A table of tracks; CSV or Parquet.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder that receives the prepared table.")],
-    mapping: Mapping = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="From genre to broad genre: a CSV file genre,broad_genre,aliases; or default (our 13 broad genres); "
+            "or none.",
+            show_default="default; none with --genres",
+        ),
+    ] = None,
     genres: Genres = None,
     other: Other = False,
     duplicates: Duplicates = None,
