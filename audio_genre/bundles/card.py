@@ -218,7 +218,9 @@ def read_card(folder: Path, *, measured: bool = False) -> Card:
     try:
         card = json.loads(read_bounded(file, _MAX_BYTES).decode("utf-8"))
     except OSError as error:
-        raise BundleError(f"{folder} is no model bundle: {CARD} cannot be read ({error.strerror}).") from None
+        inside = sorted(path.parent for path in folder.glob(f"*/{CARD}"))
+        hint = f"; name one of the models in it, such as {inside[0]}" if inside else ""
+        raise BundleError(f"{folder} is no model bundle: {CARD} cannot be read ({error.strerror}){hint}.") from None
     except (ValueError, RecursionError):
         raise BundleError(f"{file} is malformed: it is not JSON; train the model again.") from None
     if not isinstance(card, dict):

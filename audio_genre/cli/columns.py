@@ -64,6 +64,7 @@ Mapping = Annotated[
         metavar="FILE.csv",
         help="From genre to broad genre: a CSV file genre,broad_genre,aliases; or default (our 13 broad genres); or "
         "none. Tables of tracks only, as the options below.",
+        show_default="none",
     ),
 ]
 """Option ``--mapping``."""

@@ -9,6 +9,7 @@ import typer
 
 from audio_genre.cli.classify import answer_words
 from audio_genre.cli.console import ProgressLine, guarded
+from audio_genre.cli.demo_tracks import FOLDER, demo_tracks
 from audio_genre.cli.extract import extract_with_progress, report_lines
 from audio_genre.cli.train import fit_with_progress, load_with_progress, summary_lines, tell_if_stopped
 from audio_genre.errors import AudioGenreError
@@ -16,6 +17,7 @@ from audio_genre.errors import AudioGenreError
 if TYPE_CHECKING:
     from audio_genre.training.run import TrainedModel, TrainingPlan
 
+_FOLDER = Path("audio-genre-demo")
 _TRACKS_PER_STYLE = 12
 _SECONDS = 30.0
 # Enough for the small data set to settle.
@@ -26,12 +28,23 @@ _UNSEEN_STYLE = 3
 
 @guarded("stopped; run the same command again: the extraction continues where it was.")
 def demo(
+    context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Folder for the demonstration's files.", show_default=True)
-    ] = Path("audio-genre-demo"),
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]", help="Folder for the demonstration's files.", show_default=f"{_FOLDER} or {FOLDER}"
+        ),
+    ] = None,
+    tracks: Annotated[
+        bool, typer.Option("--tracks", help="Show the work with tables of tracks, on a made-up one, in a minute.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Seed of the music, the split and the training.")] = 0,
 ) -> None:
     """Make synthetic music in ten styles, extract features, train, classify an unseen clip."""
+    if tracks:
+        demo_tracks(context, folder or FOLDER, seed)
+        return
+    folder = folder or _FOLDER
     from audio_genre.datasets import load_table
     from audio_genre.synthetic import music as synthesis
     from audio_genre.training import plan as plan_training

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from audio_genre.cli.columns import Duplicates, Encoding, Genres, LabelColumn, Mapping, MultiGenre, Other, Schema, names
+from audio_genre.cli.columns import Duplicates, Encoding, Genres, LabelColumn, MultiGenre, Other, Schema, names
 from audio_genre.cli.console import (
     NOTHING_DONE,
     ProgressLine,
@@ -23,6 +23,7 @@ from audio_genre.cli.console import (
     table_lines,
     tell,
 )
+from audio_genre.errors import ParameterError
 
 tracks = typer.Typer(name="tracks", help="Prepare and classify tables of Spotify-style tracks.", no_args_is_help=True)
 
@@ -35,11 +36,19 @@ def _tracks() -> None:
 
 
 @tracks.command()
-@guarded("stopped; the folder is not complete.")
+@guarded("stopped before the folder was complete; run the same command again.")
 def prepare(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="A table of tracks; CSV or Parquet.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Folder that receives the prepared table.")],
-    mapping: Mapping = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="From genre to broad genre: a CSV file genre,broad_genre,aliases; or default (our 13 broad genres); "
+            "or none.",
+            show_default="default; none with --genres",
+        ),
+    ] = None,
     genres: Genres = None,
     other: Other = False,
     duplicates: Duplicates = None,
@@ -72,6 +81,8 @@ def prepare(
         "encoding": encoding,
     }
     reading = {name: value for name, value in given.items() if value}
+    if out_dir.is_file():
+        raise ParameterError(f"OUT_DIR is the file {out_dir}; name a folder, which need not be there.")
     with ProgressLine("preparing", "steps") as line:
         line.update(0, None, "reading")
         try:
@@ -140,14 +151,17 @@ def classify(
     ] = False,
 ) -> None:
     """Tell the genre of every row of a table of tracks: genre, confidence, and why where it is unknown."""
-    from audio_genre.errors import ParameterError
-    from audio_genre.files.storage import whole_file
+    from audio_genre.files.storage import storage_error, whole_file
     from audio_genre.inference.rows import classify_table
 
     if model is None:
         raise ParameterError(
             "No model for tables of tracks comes with audio-genre, because their values are Spotify content; train one "
             "with `audio-genre train baseline TABLE MODELS_DIR`, and name it with --model."
+        )
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ParameterError(
+            f"{out} cannot be written: there is no folder {out.parent}; make it, or name another file."
         )
     reading = {name: value for name, value in {"schema": schema, "encoding": encoding}.items() if value is not None}
     with ProgressLine("classifying", "rows") as line:
@@ -156,8 +170,11 @@ def classify(
     if out is None:
         sys.stdout.writelines(lines)
         return
-    with whole_file(out) as file:
-        file.writelines(text.encode("utf-8", "surrogatepass") for text in lines)
+    try:
+        with whole_file(out) as file:
+            file.writelines(text.encode("utf-8", "surrogatepass") for text in lines)
+    except OSError as error:
+        raise storage_error(error, out) from None
     known = sum(answer.reason is None for answer in answers)
     typer.echo(printable(f"{counted(len(answers), 'row')}, {known} with a genre: {shown(out)}"))
 

@@ -448,12 +448,31 @@ def summary_lines(models: Sequence[TrainedModel], plan: TrainingPlan) -> list[st
     lines: list[str] = []
     for protocol in dict.fromkeys(model.protocol for model in models):
         lines += _protocol_lines([model for model in models if model.protocol == protocol])
+    lines += _unseen_lines(models)
     where = [str(model.path) for model in models[:_MAX_SENTENCES]]
     more = f" and {len(models) - len(where)} more" if len(models) > len(where) else ""
     lines.append(printable(f"models: {', '.join(where)}{more}"))
     if plan.kind in _CURVES:
         lines.append(printable(f"learning curves: {plan.models_dir / _CURVES[plan.kind]}"))
     return lines
+
+
+def _unseen_lines(models: Sequence[TrainedModel]) -> list[str]:
+    """Tell how well models with a class of other genres recognise genres that they have not learned from."""
+    from audio_genre.bundles.card import read_card
+    from audio_genre.metrics import Interval
+
+    lines = []
+    for model in models:
+        unseen = read_card(model.path).facts.get("unseen")
+        if unseen and "auroc" in unseen:
+            lines.append(
+                f"{model.name} on genres that neither it nor its class of other genres has seen "
+                f"({', '.join(unseen['genres'])}; {counted(unseen['rows'], 'row')}): AUROC "
+                f"{Interval(**unseen['auroc'])}; {unseen['rejected']:.1%} of these rows are unknown to it, and "
+                f"{1 - unseen['known_accepted']:.1%} of those of the genres that it knows"
+            )
+    return [printable(line) for line in lines]
 
 
 def _protocol_lines(models: Sequence[TrainedModel]) -> list[str]:

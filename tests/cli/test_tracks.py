@@ -157,9 +157,14 @@ class TestRefusals:
             ({"track_genre": "jazz"}, [], "has only the genre 'jazz and blues'; a classifier needs at least two"),
             ({"track_genre": ""}, [], "no genre in any row of the column 'track_genre'"),
             ({}, ["--genres", "polka"], "has no genre 'polka'; it has jazz, metal, pop"),
+            (
+                {},
+                ["--genres", "jazz"],
+                "only the genre 'jazz'; a classifier needs at least two to tell apart, so choose more",
+            ),
             ({}, ["--other"], "needs a choice of genres"),
             ({}, ["--label-column", "style"], "has no column 'style' for the genre"),
-            ({}, ["--protocol", "group:list"], "has no column 'list' to group by"),
+            ({}, ["--protocol", "group:list"], "has no column 'list' to group by; its columns are"),
             ({}, ["--protocol", "artists"], "The protocol 'artists' is unknown"),
             ({"artists": "One"}, ["--protocol", "artist"], "has only 1 sets of artists who play together"),
             ({}, ["--duplicates", "all"], "must be one of keep-first, drop, majority; got 'all'"),
@@ -176,6 +181,12 @@ class TestRefusals:
         table = write_tracks(tmp_path / "t.csv", tracks_frame(60).assign(**change))
         assert words in refused("tracks", "prepare", table, tmp_path / "out", *options)
         assert not (tmp_path / "out/preparation.json").exists()
+
+    def test_a_file_in_place_of_the_folder(self, tmp_path: Path) -> None:
+        table = write_tracks(tmp_path / "t.csv", tracks_frame(60))
+        before = table.read_bytes()
+        assert f"OUT_DIR is the file {table}; name a folder" in refused("tracks", "prepare", table, table)
+        assert table.read_bytes() == before
 
     @pytest.mark.parametrize(
         ("options", "words"),
@@ -199,6 +210,12 @@ class TestRefusals:
         assert "is no model bundle" in refused("tracks", "classify", table, "--model", tmp_path / "none")
         assert run("train", "baseline", table, tmp_path / "models", "--variant", "majority").exit_code == 0
         model = tmp_path / "models/majority"
+        words = refused("tracks", "classify", table, "--model", tmp_path / "models")
+        assert f"name one of the models in it, such as {model}" in words
+        words = refused("tracks", "classify", table, tmp_path / "none/out.csv", "--model", model)
+        assert f"none/out.csv cannot be written: there is no folder {tmp_path / 'none'}" in words
+        words = refused("tracks", "classify", table, tmp_path, "--model", model)
+        assert f"{tmp_path} cannot be written" in words
         (tmp_path / "u.csv").write_text("track_id,danceability,energy,tempo\na,.1,.2,100\n")
         assert "has no column of key" in refused("tracks", "classify", tmp_path / "u.csv", "--model", model)
         (tmp_path / "u.csv").write_text("a,b\n1,2\n")

@@ -148,7 +148,8 @@ class Tracks:
             raise TableError(f"{self.path} has no column of genres that is recognised; name it with --label-column.")
         if len(self.classes) < 2:
             raise TableError(
-                f"{self.path} has only the genre {self.classes[0]!r}; a classifier needs at least two to tell apart."
+                f"{self.path} has only the genre {self.classes[0]!r}; a classifier needs at least two to tell apart"
+                f"{', so choose more with --genres, or add --other' if 'genres_outside' in self.report else ''}."
             )
 
     def encoded(self, train: NDArray[np.intp], y: NDArray[np.intp], seed: int) -> Tracks:
@@ -600,7 +601,10 @@ class _Reading:
             self._note_artists(together["artist"])
         if group_column is not None:
             if group_column not in self.data.columns:
-                raise ParameterError(f"{self.path} has no column {group_column!r} to group by.")
+                raise ParameterError(
+                    f"{self.path} has no column {group_column!r} to group by; its columns are "
+                    f"{', '.join(self.data.columns)}."
+                )
             together["group"] = _linked(song, coded_plain(self._cells(group_column)))
         used = [name for name in names if not COLUMNS[name].beside or name in use]
         beside = [name for name in names if name not in used]
