@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,20 @@ def load_dataset(path: str | os.PathLike[str], *, protocol: Any = None, **option
     """
     path = Path(path)
     kind = kind_of(path)
-    given = {name: value for name, value in options.items() if value is not None and value is not False and value != ()}
     column = group_column(protocol)
     if column is not None:
-        given["group_column"] = column
+        options["group_column"] = column
+    return kind.load(path, **options_of(kind, path, options))
+
+
+def options_of(kind: InputKind, path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are given, or refuse one that a kind of input does not have."""
+    given = {name: value for name, value in options.items() if value is not None and value is not False and value != ()}
     unknown = [name for name in given if name not in kind.options]
     if unknown:
         option = {"use": "with"}.get(unknown[0], unknown[0]).replace("_", "-")
         raise ParameterError(f"The option --{option} is not for {kind.title}, which {path} is; leave it out.")
-    return kind.load(path, **given)
+    return given
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
