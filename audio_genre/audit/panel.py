@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from audio_genre.metrics import Interval
+
+_FEWEST_SEEN = 10
+_ERRORS = 3
+_LEAST_VARIANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,16 @@ class Way:
         """Whether it stays at chance, or below, with labels shuffled, as it must."""
         return self.shuffled is None or self.shuffled_chance is None or self.shuffled.low <= self.shuffled_chance
 
+    @property
+    def tells_seen(self) -> bool:
+        """Whether it is right on rows that it has seen far more often than on others: by three standard errors."""
+        if not self.seen or self.accuracy_seen is None or self.accuracy_unseen is None:
+            return False
+        known, new = self.seen * self.test_rows, (1 - self.seen) * self.test_rows
+        share = self.accuracy.value
+        error = math.sqrt(max(share * (1 - share), _LEAST_VARIANCE) * (1 / known + 1 / new))
+        return known >= _FEWEST_SEEN and self.accuracy_seen - self.accuracy_unseen > _ERRORS * error
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -93,7 +108,13 @@ class Mistake:
 
     @property
     def shows(self) -> bool:
-        """Whether the wrong way is higher beyond doubt: the intervals do not meet, nor with what it includes."""
+        """Whether the wrong way is higher beyond doubt.
+
+        The intervals do not meet, nor with what it includes; or rows whose song or copy was learned from are right
+        far more often than the others.
+        """
+        if self.kind in ("shared_songs", "shared_copies") and self.wrong.tells_seen:
+            return True
         others = [self.honest, *([] if self.included is None else [self.included])]
         return self.wrong.accuracy.low > max(way.accuracy.high for way in others)
 

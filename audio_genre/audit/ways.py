@@ -169,7 +169,7 @@ _PLANS = (
     ),
     _Plan(
         "shared_artists",
-        "artist as context, artists in two subsets",
+        "artist as context, split by song",
         "split by artist (--protocol artist)",
         _ARTIST_BY_SONG,
         _ARTIST_BY_ARTIST,

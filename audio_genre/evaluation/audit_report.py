@@ -93,7 +93,7 @@ def leak_chart(panel: Panel) -> Chart:
     return Chart(
         "Accuracy of wrong and honest ways",
         Axis("accuracy", (0.0, 1.03)),
-        names_axis(titles, letters=30),
+        names_axis(titles, letters=34),
         tuple(series),
         inches=(7.4, 0.42 * len(mistakes) + 1.6),
         pixels=150 + 46 * len(mistakes),

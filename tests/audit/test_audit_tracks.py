@@ -72,7 +72,7 @@ def test_balancing_before_the_split_is_found_even_with_labels_shuffled(unequal: 
         "row number as a feature",
         "row number as the only feature",
         "one song in two subsets",
-        "artist as context, artists in two subsets",
+        "artist as context, split by song",
         "repeated rows in two subsets",
     ],
 )
