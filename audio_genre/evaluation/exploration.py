@@ -49,7 +49,8 @@ _UMAP_NEIGHBOURS = 15
 _MAX_ROWS = 50_000
 _FEWEST_FOLDS = 3
 _SET_FOLDS, _SET_TREES, _SET_ROWS = 5, 30, 3_000
-# With more features than this, more than one is eliminated at a time.
+_SET_REPEATS = 3
+# Of more features than this not every number is tried.
 _SET_SIZES = 20
 
 
@@ -164,7 +165,7 @@ class MinimalSet:
     Attributes
     ----------
     order : tuple of str
-        Features in the order in which they are worth having: the last one to be eliminated first.
+        Features by the mean of their ranks over the folds, the best first.
     sizes : tuple of int
         Numbers of features that were tried, rising.
     accuracy, error : tuple of float
@@ -418,8 +419,9 @@ def examine(table: Explorable, *, seed: int = 0, progress: Progress | None = Non
     estimate of Ross ("Mutual information between discrete and continuous data sets", PLoS ONE 9(2), 2014) in
     scikit-learn's `mutual_info_classif`.
 
-    The minimal set comes from scikit-learn's recursive feature elimination, `RFECV`, on the training rows, with folds
-    that keep tracks, or artists where the table tells them, in one part; features are eliminated within each fold.
+    The minimal set is cross-validated on the training rows, with folds that keep tracks, or artists where the table
+    tells them, in one part. Within each fold features are ranked by permutation importance on rows other than those
+    that test it.
 
     All of it sees at most some thousand rows of a large table, chosen at random; PCA is fitted to all, or to 50,000.
     An empty cell is filled with the median of its column.
@@ -706,9 +708,9 @@ def _minimal(
     protocol: str,
     seed: int,
 ) -> tuple[MinimalSet | None, list[str]]:
-    """Eliminate features one after another, within each fold and on all training rows."""
+    """Rank the features within each fold, and test the best one, two, three ... on rows that took no part in it."""
     from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.feature_selection import RFE, RFECV
+    from sklearn.inspection import permutation_importance
     from sklearn.model_selection import StratifiedGroupKFold
 
     rows = _at_most(y, train, _SET_ROWS, _rng(seed, "set"))
@@ -723,21 +725,35 @@ def _minimal(
             "The minimal set needs two features that vary and three tracks of each genre, and so it is left out."
         ]
     values, truth = X[np.ix_(rows, varies)], y[rows]
-    step = 1 + (len(names) - 1) // _SET_SIZES
-    forest = ExtraTreesClassifier(_SET_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed)
-    parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(values, truth, groups)
-    found = RFECV(forest, step=step, cv=list(parts), scoring="accuracy").fit(values, truth)
-    scores = np.array([found.cv_results_[f"split{fold}_test_score"] for fold in range(folds)])
-    sizes = [len(names)]
-    while sizes[-1] > 1:
-        sizes.append(max(1, sizes[-1] - step))
-    sizes.reverse()
+    sizes = np.unique(np.linspace(1, len(names), min(len(names), _SET_SIZES)).round().astype(int)).tolist()
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    parts = [test for _, test in splitter.split(values, truth, groups)]
+    every = np.arange(len(truth))
+
+    def forest(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
+        model = ExtraTreesClassifier(_SET_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed)
+        return model.fit(values[np.ix_(rows, columns)], truth[rows])
+
+    scores, ranks = np.empty((folds, len(sizes))), np.empty((folds, len(names)))
+    for fold, tested in enumerate(parts):
+        # Features are ranked on the part after the one that is tested, by trees that have seen neither.
+        ranking = parts[(fold + 1) % folds]
+        learned = np.setdiff1d(every, tested)
+        model = forest(np.setdiff1d(learned, ranking), np.arange(len(names)))
+        lost = permutation_importance(
+            model, values[ranking], truth[ranking], scoring=_bits, n_repeats=_SET_REPEATS, random_state=seed
+        )
+        order = np.argsort(-lost.importances_mean, kind="stable")
+        ranks[fold, order] = np.arange(len(names))
+        for place, size in enumerate(sizes):
+            chosen = order[:size]
+            answers = forest(learned, chosen).predict(values[np.ix_(tested, chosen)])
+            scores[fold, place] = (answers == truth[tested]).mean()
     means, errors = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(folds)
     best = int(means.argmax())
     smallest = int(np.flatnonzero(means >= means[best] - errors[best])[0])
-    ranks = RFE(forest, n_features_to_select=1, step=step).fit(values, truth).ranking_
     return MinimalSet(
-        order=tuple(names[k] for k in np.argsort(ranks, kind="stable")),
+        order=tuple(names[k] for k in np.argsort(ranks.mean(axis=0), kind="stable")),
         sizes=tuple(sizes),
         accuracy=tuple(means.tolist()),
         error=tuple(errors.tolist()),
@@ -749,6 +765,14 @@ def _minimal(
         trees=_SET_TREES,
         protocol=protocol,
     ), []
+
+
+def _bits(model: Any, X: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
+    """Return the mean log2 of the probability of the true class, where the model knows it."""
+    known = np.isin(truth, model.classes_)
+    column = np.searchsorted(model.classes_, truth[known])
+    probability = model.predict_proba(X)[known, column]
+    return float(np.log2(np.maximum(probability, _MIN_PROBABILITY)).mean())
 
 
 def _folds_of(y: NDArray[np.intp], units: NDArray[Any]) -> tuple[NDArray[np.intp], int]:

@@ -161,11 +161,11 @@ def minimal_chart(found: MinimalSet) -> Chart:
         for size, value, error in zip(found.sizes, found.accuracy, found.error, strict=True)
     ]
     curve = Points(
-        found.sizes, found.accuracy, "mean of the folds, with standard error", PALETTE[0], 0, 0,
+        found.sizes, found.accuracy, "mean with standard error", PALETTE[0], 0, 0,
         (found.error, found.error), hover=hover,
     )  # fmt: skip
     chosen = Points(
-        [found.size], [found.at(found.size)], f"smallest set within one standard error: {found.size}", PALETTE[2], 2,
+        [found.size], [found.at(found.size)], f"smallest set: {found.size}", PALETTE[2], 2,
         size=14, hover=[f"{found.size} features: {', '.join(found.features)}"],
     )  # fmt: skip
     references = (

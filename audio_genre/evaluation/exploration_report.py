@@ -150,11 +150,11 @@ def _minimal_blocks(minimal: MinimalSet) -> list[Block]:
         _figure(
             minimal_chart(minimal),
             f"Accuracy in {minimal.folds}-fold cross-validation on {minimal.rows} training rows (folds by "
-            f"{minimal.protocol}), {minimal.trees} extremely randomised trees; in each fold the least important "
-            "feature is eliminated again and again. The rows that test a fold take no part in choosing its features.",
+            f"{minimal.protocol}), {minimal.trees} extremely randomised trees; in each fold features are "
+            "ranked by permutation importance on rows other than those that test it.",
             "minimal-set",
         ),
-        details("As a table", table(["features", "last one added", "accuracy", "standard error"], rows)),
+        details("As a table", table(["features", "the last one of them", "accuracy", "standard error"], rows)),
     ]
 
 

@@ -12,7 +12,7 @@ from track_tables import tracks_frame, write_tracks
 from typer.testing import CliRunner
 
 from audio_genre.cli.explore import explore as explore_command
-from audio_genre.datasets import Tracks, load_tracks
+from audio_genre.datasets import Tracks, get_protocol, load_tracks
 from audio_genre.errors import TableError
 from audio_genre.evaluation import charts, exploration_report
 from audio_genre.evaluation import exploration as module
@@ -77,29 +77,24 @@ def test_with_labels_shuffled_no_size_is_far_above_chance(tmp_path: Path) -> Non
 def test_what_the_smallest_set_is_chosen_with_never_sees_the_test_rows(
     tracks: Tracks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sklearn.feature_selection
+    import sklearn.model_selection
 
     seen = []
-    fit = sklearn.feature_selection.RFECV.fit
+    split_rows = sklearn.model_selection.StratifiedGroupKFold.split
 
-    def spy(self, X, y):
-        artists = {tuple(row) for row in X.tolist()}
-        seen.append(artists)
-        for train, test in self.cv:
-            rows = {tuple(row): k for k, row in enumerate(tracks.matrix.tolist())}
-            sets = [{int(tracks.together["artist"][rows.get(tuple(X[k].tolist()), 0)]) for k in part}
-                    for part in (train, test)]  # fmt: skip
-            assert not (sets[0] - {int(tracks.together["artist"][0])}) & sets[1]
-        return fit(self, X, y)
+    def spy(self, X, y, groups):
+        seen.append((X, groups))
+        return split_rows(self, X, y, groups)
 
-    monkeypatch.setattr(sklearn.feature_selection.RFECV, "fit", spy)
+    monkeypatch.setattr(sklearn.model_selection.StratifiedGroupKFold, "split", spy)
     examine(tracks)
-    from audio_genre.datasets import get_protocol
-
+    ((values, groups),) = seen
     (split,) = get_protocol("artist").splits(tracks, seed=0)
-    tested = {tuple(row) for row in tracks.matrix[split.test].tolist()}
-    assert seen
-    assert not seen[0] & tested
+    # Danceability is of its own in every row.
+    rows = [int(np.flatnonzero(tracks.matrix[:, 0] == value)[0]) for value in values[:, 0]]
+    assert set(rows) <= set(split.train.tolist())
+    artists = tracks.together["artist"][rows]
+    assert len(set(zip(artists.tolist(), groups.tolist(), strict=True))) == len(set(artists.tolist()))
 
 
 def test_popularity_is_looked_at_only_where_it_is_named(tracks: Tracks) -> None:
