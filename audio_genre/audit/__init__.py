@@ -1,4 +1,4 @@
-"""Find problems that invalidate results, in a feature table or a folder of audio."""
+"""Find problems that invalidate results, in a feature table, a table of tracks or a folder of audio."""
 
 from __future__ import annotations
 
@@ -21,28 +21,39 @@ __all__ = ["KINDS", "SEVERITIES", "Audit", "Finding", "Severity", "audit"]
 def audit(
     path: str | os.PathLike[str],
     *,
-    schema: TableSchema | None = None,
+    schema: TableSchema | str | os.PathLike[str] | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
     rows: Literal["clips", "segments"] | None = None,
     jobs: int | None = None,
+    seed: int = 0,
     progress: bool | Callable[[int, int | None, str], None] | None = None,
+    **reading: Any,
 ) -> Audit:
-    r"""Examine a feature table or a folder of audio for what spoils results.
+    r"""Examine a feature table, a table of tracks or a folder of audio for what spoils results.
+
+    Of a table of tracks it also trains one quick model the honest ways and the ways that people evaluate by mistake.
 
     Parameters
     ----------
     path : str or os.PathLike
         A CSV or Parquet table, or a folder with one folder per genre or with audio files.
-    schema : TableSchema, optional
-        What the columns of a table mean; by default found out, see `audio_genre.datasets.load_table`.
+    schema : TableSchema, str or os.PathLike, optional
+        What the columns of a table mean; by default found out, see `audio_genre.datasets.load_table`. Of a table of
+        tracks a TOML file, see `audio_genre.datasets.load_tracks`.
     label_column, group_column, rows : str, optional
         Columns of a table and what its rows are, see `audio_genre.datasets.load_table`.
     jobs : int, optional
-        Worker processes for a folder; by default the cores there are. 1 does all in this process.
+        Worker processes for a folder, threads for a table of tracks; by default the cores there are. 1 does all in
+        this process.
+    seed : int
+        Seed of what is drawn at random for a table of tracks.
     progress : bool or callable
         True shows a progress bar; a function is called with how much is done, how much there is in all (None while that
         is unknown), and what is done now.
+    **reading : object
+        For a table of tracks, options of `audio_genre.datasets.load_tracks`: mapping, genres, duplicates, encoding and
+        more.
 
     Returns
     -------
@@ -56,7 +67,7 @@ def audit(
     AudioGenreError
         If a folder cannot be read or holds no audio.
     ParameterError
-        If `jobs` is no number above 0, or a folder is given columns.
+        If `jobs` is no number above 0, a folder is given columns, or an option is for another kind of input.
 
     Examples
     --------
@@ -70,6 +81,25 @@ def audit(
     path = Path(path)
     tell = progress if callable(progress) else (lambda done, total, what: None)  # noqa: ARG005
     columns = {"label_column": label_column, "group_column": group_column, "rows": rows}
+    if jobs is not None and jobs < 1:
+        raise ParameterError(f"The number of jobs must be 1 or more; got {jobs}.")
+    from audio_genre.inputs import INPUT_KINDS
+    from audio_genre.inputs.loading import options_of
+
+    kind = INPUT_KINDS["tracks"]
+    if kind.recognises(path):
+        from audio_genre.audit.tracks import audit_tracks
+
+        return audit_tracks(
+            path, tell, seed=seed, jobs=jobs, **options_of(kind, path, {**columns, **reading, "schema": schema})
+        )
+    given = [name for name, value in reading.items() if value]
+    if given:
+        raise ParameterError(
+            f"The option --{given[0].replace('_', '-')} is for {kind.title}, and {path} is none; leave it out."
+        )
+    if not (schema is None or isinstance(schema, TableSchema)):
+        raise ParameterError(f"A TOML file as --schema is for {kind.title}, and {path} is none; leave it out.")
     if _is_folder(path):
         given = [name for name, value in columns.items() if value is not None]
         if given:

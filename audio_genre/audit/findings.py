@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from audio_genre.audit.panel import Panel
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -19,6 +21,7 @@ SEVERITIES: tuple[Severity, ...] = ("serious", "warning", "note")
 KINDS = MappingProxyType(
     {
         "bad_length": "a length that is not a number of samples above 0",
+        "balanced_before_split": "rows copied or made for small classes before the split",
         "cancelling": "audio whose channels cancel each other in the mix to mono",
         "clipped": "audio with clipped peaks",
         "columns": "columns that the schema needs are missing or duplicated",
@@ -29,6 +32,8 @@ KINDS = MappingProxyType(
         "duplicate": "the same content more than once in a class",
         "duplicate_across_classes": "the same content in two classes",
         "empty_file": "a file without a sample",
+        "faults": "values of tracks that cannot be, or that contradict each other",
+        "few_artists": "a genre of few artists, or artists who are linked into one large set",
         "grouping": "rows that were taken for parts of tracks, or for tracks, by a guess",
         "gtzan_fault": "a clip of GTZAN that the published fault-filtered split leaves out",
         "gtzan_label": "a clip of GTZAN with another label than GTZAN gives it",
@@ -56,6 +61,10 @@ KINDS = MappingProxyType(
         "repeated_segment": "equal features of several segments of one track",
         "same_name": "one name in several classes",
         "separating_feature": "a feature that alone predicts nearly every label",
+        "shared_artists": "artists in training and in test",
+        "shared_copies": "repeated rows in training and in test",
+        "shared_songs": "one song in training and in test",
+        "shuffled_labels": "an accuracy above chance with labels shuffled",
         "silent": "audio with only zero samples",
         "single_class": "one class, or none, where a classifier needs two",
         "small_class": "a class with too few tracks for training, validation and testing",
@@ -126,6 +135,8 @@ class Audit:
         Rows or files of each class, sorted by name; an empty name where there is no label.
     findings : tuple of Finding
         The worst first.
+    panel : Panel or None
+        What one quick model reaches the honest ways and the wrong ones; only for tables of tracks.
     """
 
     path: Path
@@ -133,6 +144,7 @@ class Audit:
     size: int
     classes: Mapping[str, int]
     findings: tuple[Finding, ...]
+    panel: Panel | None = None
 
     @property
     def serious(self) -> tuple[Finding, ...]:
@@ -182,6 +194,7 @@ class Audit:
             "classes": dict(self.classes),
             "counts": {severity: len(self.of(severity)) for severity in SEVERITIES},
             "findings": [finding.as_json() for finding in self.findings],
+            **({} if self.panel is None else {"panel": self.panel.as_json()}),
         }
 
 

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audio_genre.cli.columns import Conflicts, GroupColumn, LabelColumn, Rows, load_and_tell
+from audio_genre.cli.columns import (
+    Conflicts,
+    Duplicates,
+    Encoding,
+    Genres,
+    GroupColumn,
+    LabelColumn,
+    Mapping,
+    MultiGenre,
+    Rows,
+    Schema,
+    With,
+    load_and_tell,
+)
 from audio_genre.cli.console import ProgressLine, counted, guarded, print_json, printable, shown, table_lines
 
 if TYPE_CHECKING:
@@ -19,7 +32,7 @@ _BEST = 5
 @guarded("stopped; the report is not complete.")
 def explore(
     table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A feature table, such as features_30_sec.csv; CSV or Parquet.")
+        Path, typer.Argument(metavar="TABLE", help="A feature table or a table of tracks; CSV or Parquet.")
     ],
     report_dir: Annotated[
         Path, typer.Argument(metavar="REPORT_DIR", help="Folder that receives report.html, pictures and JSON.")
@@ -29,13 +42,33 @@ def explore(
     group_column: GroupColumn = None,
     rows: Rows = None,
     conflicts: Conflicts = None,
+    mapping: Mapping = None,
+    genres: Genres = None,
+    duplicates: Duplicates = None,
+    use: With = None,
+    schema: Schema = None,
+    multi_genre: MultiGenre = None,
+    encoding: Encoding = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
 ) -> None:
-    """Explore a feature table: class balance, features that separate the genres, tempo, correlations, projections."""
+    """Explore a table: class balance, features that separate the genres, the smallest set of them, correlations."""
     from audio_genre.evaluation.explore import REPORT
     from audio_genre.evaluation.explore import explore as write_report
 
-    loaded = load_and_tell(table, label_column=label_column, group_column=group_column, rows=rows, conflicts=conflicts)
+    loaded = load_and_tell(
+        table,
+        label_column=label_column,
+        group_column=group_column,
+        rows=rows,
+        conflicts=conflicts,
+        mapping=mapping,
+        genres=genres,
+        duplicates=duplicates,
+        use=use,
+        schema=schema,
+        multi_genre=multi_genre,
+        encoding=encoding,
+    )
     with ProgressLine("exploring", "steps") as line:
         found = write_report(loaded, report_dir, seed=seed, progress=line.update)
     report = report_dir / REPORT
@@ -49,7 +82,7 @@ def explore(
 
 def summary_lines(found: Exploration) -> list[str]:
     """Put what was found into a few lines."""
-    rows, tracks, classes = len(found.table), sum(found.tracks_of), len(found.table.classes)
+    rows, tracks, classes = found.size, sum(found.tracks_of), len(found.table.classes)
     of_tracks = "" if tracks == rows else f" of {counted(tracks, 'track')}"
     fewest, most = min(found.rows_of), max(found.rows_of)
     each = f"{fewest} in each" if fewest == most else f"{fewest} to {most} in each"
@@ -69,4 +102,13 @@ def summary_lines(found: Exploration) -> list[str]:
     if best:
         header = ["best features", *rankings]
         lines += table_lines(header, [[name, *(values[name] for values in rankings.values())] for name in best])
+    if found.minimal:
+        minimal = found.minimal
+        lines.append(
+            f"smallest set within one standard error of the best: {', '.join(minimal.features)} (accuracy "
+            f"{minimal.at(minimal.size):.3f}; best {minimal.at(minimal.best_size):.3f} with "
+            f"{counted(minimal.best_size, 'feature')})"
+        )
+    if len(found.table) < rows:
+        lines.append(f"computed from {len(found.table)} of {rows} rows, whole tracks at random")
     return lines

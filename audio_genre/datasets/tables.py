@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -127,6 +127,42 @@ class Table:
     def classes(self) -> tuple[str, ...]:
         """Every class found, sorted; without the empty one."""
         return tuple(label for label in np.unique(self.labels).tolist() if label)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns of `matrix`."""
+        return self.schema.features
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """Values that a person can look at."""
+        return self.X
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a report says of how it was read."""
+        return {
+            "schema": self.schema.name,
+            "recipe": self.schema.recipe,
+            "window": asdict(self.window) if self.window else None,
+            "grouping": asdict(self.grouping),
+            "notes": list(self.notes),
+        }
+
+    def take(self, rows: NDArray[np.intp]) -> Table:
+        """Return the table with some of its rows.
+
+        Parameters
+        ----------
+        rows : np.ndarray of int, shape (m,)
+            Row numbers.
+
+        Returns
+        -------
+        Table
+            The rows, in this order.
+        """
+        return replace(self, **{name: getattr(self, name)[rows] for name in ("X", "labels", "items", "groups")})
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table as a data frame.

@@ -1,4 +1,4 @@
-"""Explore a feature table: class balance, features that separate the genres, correlations, projections.
+"""Explore a table of features or of tracks: balance, what separates the genres, correlations, projections.
 
 `examine` computes everything into an `Exploration`; pictures and page are made from that.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import importlib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from audio_genre._version import __version__
-from audio_genre.datasets import DEFAULT_PROTOCOL, Table, get_protocol
+from audio_genre.datasets import DEFAULT_PROTOCOL, Split, get_protocol
+from audio_genre.datasets.grouped import together_of
 from audio_genre.errors import ParameterError, ProtocolError, TableError
+from audio_genre.inputs import Dataset
 from audio_genre.metrics import Interval, score, squash
 
 if TYPE_CHECKING:
@@ -44,6 +46,35 @@ _DRAWN_ROWS = 4_000
 _HEADLINE_FEATURES = 3
 _MIN_UMAP_ROWS = 10
 _UMAP_NEIGHBOURS = 15
+_MAX_ROWS = 50_000
+_FEWEST_FOLDS = 3
+_SET_FOLDS, _SET_TREES, _SET_ROWS = 5, 30, 3_000
+_SET_REPEATS = 3
+# Of more features than this not every number is tried.
+_SET_SIZES = 20
+
+
+class Explorable(Dataset, Protocol):
+    """Rows with features that a person can look at."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns of `matrix`."""
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """Values of the features, shape (n, d); NaN where there is none."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a report says of how they were read."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how they were read."""
+
+    def take(self, rows: NDArray[np.intp]) -> Any:
+        """Return some of the rows."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +158,60 @@ class MutualInformation:
     one_row_a_track: bool
 
 
+@dataclass(frozen=True)
+class MinimalSet:
+    """Accuracy against the number of features, and the smallest set that is as good as the best.
+
+    Attributes
+    ----------
+    order : tuple of str
+        Features by the mean of their ranks over the folds, the best first.
+    sizes : tuple of int
+        Numbers of features that were tried, rising.
+    accuracy, error : tuple of float
+        Mean accuracy over the folds for each size, and its standard error.
+    best_size, size : int
+        The size with the highest accuracy, and the smallest one within one standard error of it.
+    majority_baseline : float
+        Share of the most frequent genre among the rows.
+    folds, rows, trees : int
+        Folds of the cross-validation, rows of the training subset that were used, trees of each forest.
+    protocol : str
+        Name of the protocol whose groups no fold tears apart.
+    """
+
+    order: tuple[str, ...]
+    sizes: tuple[int, ...]
+    accuracy: tuple[float, ...]
+    error: tuple[float, ...]
+    best_size: int
+    size: int
+    majority_baseline: float
+    folds: int
+    rows: int
+    trees: int
+    protocol: str
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The smallest set."""
+        return self.order[: self.size]
+
+    def at(self, size: int) -> float:
+        """Return the accuracy of a size."""
+        return self.accuracy[self.sizes.index(size)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**plain, "features": list(self.features)}
+
+    @property
+    def threshold(self) -> float:
+        """The accuracy one standard error below the best."""
+        return self.at(self.best_size) - self.error[self.sizes.index(self.best_size)]
+
+
 @dataclass(frozen=True, eq=False)
 class Projection:
     """Rows laid out in a plane.
@@ -152,8 +237,8 @@ class Exploration:
 
     Attributes
     ----------
-    table : Table
-        The table.
+    table : Explorable
+        The table; of a large one a sample, with whole tracks.
     seed : int
         Seed of the split and of every random choice.
     rows_of, tracks_of : tuple of int
@@ -176,9 +261,13 @@ class Exploration:
         Row numbers, sorted, of the rows that are drawn one by one; all rows of a table that is not large.
     missing : tuple of str
         A sentence for each thing that could not be computed.
+    minimal : MinimalSet or None
+        Accuracy against the number of features; None where the table does not allow it.
+    empty : mapping of str to int
+        Features with empty cells, and how many.
     """
 
-    table: Table
+    table: Explorable
     seed: int
     rows_of: tuple[int, ...]
     tracks_of: tuple[int, ...]
@@ -191,10 +280,17 @@ class Exploration:
     projections: tuple[Projection, ...]
     drawn: NDArray[np.intp]
     missing: tuple[str, ...]
+    minimal: MinimalSet | None
+    empty: Mapping[str, int]
+
+    @property
+    def size(self) -> int:
+        """Rows of the whole table."""
+        return sum(self.rows_of)
 
     def best(self, count: int) -> tuple[str, ...]:
         """Return the features that separate genres best, by the mean of their ranks in both rankings."""
-        ranks = dict.fromkeys(self.table.schema.features, 0)
+        ranks = dict.fromkeys(self.table.feature_names, 0)
         for found in (self.importance, self.mutual_information):
             for rank, each in enumerate(found.ranking if found else ()):
                 ranks[each.feature] += rank
@@ -227,7 +323,7 @@ class Exploration:
         """Return a table of the features."""
         import pandas as pd
 
-        features = self.table.schema.features
+        features = self.table.feature_names
         importance, information = (
             {each.feature: each for each in found.ranking} if found else {}
             for found in (self.importance, self.mutual_information)
@@ -253,23 +349,22 @@ class Exploration:
             "table": {
                 "path": str(table.path),
                 "sha256": table.sha256,
-                "schema": table.schema.name,
-                "recipe": table.schema.recipe,
-                "window": asdict(table.window) if table.window else None,
-                "grouping": asdict(table.grouping),
-                "notes": list(table.notes),
+                **table.description,
             },
             "headline": self.headline(),
             "seed": self.seed,
-            "rows": len(table),
+            "rows": self.size,
+            "sampled_rows": len(table),
             "tracks": sum(self.tracks_of),
             "classes": [
                 {"label": label, "rows": rows, "tracks": tracks}
                 for label, rows, tracks in zip(table.classes, self.rows_of, self.tracks_of, strict=True)
             ],
-            "best_features": list(self.best(len(table.schema.features))),
+            "best_features": list(self.best(len(table.feature_names))),
             "importance": _plain(self.importance),
             "mutual_information": _plain(self.mutual_information),
+            "minimal_set": None if self.minimal is None else self.minimal.as_json(),
+            "empty_cells": dict(self.empty),
             "constant_features": list(self.constant),
             "correlation": {
                 "features": list(self.correlated),
@@ -290,11 +385,21 @@ class Exploration:
     def _tempo_json(self) -> list[dict[str, Any]] | None:
         if self.tempo is None:
             return None
-        values = self.table.X[:, self.table.schema.features.index(self.tempo)].astype(np.float64)
-        quartiles = [np.quantile(values[self.table.labels == label], (0.25, 0.5, 0.75)) for label in self.table.classes]
+        values = self.table.matrix[:, self.table.feature_names.index(self.tempo)].astype(np.float64)
+        known = np.isfinite(values)
+        quartiles = [
+            np.quantile(values[known & (self.table.labels == label)], (0.25, 0.5, 0.75))
+            if (known & (self.table.labels == label)).any()
+            else np.full(3, np.nan)
+            for label in self.table.classes
+        ]
         return [
             {"label": label, "lower_quartile": low, "median": median, "upper_quartile": high}
-            for label, (low, median, high) in zip(self.table.classes, map(np.ndarray.tolist, quartiles), strict=True)
+            for label, (low, median, high) in zip(
+                self.table.classes,
+                ([value if math.isfinite(value) else None for value in each.tolist()] for each in quartiles),
+                strict=True,
+            )
         ]
 
 
@@ -302,7 +407,7 @@ def _plain(found: Importance | MutualInformation | None) -> dict[str, Any] | Non
     return {**asdict(found), "ranking": [asdict(each) for each in found.ranking]} if found else None
 
 
-def examine(table: Table, *, seed: int = 0, progress: Progress | None = None) -> Exploration:
+def examine(table: Explorable, *, seed: int = 0, progress: Progress | None = None) -> Exploration:
     r"""Compute how the genres of a table differ, without drawing anything.
 
     Notes
@@ -314,7 +419,12 @@ def examine(table: Table, *, seed: int = 0, progress: Progress | None = None) ->
     estimate of Ross ("Mutual information between discrete and continuous data sets", PLoS ONE 9(2), 2014) in
     scikit-learn's `mutual_info_classif`.
 
-    Both, and the projections, see at most some thousand rows of a large table, chosen at random; PCA is fitted to all.
+    The minimal set is cross-validated on the training rows, with folds that keep tracks, or artists where the table
+    tells them, in one part. Within each fold features are ranked by permutation importance on rows other than those
+    that test it.
+
+    All of it sees at most some thousand rows of a large table, chosen at random; PCA is fitted to all, or to 50,000.
+    An empty cell is filled with the median of its column.
 
     Examples
     --------
@@ -345,13 +455,15 @@ class _Steps:
             self._progress(self._count, self._total, next_one)
 
 
-def _examination_steps(table: Table) -> int:
-    # Correlation, mutual information, the forest, each feature shuffled, the end of that, projections.
-    return 5 + len(table.schema.features)
+def _examination_steps(table: Explorable) -> int:
+    # Correlation, mutual information, the forest, each feature shuffled, the end of that, minimal set, projections.
+    return 6 + len(table.feature_names)
 
 
-def refuse(table: Table, seed: int) -> None:
+def refuse(table: Explorable, seed: int) -> None:
     """Raise an error if a table cannot be explored."""
+    if not hasattr(table, "feature_names"):
+        raise TableError(f"{table.path} has no features to explore; give a feature table or a table of tracks.")
     if not 0 <= seed < _SEEDS:
         raise ParameterError(f"The seed must be in the range 0 to {_SEEDS - 1}; got {seed}.")
     unlabelled = np.flatnonzero(table.labels == "")
@@ -359,7 +471,7 @@ def refuse(table: Table, seed: int) -> None:
         raise TableError(
             f"{table.path} has no label in {len(unlabelled)} of {len(table)} rows, the first being "
             f"{str(table.items[unlabelled[0]])!r}; exploring compares genres and needs one in every row, so fill in "
-            f"the column {table.schema.label!r} or leave these rows out."
+            "the labels or leave these rows out."
         )
     if len(table.classes) < 2:
         raise TableError(
@@ -367,22 +479,33 @@ def refuse(table: Table, seed: int) -> None:
         )
 
 
-def _examine(table: Table, seed: int, steps: _Steps) -> Exploration:
-    features = table.schema.features
+def _examine(whole: Explorable, seed: int, steps: _Steps) -> Exploration:
+    features = whole.feature_names
+    of_row = np.searchsorted(whole.classes, whole.labels)
+    tracks = np.unique(whole.groups, return_index=True)[1]
+    table = _sampled(whole, seed)
     y = np.searchsorted(table.classes, table.labels)
-    tracks = np.unique(table.groups, return_index=True)[1]
-    varies = np.ptp(table.X.astype(np.float64), axis=0) > 0
+    X, empty = _filled(table.matrix)
+    varies = np.ptp(X.astype(np.float64), axis=0) > 0
     constant = tuple(name for name, flag in zip(features, varies, strict=True) if not flag)
     correlated = _correlated(features)
     drawn = _at_most(y, np.arange(len(y)), _DRAWN_ROWS, _rng(seed, "drawn"))
-    squashed = _squash(table.X, varies)
+    squashed = _squash(X, varies)
 
-    correlation = _correlate(table.X[:, [features.index(name) for name in correlated]])
+    correlation = _correlate(X[:, [features.index(name) for name in correlated]])
     steps.done("mutual information")
     mutual_information, missing = _mutual_information(table, squashed, y, varies, seed)
     steps.done("trees")
-    importance, why = _importance(table, y, seed, steps)
+    split, protocol, why = _split(table, seed)
     missing += why
+    importance, minimal = None, None
+    if split is None:
+        steps.done("projection", 2 + len(features))
+    else:
+        importance = _importance(table, X, y, split, protocol, seed, steps)
+        steps.done("minimal set of features")
+        minimal, why = _minimal(table, X, y, varies, split.train, protocol, seed)
+        missing += why
     steps.done("projection")
     projections, why = _project(squashed[:, varies], drawn, seed)
     missing += why
@@ -390,8 +513,8 @@ def _examine(table: Table, seed: int, steps: _Steps) -> Exploration:
     return Exploration(
         table=table,
         seed=seed,
-        rows_of=tuple(np.bincount(y).tolist()),
-        tracks_of=tuple(np.bincount(y[tracks]).tolist()),
+        rows_of=tuple(np.bincount(of_row).tolist()),
+        tracks_of=tuple(np.bincount(of_row[tracks]).tolist()),
         constant=constant,
         correlated=correlated,
         correlation=correlation,
@@ -401,7 +524,47 @@ def _examine(table: Table, seed: int, steps: _Steps) -> Exploration:
         projections=projections,
         drawn=drawn,
         missing=tuple(missing),
+        minimal=minimal,
+        empty={name: int(count) for name, count in zip(features, empty, strict=True) if count},
     )
+
+
+def _sampled(table: Explorable, seed: int) -> Explorable:
+    """Return a sample of a large table, with whole tracks."""
+    if len(table) <= _MAX_ROWS:
+        return table
+    names, first, track = np.unique(table.groups, return_index=True, return_inverse=True)
+    y = np.searchsorted(table.classes, table.labels)[first]
+    kept = np.zeros(len(names), dtype=bool)
+    kept[_at_most(y, np.arange(len(names)), int(_MAX_ROWS * len(names) / len(table)), _rng(seed, "sample"))] = True
+    sample: Explorable = table.take(np.flatnonzero(kept[track]))
+    return sample
+
+
+def _filled(matrix: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Put the median of a column into its empty cells; return also how many there are."""
+    empty = np.isnan(matrix)
+    if not empty.any():
+        return matrix, empty.sum(axis=0)
+    medians = np.array(
+        [np.median(column[~hole]) if not hole.all() else 0 for column, hole in zip(matrix.T, empty.T, strict=True)]
+    )
+    return np.where(empty, medians.astype(np.float32), matrix), empty.sum(axis=0)
+
+
+def _split(table: Explorable, seed: int) -> tuple[Split | None, str, list[str]]:
+    """Split by artist where the table tells them, else by track."""
+    names = [*(["artist"] if together_of(table, "artist") is not None else []), DEFAULT_PROTOCOL]
+    sentences = []
+    for name in names:
+        try:
+            (split,) = get_protocol(name).splits(table, seed=seed)
+        except ProtocolError as error:
+            sentences.append(str(error))
+        else:
+            return split, name, sentences
+    why = " ".join(sentences)
+    return None, "", [f"Permutation importance needs tracks that the forest did not learn from. {why}"]
 
 
 def _rng(seed: int, purpose: str) -> np.random.Generator:
@@ -450,7 +613,7 @@ def _correlate(X: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _mutual_information(
-    table: Table, squashed: NDArray[np.float64], y: NDArray[np.intp], varies: NDArray[np.bool_], seed: int
+    table: Explorable, squashed: NDArray[np.float64], y: NDArray[np.intp], varies: NDArray[np.bool_], seed: int
 ) -> tuple[MutualInformation | None, list[str]]:
     """Estimate mutual information, from one row of each track if there are enough of them."""
     from sklearn.feature_selection import mutual_info_classif
@@ -481,7 +644,7 @@ def _mutual_information(
     share = np.bincount(y[rows]) / len(rows)
     share = share[share > 0]
     return MutualInformation(
-        ranking=_ranking(table.schema.features, bits, np.zeros(len(bits))),
+        ranking=_ranking(table.feature_names, bits, np.zeros(len(bits))),
         genre_bits=float(-(share * np.log2(share)).sum()),
         rows=len(rows),
         classes=classes,
@@ -489,50 +652,133 @@ def _mutual_information(
     ), []
 
 
-def _importance(table: Table, y: NDArray[np.intp], seed: int, steps: _Steps) -> tuple[Importance | None, list[str]]:
+def _importance(
+    table: Explorable,
+    X: NDArray[np.float32],
+    y: NDArray[np.intp],
+    split: Split,
+    protocol: str,
+    seed: int,
+    steps: _Steps,
+) -> Importance:
     """Fit a forest on the training rows and shuffle each feature of validation rows."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.inspection import permutation_importance
 
-    try:
-        (split,) = get_protocol(DEFAULT_PROTOCOL).splits(table, seed=seed)
-    except ProtocolError as error:
-        steps.done("projection", 1 + len(table.schema.features))
-        return None, [f"Permutation importance needs tracks that the forest did not learn from. {error}"]
     train = _at_most(y, split.train, _TRAIN_ROWS, _rng(seed, "train"))
     shuffled = _at_most(y, split.validation, _SHUFFLED_ROWS, _rng(seed, "shuffled"))
-    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed).fit(table.X[train], y[train])
-    scores = score(forest.predict_proba(table.X[split.validation]), y[split.validation], table.groups[split.validation])
+    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed).fit(X[train], y[train])
+    scores = score(forest.predict_proba(X[split.validation]), y[split.validation], table.groups[split.validation])
     validation_tracks = np.unique(table.groups[split.validation], return_index=True)[1]
     majority_baseline = np.bincount(y[split.validation][validation_tracks]).max() / len(validation_tracks)
 
-    repeats = min(_MAX_REPEATS, max(_MIN_REPEATS, _PREDICTIONS // table.X.shape[1]))
+    repeats = min(_MAX_REPEATS, max(_MIN_REPEATS, _PREDICTIONS // X.shape[1]))
     calls = 0
 
-    def bits(model: Any, X: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
+    def bits(model: Any, asked: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
         nonlocal calls
         # The first call is for the rows as they are.
         if calls % repeats == 0:
             steps.done("permutation importance")
         calls += 1
-        probability = model.predict_proba(X)[np.arange(len(truth)), truth]
+        probability = model.predict_proba(asked)[np.arange(len(truth)), truth]
         return float(np.log2(np.maximum(probability, _MIN_PROBABILITY)).mean())
 
-    lost = permutation_importance(
-        forest, table.X[shuffled], y[shuffled], scoring=bits, n_repeats=repeats, random_state=seed
-    )
+    lost = permutation_importance(forest, X[shuffled], y[shuffled], scoring=bits, n_repeats=repeats, random_state=seed)
     return Importance(
-        ranking=_ranking(table.schema.features, lost.importances_mean, lost.importances_std),
+        ranking=_ranking(table.feature_names, lost.importances_mean, lost.importances_std),
         accuracy=scores.tracks.accuracy,
         majority_baseline=float(majority_baseline),
-        protocol=DEFAULT_PROTOCOL,
+        protocol=protocol,
         trees=_TREES,
         train_tracks=len(np.unique(table.groups[train])),
         validation_tracks=len(validation_tracks),
         train_rows=len(train),
         shuffled_rows=len(shuffled),
         repeats=repeats,
+    )
+
+
+def _minimal(
+    table: Explorable,
+    X: NDArray[np.float32],
+    y: NDArray[np.intp],
+    varies: NDArray[np.bool_],
+    train: NDArray[np.intp],
+    protocol: str,
+    seed: int,
+) -> tuple[MinimalSet | None, list[str]]:
+    """Rank the features within each fold, and test the best one, two, three ... on rows that took no part in it."""
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.inspection import permutation_importance
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    rows = _at_most(y, train, _SET_ROWS, _rng(seed, "set"))
+    units = together_of(table, protocol)
+    groups, folds = _folds_of(y[rows], (table.groups if units is None else units)[rows])
+    if folds < _FEWEST_FOLDS and units is not None:
+        # Artists who are linked into one set may be all of a genre.
+        protocol, (groups, folds) = DEFAULT_PROTOCOL, _folds_of(y[rows], table.groups[rows])
+    names = [name for name, flag in zip(table.feature_names, varies, strict=True) if flag]
+    if folds < _FEWEST_FOLDS or len(names) < 2:
+        return None, [
+            "The minimal set needs two features that vary and three tracks of each genre, and so it is left out."
+        ]
+    values, truth = X[np.ix_(rows, varies)], y[rows]
+    sizes = np.unique(np.linspace(1, len(names), min(len(names), _SET_SIZES)).round().astype(int)).tolist()
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    parts = [test for _, test in splitter.split(values, truth, groups)]
+    every = np.arange(len(truth))
+
+    def forest(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
+        model = ExtraTreesClassifier(_SET_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed)
+        return model.fit(values[np.ix_(rows, columns)], truth[rows])
+
+    scores, ranks = np.empty((folds, len(sizes))), np.empty((folds, len(names)))
+    for fold, tested in enumerate(parts):
+        # Features are ranked on the part after the one that is tested, by trees that have seen neither.
+        ranking = parts[(fold + 1) % folds]
+        learned = np.setdiff1d(every, tested)
+        model = forest(np.setdiff1d(learned, ranking), np.arange(len(names)))
+        lost = permutation_importance(
+            model, values[ranking], truth[ranking], scoring=_bits, n_repeats=_SET_REPEATS, random_state=seed
+        )
+        order = np.argsort(-lost.importances_mean, kind="stable")
+        ranks[fold, order] = np.arange(len(names))
+        for place, size in enumerate(sizes):
+            chosen = order[:size]
+            answers = forest(learned, chosen).predict(values[np.ix_(tested, chosen)])
+            scores[fold, place] = (answers == truth[tested]).mean()
+    means, errors = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(folds)
+    best = int(means.argmax())
+    smallest = int(np.flatnonzero(means >= means[best] - errors[best])[0])
+    return MinimalSet(
+        order=tuple(names[k] for k in np.argsort(ranks.mean(axis=0), kind="stable")),
+        sizes=tuple(sizes),
+        accuracy=tuple(means.tolist()),
+        error=tuple(errors.tolist()),
+        best_size=sizes[best],
+        size=sizes[smallest],
+        majority_baseline=float(np.bincount(truth).max() / len(truth)),
+        folds=folds,
+        rows=len(rows),
+        trees=_SET_TREES,
+        protocol=protocol,
     ), []
+
+
+def _bits(model: Any, X: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
+    """Return the mean log2 of the probability of the true class, where the model knows it."""
+    known = np.isin(truth, model.classes_)
+    column = np.searchsorted(model.classes_, truth[known])
+    probability = model.predict_proba(X)[known, column]
+    return float(np.log2(np.maximum(probability, _MIN_PROBABILITY)).mean())
+
+
+def _folds_of(y: NDArray[np.intp], units: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
+    """Return numbers of what no fold tears apart, and how many folds the genre with the fewest of them allows."""
+    groups = np.unique(units, return_inverse=True)[1].astype(np.intp)
+    return groups, min([_SET_FOLDS, *(len(np.unique(groups[y == label])) for label in np.unique(y))])
 
 
 def _ranking(

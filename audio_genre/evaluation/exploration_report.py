@@ -9,9 +9,11 @@ from pathlib import Path
 
 from audio_genre.errors import ReportError
 from audio_genre.evaluation.charts import FORMATS, Chart, plotly_json, rendered
-from audio_genre.evaluation.exploration import Exploration, Importance, MutualInformation
+from audio_genre.evaluation.exploration import Exploration, Importance, MinimalSet, MutualInformation
 from audio_genre.evaluation.exploration_figures import (
     BEST,
+    MOST_GENRES,
+    MOST_NAMED,
     PICTURES,
     Distribution,
     balance_chart,
@@ -20,6 +22,7 @@ from audio_genre.evaluation.exploration_figures import (
     density_chart,
     distributions,
     histogram_chart,
+    minimal_chart,
     projection_chart,
     ranking_charts,
     tempo_chart,
@@ -64,10 +67,12 @@ def build_page(found: Exploration) -> Page:
     """Put what was found on one page."""
     data = found.table
     tracks = sum(found.tracks_of)
-    of_tracks = "" if tracks == len(data) else f" of {tracks} tracks"
-    window = f", {data.window.kind}s of {data.window.seconds:g} s" if data.window else ""
-    size = f"{len(data)} rows{of_tracks}, {len(data.classes)} genres, {len(data.schema.features)} features{window}"
-    facts = [(str(len(data)), "rows"), (str(len(data.classes)), "genres"), (str(len(data.schema.features)), "features")]
+    of_tracks = "" if tracks == found.size else f" of {tracks} tracks"
+    known = data.description.get("window")
+    window = f", {known['kind']}s of {known['seconds']:g} s" if known else ""
+    count = len(data.feature_names)
+    size = f"{found.size} rows{of_tracks}, {len(data.classes)} genres, {count} features{window}"
+    facts = [(str(found.size), "rows"), (str(len(data.classes)), "genres"), (str(count), "features")]
     if found.importance:
         accuracy = found.importance.accuracy
         interval = f"{accuracy.low:.3f} to {accuracy.high:.3f}"
@@ -77,8 +82,15 @@ def build_page(found: Exploration) -> Page:
             (str(found.importance.validation_tracks), "validation tracks"),
         ]
     page = Page(f"Exploration of {data.path.name}", found.headline(), facts)
-    page.add_section("Genres", text(f"{size}."), *_balance_blocks(found))
+    sampled = (
+        []
+        if len(data) == found.size
+        else [note(f"All that follows is computed from {len(data)} of {found.size} rows, whole tracks at random.")]
+    )
+    page.add_section("Genres", text(f"{size}."), *sampled, *_balance_blocks(found))
     page.add_section("Features that separate the genres", *_ranking_blocks(found))
+    if found.minimal:
+        page.add_section("Smallest set of features", *_minimal_blocks(found.minimal))
     shown = distributions(found)
     if shown:
         page.add_section("Values of the best features", *_distribution_blocks(found, shown))
@@ -86,7 +98,7 @@ def build_page(found: Exploration) -> Page:
     if tempo is not None:
         caption = (
             "Tempo in beats per minute: box from the lower to the upper quartile with the median, whiskers to the last "
-            f"row within 1.5 interquartile ranges, rows beyond as points.{_drawn_rows(found)}"
+            f"row within 1.5 interquartile ranges, rows beyond as points.{_some_genres(found)}{_drawn_rows(found)}"
         )
         page.add_section("Tempo", _figure(tempo, caption, "tempo"))
     page.add_section("Correlated features", *_correlation_blocks(found))
@@ -106,10 +118,44 @@ def _percent(share: float) -> str:
 
 def _drawn_rows(found: Exploration) -> str:
     """Say which rows are drawn, if not all."""
-    if len(found.drawn) == len(found.table):
+    if len(found.drawn) == found.size:
         return ""
     most = max(int((found.table.labels[found.drawn] == name).sum()) for name in found.table.classes)
-    return f" Drawn are {len(found.drawn)} of {len(found.table)} rows, at random, at most {most} of each genre."
+    return f" Drawn are {len(found.drawn)} of {found.size} rows, at random, at most {most} of each genre."
+
+
+def _some_genres(found: Exploration) -> str:
+    """Say which genres are drawn, if not all."""
+    count = len(found.table.classes)
+    if count <= MOST_GENRES:
+        return ""
+    each = MOST_GENRES // 3
+    return (
+        f" Of {count} genres, {MOST_GENRES} are drawn: the {each} with the lowest, the {each} with the middle and the "
+        f"{each} with the highest medians."
+    )
+
+
+def _minimal_blocks(minimal: MinimalSet) -> list[Block]:
+    number = f"{minimal.size} feature{'' if minimal.size == 1 else 's'}"
+    rows: list[list[Cell]] = [
+        [size, minimal.order[size - 1], value, error]
+        for size, value, error in zip(minimal.sizes, minimal.accuracy, minimal.error, strict=True)
+    ]
+    return [
+        text(
+            f"{number[0].upper()}{number[1:]} reach {minimal.at(minimal.size):.3f}, which is within one standard error "
+            f"of the best, {minimal.at(minimal.best_size):.3f} with {minimal.best_size}: {', '.join(minimal.features)}."
+        ),
+        _figure(
+            minimal_chart(minimal),
+            f"Accuracy in {minimal.folds}-fold cross-validation on {minimal.rows} training rows (folds by "
+            f"{minimal.protocol}), {minimal.trees} extremely randomised trees; in each fold features are "
+            "ranked by permutation importance on rows other than those that test it.",
+            "minimal-set",
+        ),
+        details("As a table", table(["features", "the last one of them", "accuracy", "standard error"], rows)),
+    ]
 
 
 def _balance_blocks(found: Exploration) -> list[Block]:
@@ -123,10 +169,12 @@ def _balance_blocks(found: Exploration) -> list[Block]:
             f"The largest genre, {shortened(largest)}, has {most} rows; the smallest, {shortened(smallest)}, has "
             f"{fewest} (ratio {most / fewest:.3g})."
         )
+    half = MOST_GENRES // 2
+    some = f" Drawn are the {half} largest and the {half} smallest." if len(classes) > MOST_GENRES else ""
     rows = [(name, rows, tracks) for name, rows, tracks in zip(classes, found.rows_of, found.tracks_of, strict=True)]
     return [
         text(balance),
-        _figure(balance_chart(found), "Rows of each genre.", "balance"),
+        _figure(balance_chart(found), f"Rows of each genre.{some}", "balance"),
         details("As a table", table(["genre", "rows", "tracks"], rows)),
     ]
 
@@ -146,6 +194,9 @@ def _ranking_blocks(found: Exploration) -> list[Block]:
         blocks.append(_figure(charts["mutual information"], caption, still))
     if charts:
         blocks.append(details("All features", _ranking_table(found)))
+    if found.empty:
+        cells = ", ".join(f"{name} ({count})" for name, count in found.empty.items())
+        blocks.append(note(f"Empty cells, filled with the median but not drawn: {cells}."))
     if found.constant:
         blocks.append(note(f"Constant in all rows, and so without information: {', '.join(found.constant)}."))
     return blocks
@@ -162,7 +213,8 @@ def _importance_blocks(found: Exploration, importance: Importance, chart: Chart)
         text(
             f"{importance.trees} extremely randomised trees, fitted on {importance.train_rows} rows of "
             f"{importance.train_tracks} tracks, classify {importance.validation_tracks} other tracks with accuracy "
-            f"{importance.accuracy}; majority baseline {importance.majority_baseline:.3f}. No track is in both sets "
+            f"{importance.accuracy}; majority baseline {importance.majority_baseline:.3f}. No "
+            f"{'artist' if importance.protocol == 'artist' else 'track'} is in both sets "
             f"(protocol {importance.protocol}), and the test tracks are not used."
         ),
         _figure(
@@ -201,7 +253,9 @@ def _distribution_blocks(found: Exploration, shown: list[Distribution]) -> list[
     blocks = [
         text(
             "The best features in each genre: density with quartiles and median; a histogram is folded below each. The "
-            "less the shapes of two genres overlap, the better this feature alone separates them." + _drawn_rows(found)
+            "less the shapes of two genres overlap, the better this feature alone separates them."
+            + _some_genres(found)
+            + _drawn_rows(found)
         )
     ]
     for number, distribution in enumerate(shown):
@@ -251,19 +305,20 @@ def _projection_blocks(found: Exploration) -> list[Block]:
             )
         else:
             about = f"UMAP of {scaled}. Neighbours stay together; distances between groups have no meaning."
+        if len(found.table.classes) > MOST_GENRES:
+            about += f" Coloured are the {MOST_NAMED} genres that lie the furthest out."
         caption = f"{about} Click a genre to hide it, double-click to show it alone.{_drawn_rows(found)}"
         blocks.append(_figure(projection_chart(found, projection), caption, "" if number else "projection"))
     return blocks
 
 
 def _methods_block(found: Exploration) -> Block:
-    data = found.table
+    data, known = found.table, found.table.description
     rows: list[list[str | int | float | None]] = [
         ["table", str(data.path)],
         ["SHA-256", data.sha256],
-        ["schema", data.schema.name],
-        ["recipe", data.schema.recipe or "none"],
         ["seed of split, trees and samples", str(found.seed)],
         ["scikit-learn", version("scikit-learn")],
     ]
+    rows[2:2] = [[name, str(known[name] or "none")] for name in ("schema", "recipe", "layout") if name in known]
     return table(["setting", "value"], rows)

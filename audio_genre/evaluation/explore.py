@@ -1,16 +1,17 @@
-"""Explore a feature table and write a report: `exploration` computes, `exploration_report` writes."""
+"""Explore a table of features or of tracks and write a report: `exploration` computes, `exploration_report` writes."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+from typing import cast
 
-from audio_genre.datasets import Table, load_table
 from audio_genre.errors import ReportError
-from audio_genre.evaluation.exploration import Exploration, Progress, examine, refuse
+from audio_genre.evaluation.exploration import Explorable, Exploration, Progress, examine, refuse
 from audio_genre.evaluation.exploration_figures import PICTURES
 from audio_genre.evaluation.exploration_report import REPORT, write_report
+from audio_genre.inputs import load_dataset
 from audio_genre.progress import shows_progress
 
 __all__ = ["REPORT", "Exploration", "examine", "explore"]
@@ -18,7 +19,7 @@ __all__ = ["REPORT", "Exploration", "examine", "explore"]
 
 @shows_progress("exploring")
 def explore(
-    table: str | os.PathLike[str] | Table,
+    table: str | os.PathLike[str] | Explorable,
     report_dir: str | os.PathLike[str],
     *,
     seed: int = 0,
@@ -28,13 +29,13 @@ def explore(
 
     Parameters
     ----------
-    table : str, os.PathLike or Table
-        A feature table with a label in every row and at least two classes, or its path.
+    table : str, os.PathLike or Explorable
+        A feature table or a table of tracks with a label in every row and at least two classes, or its path.
     report_dir : str or os.PathLike
         Folder that receives ``report.html`` with ``plotly.min.js``, which work offline, ``exploration.json``, and the
-        pictures ``balance``, ``importance``, ``violins``, ``histograms``, ``tempo``, ``correlation`` and
-        ``projection`` as PNG, PDF and SVG. It is made if need be; files of these names are replaced, or removed where
-        this table has no such picture.
+        pictures ``balance``, ``importance``, ``minimal-set``, ``violins``, ``histograms``, ``tempo``,
+        ``correlation`` and ``projection`` as PNG, PDF and SVG. It is made if need be; files of these names are
+        replaced, or removed where this table has no such picture.
     seed : int
         Seed of the split and of every random choice, 0 or more.
     progress : bool or callable
@@ -55,8 +56,8 @@ def explore(
     ReportError
         If the report cannot be written.
     """
-    if not isinstance(table, Table):
-        table = load_table(table)
+    if isinstance(table, str | os.PathLike):
+        table = cast("Explorable", load_dataset(table))
     refuse(table, seed)
     folder = Path(report_dir)
     _prepare(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +40,27 @@ def load_dataset(path: str | os.PathLike[str], *, protocol: Any = None, **option
         If it cannot be read.
     """
     path = Path(path)
-    given = {name: value for name, value in options.items() if value is not None and value is not False and value != ()}
     # What a schema describes has names of its own.
-    kind = INPUT_KINDS["tracks"] if "schema" in given else kind_of(path)
+    kind = INPUT_KINDS["tracks"] if options.get("schema") is not None else kind_of(path)
     column = group_column(protocol)
+    if kind.name == "tracks" and column is None and options.get("group_column"):
+        raise ParameterError(
+            f"The option --group-column says nothing of {kind.title}; write --protocol group:{options['group_column']}."
+        )
     if column is not None:
-        given["group_column"] = column
+        options["group_column"] = column
+    return kind.load(path, **options_of(kind, path, options))
+
+
+def options_of(kind: InputKind, path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are given, or refuse one that a kind of input does not have."""
+    given = {name: value for name, value in options.items() if value is not None and value is not False and value != ()}
     unknown = [name for name in given if name not in kind.options]
     if unknown:
         raise ParameterError(
             f"The option {_option(unknown[0])} is not for {kind.title}, which {path} is; leave it out."
         )
-    if kind.name == "tracks" and column is None and "group_column" in given:
-        raise ParameterError(
-            f"The option --group-column says nothing of {kind.title}; write --protocol group:{given['group_column']}."
-        )
-    return kind.load(path, **given)
+    return given
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:

@@ -175,7 +175,7 @@ def test_no_track_is_on_both_sides_and_none_of_the_test_is_seen(
     fit, permute = sklearn.ensemble.ExtraTreesClassifier.fit, sklearn.inspection.permutation_importance
 
     def spy_fit(self, X, y):
-        seen["train"] = X
+        seen.setdefault("train", X)
         return fit(self, X, y)
 
     def spy_permute(forest, X, y, **options):
@@ -282,7 +282,8 @@ def test_a_small_table_gets_what_it_allows_and_a_sentence_for_the_rest(
     classes = ["a", "b", "c"][: len(rows)]
     found = explore(make(tmp_path / "a.csv", classes, rows, tracks=tracks), tmp_path / "report")
     assert (found.importance is not None, found.mutual_information is not None) == (importance, information)
-    assert len(found.missing) == 2 - importance - information
+    # Without a split nothing else is said of the minimal set.
+    assert len(found.missing) == 2 - importance - information + (importance and found.minimal is None)
     html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     if not importance:
         assert "needs tracks that the forest did not learn from" in html
@@ -304,7 +305,9 @@ def test_nothing_varies(tmp_path: Path) -> None:
     assert found.constant == FEATURES
     assert found.best(5) == ()
     assert found.projections == ()
+    assert found.minimal is None
     assert found.missing == (
+        "The minimal set needs two features that vary and three tracks of each genre, and so it is left out.",
         "A projection to a plane needs at least two features that are not constant, and so it is left out.",
     )
     assert not (tmp_path / "report" / "violins.png").exists()
@@ -342,7 +345,7 @@ def test_rows_far_out_do_not_squeeze_the_others_and_are_counted(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("label", "rows", "message"),
     [
-        ("", 3, "has no label in 3 of 7 rows, the first being '<i>0.000.wav'; exploring .* column 'genre'"),
+        ("", 3, "has no label in 3 of 7 rows, the first being '<i>0.000.wav'; exploring .* fill in the labels"),
         ("b", 0, "has only the class 'b'; exploring compares genres and needs at least two"),
     ],
 )
@@ -457,7 +460,8 @@ class TestCommand:
         assert lines[0] == "18 rows in 2 genres, 9 in each"
         assert lines[1].startswith("trees: accuracy 0.")
         assert "protocol: track" in lines[1]
-        assert len(lines) == 2 + 1 + 5 + 1
+        assert len(lines) == 2 + 1 + 5 + 1 + 1
+        assert lines[-2].startswith("smallest set within one standard error of the best: ")
         assert lines[-1].endswith("report.html")
 
     def test_json_is_one_object(self, app: typer.Typer, gtzan: Path, tmp_path: Path) -> None:

@@ -102,6 +102,10 @@ class Tracks:
         What was fitted on training rows; only there in what `encoded` returns.
     X, learning : np.ndarray, shape (n, d) and (n_train, d), float32
         Encoded rows, and the training rows as they are learned from; only there in what `encoded` returns.
+    lines : np.ndarray of int, shape (n,)
+        Line or row number of each row in the file.
+    copies : np.ndarray of int, shape (n,)
+        How many rows of the file have the id and genre of each row, of which only this one is kept.
     """
 
     path: Path
@@ -125,6 +129,8 @@ class Tracks:
     encoder: Encoder | None = None
     X: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32), repr=False)
     learning: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32), repr=False)
+    lines: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp), repr=False)
+    copies: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp), repr=False)
     input: ClassVar[str] = "tracks"
     grouping: ClassVar[Grouping] = Grouping("column")
 
@@ -135,6 +141,48 @@ class Tracks:
     def classes(self) -> tuple[str, ...]:
         """Every genre found, sorted; without the empty one."""
         return tuple(str(label) for label in np.unique(self.labels).tolist() if label)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns of `matrix`."""
+        return self.columns
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """Values that a person can look at; NaN where there is none."""
+        return self.raw
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a report says of how it was read."""
+        return {"layout": self.layout, "preparation": dict(self.report), "notes": list(self.notes)}
+
+    def take(self, rows: NDArray[np.intp]) -> Tracks:
+        """Return the table with some of its rows, which are not encoded.
+
+        Parameters
+        ----------
+        rows : np.ndarray of int, shape (m,)
+            Row numbers.
+
+        Returns
+        -------
+        Tracks
+            The rows, in this order.
+        """
+        numbered = {key: np.unique(units[rows], return_inverse=True)[1] for key, units in self.together.items()}
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in ("raw", "labels", "genres", "items", "groups")},
+            **{name: getattr(self, name)[rows] for name in ("lines", "copies") if len(getattr(self, name))},
+            together=MappingProxyType({key: units.astype(np.intp) for key, units in numbered.items()}),
+            context=MappingProxyType({name: texts[rows] for name, texts in self.context.items()}),
+            frame=self.frame.iloc[rows].reset_index(drop=True),
+            beside=MappingProxyType({name: values[rows] for name, values in self.beside.items()}),
+            encoder=None,
+            X=np.empty((0, 0), dtype=np.float32),
+            learning=np.empty((0, 0), dtype=np.float32),
+        )
 
     def require_labels(self) -> None:
         """Refuse a table that nothing can be learned from.
@@ -438,6 +486,7 @@ class _Reading:
             self.notes.append(
                 f"The column {ignored[0]!r} numbers the rows and is never used: in a sorted table it tells the genre."
             )
+        self.copies = np.ones(len(self.data), dtype=np.intp)
         self.labels = np.full(len(self.data), "", dtype=object)
         self.genres = self.labels
         self.other = False
@@ -468,6 +517,7 @@ class _Reading:
         self.report["rows"][why] = self.report["rows"].get(why, 0) + left_out
         self.data = self.data[rows].reset_index(drop=True)
         self.lines, self.labels, self.genres = self.lines[rows], self.labels[rows], self.genres[rows]
+        self.copies = self.copies[rows]
 
     def label(
         self,
@@ -544,6 +594,7 @@ class _Reading:
         rows = np.repeat(np.arange(len(codes)), counts)
         self.genres = np.array([genre for code in codes.tolist() for genre in parts[code]], dtype=object)
         self.data, self.lines = self.data.iloc[rows].reset_index(drop=True), self.lines[rows]
+        self.copies = self.copies[rows]
 
     def tracks(
         self,
@@ -634,6 +685,8 @@ class _Reading:
             notes=tuple(self.notes),
             options=options,
             other=self.other,
+            lines=self.lines.astype(np.intp),
+            copies=self.copies,
         )
         return tracks._with_unseen() if self.other else tracks
 
@@ -642,6 +695,7 @@ class _Reading:
         import pandas as pd
 
         pairs = pd.DataFrame({"item": self._items(), "label": self.labels})
+        self.copies = pairs.groupby(["item", "label"], sort=False)["item"].transform("size").to_numpy(dtype=np.intp)
         self.keep(~pairs.duplicated().to_numpy(), "repeats of a track in its genre")
 
     def _values(self, column: Column) -> NDArray[np.float64]:
