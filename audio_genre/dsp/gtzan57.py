@@ -258,7 +258,7 @@ class Gtzan57(Recipe):
             values = {key: type(_DEFAULTS[key])(value) for key, _, value in pairs}
         except (KeyError, ValueError):
             raise ParameterError(
-                f"The recipe {f'{self.name}[{changes[:60]}]'!r} is unknown: its brackets must hold parameters and values, "
+                f"The recipe {f'{self.name}[{changes[:60]}]'!r} is unknown: brackets hold parameters with values, "
                 "such as n_fft=4096."
             ) from None
         return self.derive(**values)
