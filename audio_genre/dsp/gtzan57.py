@@ -257,7 +257,10 @@ class Gtzan57(Recipe):
         try:
             values = {key: type(_DEFAULTS[key])(value) for key, _, value in pairs}
         except (KeyError, ValueError):
-            raise ParameterError(f"{changes[:60]!r} changes no parameter of the recipe {self.name}.") from None
+            raise ParameterError(
+                f"The recipe {f'{self.name}[{changes[:60]}]'!r} is unknown: brackets hold parameters with values, "
+                "such as n_fft=4096."
+            ) from None
         return self.derive(**values)
 
     @cached_property

@@ -26,7 +26,7 @@ def read_checkpoint(index: bytes, data: bytes) -> dict[str, NDArray[np.float32]]
     """Return every array of single precision by its name; `ValueError` where the bytes are no such checkpoint."""
     try:
         return dict(_arrays(index, data))
-    except (IndexError, KeyError, struct.error, UnicodeDecodeError) as error:
+    except (IndexError, KeyError, OverflowError, TypeError, UnicodeDecodeError, struct.error) as error:
         raise ValueError(f"no checkpoint ({type(error).__name__})") from None
 
 

@@ -13,12 +13,14 @@ import urllib.request
 import zipfile
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audio_genre.encoders.catalogue import Encoder
-from audio_genre.encoders.checkpoint import read_checkpoint
-from audio_genre.encoders.network import MusicnnNetwork
 from audio_genre.errors import EncoderError
 from audio_genre.files.storage import whole_file
+
+if TYPE_CHECKING:
+    from audio_genre.encoders.network import MusicnnNetwork
 
 _SECONDS = 60
 _INDEX = "https://pypi.org/simple/{package}/"
@@ -92,6 +94,8 @@ def _loaded(encoder: Encoder, path: Path) -> MusicnnNetwork:
             f"The weights of {encoder.name} were altered: {path} does not have the SHA-256 of {encoder.package} "
             f"{encoder.version}; fetch them again with {again}."
         )
+    from audio_genre.encoders.network import MusicnnNetwork
+
     return MusicnnNetwork(encoder.layout.unpack(content))
 
 
@@ -137,6 +141,8 @@ def install(encoder: Encoder, package: Path | None = None) -> Path:
 
 def convert(package: bytes, encoder: Encoder) -> bytes:
     """Return the weights as they are kept, out of the package's file."""
+    from audio_genre.encoders.checkpoint import read_checkpoint
+
     found = hashlib.sha256(package).hexdigest()
     if found != encoder.file_sha256:
         raise EncoderError(

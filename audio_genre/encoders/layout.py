@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 FRAMES, BANDS = 187, 96
@@ -77,6 +76,8 @@ class MusicnnLayout:
 
     def pack(self, arrays: Mapping[str, NDArray[np.float32]]) -> bytes:
         """Return the content of the file."""
+        import numpy as np
+
         parts = []
         for name, shape in self.arrays():
             if arrays[name].shape != shape:
@@ -86,6 +87,8 @@ class MusicnnLayout:
 
     def unpack(self, content: bytes) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of a file of the right size."""
+        import numpy as np
+
         numbers = np.frombuffer(content, dtype="<f4")
         arrays, start = {}, 0
         for name, shape in self.arrays():

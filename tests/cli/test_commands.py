@@ -181,7 +181,7 @@ def test_classify_json_has_one_object_a_clip_and_ends_with_1_if_one_failed(
     assert result.exit_code == 1
     assert set(first) == {"path", "error"}
     assert first["path"] == str(bad)
-    assert set(second) == {"path", "genre", "confidence", "probabilities", "model", "reason", "distance"}
+    assert set(second) == {"path", "genre", "confidence", "probabilities", "model", "reason", "distance", "tags"}
     assert second["confidence"] == max(second["probabilities"].values())
     assert sum(second["probabilities"].values()) == pytest.approx(1)
 
