@@ -63,6 +63,36 @@ class Interval:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
+def precision_recall(
+    probability: NDArray[np.float64], is_class: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return precision and recall of a class at every limit of its probability, from the highest limit down.
+
+    Examples
+    --------
+    >>> precision, recall = precision_recall(np.array([0.9, 0.5, 0.4]), np.array([True, False, True]))
+    >>> precision.round(2).tolist(), recall.tolist()
+    ([1.0, 0.5, 0.67], [0.5, 0.5, 1.0])
+    """
+    order = np.argsort(-probability, kind="stable")
+    right, ranked = np.cumsum(is_class[order]), probability[order]
+    # Equal probabilities pass a limit together.
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    return right[last] / (last + 1), right[last] / max(int(right[-1]), 1)
+
+
+def average_precision(probability: NDArray[np.float64], is_class: NDArray[np.bool_]) -> float:
+    """Return the mean of the precisions at all limits, each weighed with the recall that it adds.
+
+    Examples
+    --------
+    >>> round(average_precision(np.array([0.9, 0.5, 0.4]), np.array([True, False, True])), 3)
+    0.833
+    """
+    precision, recall = precision_recall(probability, is_class)
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
 def auroc(low: NDArray[np.float64], high: NDArray[np.float64], *, seed: int = 0) -> Interval:
     """Return the area under the ROC curve of values that should be low for some units and high for others.
 

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from audio_genre.metrics import _accuracy_and_macro_f1, score, sign_test, wilson
+from audio_genre.metrics import (
+    _accuracy_and_macro_f1,
+    auroc,
+    average_precision,
+    precision_recall,
+    score,
+    sign_test,
+    wilson,
+)
 
 
 def noisy(rng: np.random.Generator, y: np.ndarray, classes: int, weight: float) -> np.ndarray:
@@ -97,3 +105,29 @@ def test_shares_and_paired_tests_are_those_of_scipy(count: int) -> None:
 
 def test_models_that_never_differ_show_no_difference() -> None:
     assert sign_test(0, 0) == 1.0
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), st.booleans()), min_size=1, max_size=60
+    ).filter(lambda pairs: any(is_class for _, is_class in pairs))
+)
+def test_precision_recall_are_those_of_scikit_learn(pairs: list[tuple[float, bool]]) -> None:
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    probability, is_class = (np.array(column) for column in zip(*pairs, strict=True))
+    precision, recall = precision_recall(probability, is_class)
+    expected = precision_recall_curve(is_class, probability)
+    # From the lowest limit up there, with a last point that stands for no answer at all.
+    np.testing.assert_allclose(precision[::-1], expected[0][:-1])
+    np.testing.assert_allclose(recall[::-1], expected[1][:-1])
+    assert average_precision(probability, is_class) == pytest.approx(average_precision_score(is_class, probability))
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.lists(st.integers(0, 5), min_size=1, max_size=30))
+def test_auroc_is_that_of_scikit_learn(low: list[int], high: list[int]) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    found = auroc(np.array(low, dtype=float), np.array(high, dtype=float))
+    assert found.value == pytest.approx(roc_auc_score([0] * len(low) + [1] * len(high), low + high))
+    assert found.low <= found.value <= found.high or len({*low, *high}) == 1

@@ -112,7 +112,11 @@ def tabular(
     ],
     models_dir: _Models,
     variant: Annotated[
-        str, typer.Option(help="adam-4, adam-5, sgd-5, rmsprop-6, mlp-256-128, dnn-l2, or all of these dense networks.")
+        str,
+        typer.Option(
+            help="adam-4, adam-5, sgd-5, rmsprop-6; made for 5,000 tracks or more: mlp-256-128, dnn-l2; or all that "
+            "are made for so many tracks."
+        ),
     ] = "all",
     layers: Annotated[
         str | None,

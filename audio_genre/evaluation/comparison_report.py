@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from audio_genre.errors import ReportError
 from audio_genre.evaluation.charts import FORMATS, Chart, Sketch, drawn_from, plotly_json
 from audio_genre.evaluation.comparison import FIGURES, LEAKY, Comparison, Section
@@ -33,10 +35,12 @@ from audio_genre.evaluation.plots import (
     confusion_sketch,
     curve_charts,
     curves_sketch,
+    precision_recall_chart,
     reliability_chart,
     reliability_sketch,
     shown_name,
     thinning_words,
+    zoomed_classes,
 )
 from audio_genre.evaluation.results import kind_name
 from audio_genre.files.spreadsheets import safe_cell
@@ -60,6 +64,9 @@ _LEAKY_WARNING = (
     "These accuracies are too high for new music; they are shown because many published results were measured in this "
     "way."
 )
+
+
+_CONFUSED_PAIRS = 15
 
 
 @dataclass(frozen=True)
@@ -360,7 +367,14 @@ def _model_block(model: ModelResult, leaky: str, pictures: _Pictures, *, opened:
         f"{leaky}{shown_name(model)}, {where}: confusion matrix, scores of each class, calibration, learning curve"
     )
     scores: list[Sequence[Cell]] = [
-        [shortened(name), each["precision"], each["recall"], each["f1"], int(each["support"])]
+        [
+            shortened(name),
+            each["precision"],
+            each["recall"],
+            each["f1"],
+            each["average_precision"],
+            int(each["support"]),
+        ]
         for name, each in model.per_class().items()
     ]
     counts, shares = confusion_charts(model)
@@ -374,8 +388,11 @@ def _model_block(model: ModelResult, leaky: str, pictures: _Pictures, *, opened:
             ),
             _figure(shares, f"{leaky}The same in per cent of each row, which is the true class."),
         ),
+        *_zoom_blocks(model, leaky, where),
         table(
-            ["class", "precision", "recall", "F1", "test tracks"], scores, f"{leaky}Classes of {model.name}, {where}"
+            ["class", "precision", "recall", "F1", "average precision", "test tracks"],
+            scores,
+            f"{leaky}Classes of {model.name}, {where}",
         ),
         _figure(
             reliability_chart(model),
@@ -385,6 +402,11 @@ def _model_block(model: ModelResult, leaky: str, pictures: _Pictures, *, opened:
             pictures.still("reliability", model.name),
         ),
         text(_calibration_words(model)),
+        _figure(
+            precision_recall_chart(model),
+            f"{leaky}Precision against recall of {model.name}, {where}: each class at every limit of its "
+            "probability, with its average precision; of many classes the best and the worst.",
+        ),
     ]
     if model.pooled:
         blocks.insert(0, text(f"The test tracks of {', '.join(model.pooled)} together; each was tested once."))
@@ -404,6 +426,33 @@ def _model_block(model: ModelResult, leaky: str, pictures: _Pictures, *, opened:
     elif not model.pooled:
         blocks.append(text("Not trained in epochs: no learning curve."))
     return details(heading, *blocks, opened=opened)
+
+
+def _zoom_blocks(model: ModelResult, leaky: str, where: str) -> Iterator[Block]:
+    """Show the classes of a large confusion matrix that are confused most, and which pairs."""
+    classes = zoomed_classes(model)
+    if classes is None:
+        return
+    counts, shares = confusion_charts(model, classes)
+    yield beside(
+        _figure(
+            counts,
+            f"{leaky}The {len(classes)} classes of {model.name}, {where}, that are confused most, in test tracks; "
+            "classes that are confused with each other stand side by side in both matrices.",
+        ),
+        _figure(shares, f"{leaky}The same in per cent of all test tracks of the true class."),
+    )
+    confusion = model.confusion()
+    np.fill_diagonal(confusion, 0)
+    pairs = np.argsort(-confusion, axis=None, kind="stable")[:_CONFUSED_PAIRS]
+    rows: list[Sequence[Cell]] = [
+        [shortened(model.classes[i]), shortened(model.classes[j]), int(confusion[i, j])]
+        for i, j in zip(*np.unravel_index(pairs, confusion.shape), strict=True)
+        if confusion[i, j]
+    ]
+    yield table(
+        ["true class", "predicted class", "test tracks"], rows, f"{leaky}Most frequent confusions of {model.name}"
+    )
 
 
 def _repeats_blocks(found: Comparison) -> Iterator[Block]:

@@ -27,6 +27,7 @@ from audio_genre.evaluation.charts import (
 )
 from audio_genre.evaluation.page import PALETTE, Page, beside, data_address, figure, shortened, text
 from audio_genre.evaluation.results import ModelResult, kind_name, read_history, read_result
+from audio_genre.metrics import precision_recall
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 # From so many classes on, no number fits into a cell.
 _NUMBERED_CLASSES = 24
 _LABEL_LETTERS = 18
+# Beyond so many an optimal order of neighbours takes minutes.
+_ORDERED_CLASSES = 200
+_ZOOMED_CLASSES = 20
+_MAX_TICKS = 40
+_BEST_AND_WORST = 4
+_CURVE_POINTS = 200
 _TITLE_LETTERS = 60
 # Colour and marker, by place in the palette and among the markers.
 _STYLES = {"tabular": (0, 0), "baseline": (1, 1), "cnn": (2, 2)}
@@ -88,17 +95,28 @@ def accuracy_chart(models: Sequence[ModelResult], title: str, majority_baseline:
     )
 
 
-def confusion_charts(model: ModelResult) -> tuple[Chart, Chart]:
-    """Return the confusion matrix in tracks, and in per cent of each row: rows are true classes, columns predicted."""
+def confusion_charts(model: ModelResult, classes: Sequence[int] | None = None) -> tuple[Chart, Chart]:
+    """Return the confusion matrix in tracks, and in per cent of each row: rows are true classes, columns predicted.
+
+    Some of the classes can be asked for; of many, those that are confused stand side by side.
+    """
     counts = model.confusion()
+    if classes is None and len(counts) > _NUMBERED_CLASSES:
+        classes = _grouped(counts)
+    chosen = list(range(len(counts)) if classes is None else classes)
+    names = [model.classes[k] for k in chosen]
+    of_class = counts.sum(axis=1)[chosen]
+    counts = counts[np.ix_(chosen, chosen)]
     with np.errstate(invalid="ignore"):
-        shares = 100 * counts / counts.sum(axis=1, keepdims=True)
-    count = len(model.classes)
+        shares = 100 * counts / of_class[:, np.newaxis]
+    count = len(names)
     numbered = count <= _NUMBERED_CLASSES
-    ticks = tuple((k, name) for k, name in enumerate(model.classes))
+    # Of very many names some have room.
+    step = -(-count // _MAX_TICKS)
+    ticks = tuple((k, name) for k, name in enumerate(names) if k % step == 0)
     hover = [
-        [f"{true} → {predicted}: {counts[i, j]} of {counts[i].sum()}" for j, predicted in enumerate(model.classes)]
-        for i, true in enumerate(model.classes)
+        [f"{true} → {predicted}: {counts[i, j]} of {of_class[i]}" for j, predicted in enumerate(names)]
+        for i, true in enumerate(names)
     ]
     side = (3.0 if numbered else 2.6) + (0.32 if numbered else 0.09) * count
     x = Axis("predicted class", None, ticks, turned=45 if numbered else 90, grid=False, letters=_LABEL_LETTERS)
@@ -117,6 +135,65 @@ def confusion_charts(model: ModelResult) -> tuple[Chart, Chart]:
     return (
         chart("test tracks", counts.astype(np.float64), float(counts.max()), numbers, "test tracks"),
         chart("per cent of the true class", shares, 100.0, percents, "per cent of the true class"),
+    )
+
+
+def _grouped(counts: np.ndarray) -> list[int]:
+    """Return an order of classes in which those that are confused with each other are neighbours."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    near = (shares + shares.T) / 2
+    distances = near.max() - near
+    np.fill_diagonal(distances, 0)
+    tree = linkage(squareform(distances, checks=False), "average", optimal_ordering=len(counts) <= _ORDERED_CLASSES)
+    return [int(k) for k in leaves_list(tree)]
+
+
+def zoomed_classes(model: ModelResult) -> list[int] | None:
+    """Return the classes of a large confusion matrix between which most tracks are confused; None if it is small."""
+    counts = model.confusion()
+    if len(counts) <= _NUMBERED_CLASSES:
+        return None
+    wrong = counts + counts.T
+    np.fill_diagonal(wrong, 0)
+    chosen = sorted(range(len(wrong)), key=lambda k: (-int(wrong[k].max()), k))[:_ZOOMED_CLASSES]
+    return [k for k in _grouped(counts) if k in set(chosen)]
+
+
+def precision_recall_chart(model: ModelResult) -> Chart:
+    """Return precision against recall of every class, or of the best and worst ones of many."""
+    scores = model.per_class()
+    ranked = sorted(model.classes, key=lambda name: -scores[name]["average_precision"])
+    ranked = [name for name in ranked if scores[name]["support"]]
+    if len(ranked) > len(PALETTE):
+        ranked = [*ranked[:_BEST_AND_WORST], *ranked[-_BEST_AND_WORST:]]
+    found = model.probabilities()
+    series = []
+    for k, name in enumerate(ranked):
+        precision, recall = precision_recall(found[:, model.classes.index(name)], model.labels == name)
+        some = np.unique(np.linspace(0, len(recall) - 1, min(len(recall), _CURVE_POINTS)).round().astype(int))
+        average = scores[name]["average_precision"]
+        series.append(
+            Points(
+                recall[some].tolist(),
+                precision[some].tolist(),
+                name=f"{shortened(name, _LABEL_LETTERS)} {average:.3f}",
+                colour=PALETTE[k % len(PALETTE)],
+                marker=None,
+                dash=k % 3,
+            )
+        )
+    ticks = tuple((k / 5, f"{k / 5:.1f}") for k in range(6))
+    return Chart(
+        title=f"{shortened(model.name, _TITLE_LETTERS)}\n{_protocol(model)}",
+        x=Axis("recall", (0, _RIGHT), ticks),
+        y=Axis("precision", (0, _RIGHT), ticks),
+        series=tuple(series),
+        inches=(4.8, 5.2),
+        pixels=480,
+        square=True,
     )
 
 

@@ -16,7 +16,18 @@ from audio_genre.bundles.calibration import BINS, apply_temperature, bins_of, ca
 from audio_genre.bundles.card import CARD, Card, read_bounded, read_card
 from audio_genre.datasets.gtzan import find_clip
 from audio_genre.errors import BundleError
-from audio_genre.metrics import ENDS, RESAMPLES, Interval, Scores, bootstrap, confusion_of, mean_by_track, score, wilson
+from audio_genre.metrics import (
+    ENDS,
+    RESAMPLES,
+    Interval,
+    Scores,
+    average_precision,
+    bootstrap,
+    confusion_of,
+    mean_by_track,
+    score,
+    wilson,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,8 +206,14 @@ class ModelResult:
         )
         return confusion_of(true, predicted, len(number))
 
+    def probabilities(self) -> NDArray[np.float64]:
+        """Return the mean probabilities of the rows of each test track, shape (n_tracks, n_classes)."""
+        columns = self.rows[[f"p({name})" for name in self.classes]].to_numpy(dtype=np.float64)
+        return mean_by_track(columns, self.row_tracks)
+
     def per_class(self) -> dict[str, dict[str, float]]:
         """Score every class over the test tracks; 0 where nothing is divided by nothing."""
+        found = self.probabilities()
         counts = self.confusion()
         rights, trues, answers = counts.diagonal().tolist(), counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist()
         return {
@@ -204,9 +221,10 @@ class ModelResult:
                 "precision": right / max(answered, 1),
                 "recall": right / max(true, 1),
                 "f1": 2 * right / max(true + answered, 1),
+                "average_precision": average_precision(found[:, k], self.labels == name) if true else 0.0,
                 "support": true,
             }
-            for name, right, true, answered in zip(self.classes, rights, trues, answers, strict=True)
+            for k, (name, right, true, answered) in enumerate(zip(self.classes, rights, trues, answers, strict=True))
         }
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from audio_genre.datasets import DEFAULT_PROTOCOL, Pictures, SplitProtocol
 from audio_genre.errors import ParameterError
 from audio_genre.inputs import Dataset, load_dataset
 from audio_genre.progress import Bar
 from audio_genre.training.backend import require_keras
-from audio_genre.training.baselines import BaselineLearner, BaselineVariant, get_baselines
+from audio_genre.training.baselines import LARGE_TRACKS, BaselineLearner, BaselineVariant, get_baselines
 from audio_genre.training.cnn import CnnLearner, CnnSettings
 from audio_genre.training.fit import Progress
 from audio_genre.training.run import Learner, TrainedModels, TrainingPlan, Trials, plan_runs
@@ -22,6 +24,7 @@ from audio_genre.training.tabular import DenseLearner
 from audio_genre.training.variants import DenseVariant, get_variants
 from audio_genre.training.vector_learner import require_vectors
 
+_ALL = "all"
 Settings = DenseVariant | CnnSettings | BaselineVariant
 
 
@@ -35,6 +38,7 @@ class _ModelKind:
     takes: Callable[[Dataset], Any]
     keras: bool = True
     vectors: bool = True
+    suits: Callable[[Any, Dataset], bool] = lambda settings, dataset: True  # noqa: ARG005
 
 
 def _cnn_settings(variant: str) -> tuple[CnnSettings, ...]:
@@ -52,7 +56,11 @@ def _require_pictures(dataset: Dataset) -> Pictures:
 MODEL_KINDS = MappingProxyType(
     {
         "tabular": _ModelKind(
-            get_variants, DenseVariant, DenseLearner, lambda dataset: require_vectors(dataset, "Dense networks")
+            get_variants,
+            DenseVariant,
+            DenseLearner,
+            lambda dataset: require_vectors(dataset, "Dense networks"),
+            suits=lambda variant, dataset: variant.large == (len(np.unique(dataset.groups)) >= LARGE_TRACKS),
         ),
         "cnn": _ModelKind(_cnn_settings, CnnSettings, CnnLearner, _require_pictures, vectors=False),
         "baseline": _ModelKind(
@@ -111,6 +119,8 @@ def plan(
     dataset = load_dataset(data, protocol=protocol, **reading) if isinstance(data, str | os.PathLike) else data
     dataset.require_labels()
     rows = model.takes(dataset)
+    if settings is None and variant == _ALL:
+        chosen = [each for each in chosen if model.suits(each, dataset)]
     options = {"balance": balance} if model.vectors else {}
     if balance != "none" and not model.vectors:
         raise ParameterError(f"The kind {kind} has no balance; leave it out.")
@@ -149,7 +159,7 @@ def train(
         Dense networks on a table, a convolutional network on pictures, or baselines on a table, which need no
         TensorFlow.
     variant : str
-        Name of a variant of that kind, or ``"all"``.
+        Name of a variant of that kind, or ``"all"`` that are made for so many tracks.
     settings : DenseVariant, CnnSettings or BaselineVariant, optional
         A model of your own in place of `variant`.
     protocol : str or SplitProtocol

@@ -48,6 +48,8 @@ class DenseVariant:
     bins : int
         Where above 0, each feature enters as so many ramps between quantiles of the training rows (Gorishniy, Rubachev
         and Babenko, "On embeddings for numerical features in tabular deep learning", NeurIPS 2022), beside itself.
+    large : bool
+        Whether it is made for thousands of tracks, and so is one of ``all`` for these and for no others.
     """
 
     name: str
@@ -58,6 +60,7 @@ class DenseVariant:
     activation: str = "relu"
     l2: float = 0.0
     bins: int = 0
+    large: bool = False
 
     def __post_init__(self) -> None:
         require_network(self.units, self.dropout)
@@ -146,8 +149,10 @@ _VARIANTS = (
     DenseVariant("sgd-5", (512, 256, 128, 64), 0.3, 0.1, FitSettings("sgd", 3e-2, momentum=0.9, label_smoothing=0.1)),
     DenseVariant("rmsprop-6", (1024, 512, 256, 128, 64), 0.3, 0.1, FitSettings("rmsprop", 1e-3, label_smoothing=0.1)),
     # For tables with thousands of tracks; chosen on validation rows of a table of 18,674 songs of 13 genres, by artist.
-    DenseVariant("mlp-256-128", (256, 128), 0.2, 0.0, _LARGE_FIT, bins=16),
-    DenseVariant("dnn-l2", (512, 256, 128), 0.4, 0.0, _LARGE_FIT, activation="leaky_relu", l2=1e-5, bins=16),
+    DenseVariant("mlp-256-128", (256, 128), 0.2, 0.0, _LARGE_FIT, bins=16, large=True),
+    DenseVariant(
+        "dnn-l2", (512, 256, 128), 0.4, 0.0, _LARGE_FIT, activation="leaky_relu", l2=1e-5, bins=16, large=True
+    ),
 )
 
 VARIANTS = MappingProxyType({variant.name: variant for variant in _VARIANTS})
@@ -160,7 +165,7 @@ def variant_settings(variant: DenseVariant) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value != _ADDED.get(name, _NOTHING)}
 
 
-_ADDED = MappingProxyType({"activation": "relu", "l2": 0.0, "bins": 0})
+_ADDED = MappingProxyType({"activation": "relu", "l2": 0.0, "bins": 0, "large": False})
 _NOTHING = object()
 
 
