@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom in a fresh kernel, and what is stored of it is fit to be read."""
+"""The notebooks run from top to bottom in a fresh kernel, and what is stored of them is fit to be read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "music_genre_classification.ipynb"
+FOLDER = Path(__file__).parents[1] / "notebooks"
+FEWEST_PICTURES = {"music_genre_classification": 10, "tracks": 3}
 MOST_BYTES = 600_000
 CELL_SECONDS = 300
 
@@ -46,27 +47,36 @@ def blemishes(notebook: dict[str, Any]) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def stored() -> dict[str, Any]:
-    notebook: dict[str, Any] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module", params=FEWEST_PICTURES)
+def path(request: pytest.FixtureRequest) -> Path:
+    return FOLDER / f"{request.param}.ipynb"
+
+
+@pytest.fixture
+def stored(path: Path) -> dict[str, Any]:
+    notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return notebook
 
 
-def test_stored_notebook_is_valid() -> None:
+def test_every_notebook_is_tested() -> None:
+    assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(FEWEST_PICTURES)
+
+
+def test_stored_notebook_is_valid(path: Path) -> None:
     nbformat = pytest.importorskip("nbformat", reason="nbformat, of the extra test, is not installed")
-    notebook = nbformat.read(NOTEBOOK, as_version=nbformat.NO_CONVERT)
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
 
 
-def test_stored_notebook_is_small() -> None:
-    assert NOTEBOOK.stat().st_size < MOST_BYTES
+def test_stored_notebook_is_small(path: Path) -> None:
+    assert path.stat().st_size < MOST_BYTES
 
 
-def test_stored_outputs_are_those_of_one_run_from_top_to_bottom(stored: dict[str, Any]) -> None:
+def test_stored_outputs_are_those_of_one_run_from_top_to_bottom(stored: dict[str, Any], path: Path) -> None:
     cells = code_cells(stored)
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
-    assert sum("image/png" in kinds for kinds in output_kinds(stored).values()) >= 10
+    assert sum("image/png" in kinds for kinds in output_kinds(stored).values()) >= FEWEST_PICTURES[path.stem]
 
 
 def test_stored_outputs_show_no_path_error_or_warning(stored: dict[str, Any]) -> None:
@@ -83,7 +93,9 @@ def test_other_text_is_no_absolute_path(text: str) -> None:
     assert not ABSOLUTE_PATH.search(text)
 
 
-def test_it_runs_in_a_fresh_kernel(stored: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_in_a_fresh_kernel(
+    stored: dict[str, Any], path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for package in ("nbformat", "nbclient", "ipykernel"):
         pytest.importorskip(package, reason=f"{package}, of the extra test, is not installed")
     import nbformat
@@ -96,9 +108,9 @@ def test_it_runs_in_a_fresh_kernel(stored: dict[str, Any], tmp_path: Path, monke
         monkeypatch.setenv(variable, str(folders["temporary"]))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(folders["jupyter"]))
     monkeypatch.setenv("IPYTHONDIR", str(folders["ipython"]))
-    beside = {path: path.stat().st_mtime_ns for path in NOTEBOOK.parent.rglob("*")}
+    beside = {file: file.stat().st_mtime_ns for file in FOLDER.rglob("*")}
 
-    fresh = nbformat.read(NOTEBOOK, as_version=4)
+    fresh = nbformat.read(path, as_version=4)
     for cell in code_cells(fresh):
         cell["outputs"], cell["execution_count"] = [], None
     resources = {"metadata": {"path": str(folders["cwd"])}}
@@ -108,4 +120,4 @@ def test_it_runs_in_a_fresh_kernel(stored: dict[str, Any], tmp_path: Path, monke
     assert output_kinds(fresh) == output_kinds(stored)
     assert list(folders["cwd"].iterdir()) == []
     assert list(folders["temporary"].iterdir()) == [], "the notebook leaves its temporary files behind"
-    assert {path: path.stat().st_mtime_ns for path in NOTEBOOK.parent.rglob("*")} == beside
+    assert {file: file.stat().st_mtime_ns for file in FOLDER.rglob("*")} == beside

@@ -51,6 +51,7 @@ def _steps(folder: Path) -> list[_Step]:
             (("train", "tabular", prepared, models, "--variant", "mlp-256-128", "--epochs", _EPOCHS, *artist),),
             network=True,
         ),
+        _Step("Look for what spoils results: the usual mistakes beside the honest way", (("audit", table),)),
         _Step("Compare", (("compare", models, folder / "report"),)),
         _Step(
             "Train on seven genres, with the rest as one class, and classify a table by artists that no model has seen",

@@ -107,7 +107,7 @@ def summary_lines(found: Exploration) -> list[str]:
         lines.append(
             f"smallest set within one standard error of the best: {', '.join(minimal.features)} (accuracy "
             f"{minimal.at(minimal.size):.3f}; best {minimal.at(minimal.best_size):.3f} with "
-            f"{counted(minimal.best_size, 'feature')})"
+            f"{counted(minimal.best_size, 'feature')}; folds by {minimal.protocol})"
         )
     if len(found.table) < rows:
         lines.append(f"computed from {len(found.table)} of {rows} rows, whole tracks at random")

@@ -715,6 +715,14 @@ def _minimal(
 
     rows = _at_most(y, train, _SET_ROWS, _rng(seed, "set"))
     units = together_of(table, protocol)
+    notes: list[str] = []
+    if units is not None:
+        # By song instead, their artists would be recognised, and all other genres' too.
+        few = [k for k in np.unique(y[rows]) if len(np.unique(units[rows][y[rows] == k])) < _FEWEST_FOLDS]
+        if few and len(np.unique(y[rows])) - len(few) >= 2:
+            rows = rows[~np.isin(y[rows], few)]
+            left_out = ", ".join(table.classes[k] for k in few)
+            notes = [f"The minimal set is found without {left_out}, with fewer than three sets of artists in training."]
     groups, folds = _folds_of(y[rows], (table.groups if units is None else units)[rows])
     if folds < _FEWEST_FOLDS and units is not None:
         # Artists who are linked into one set may be all of a genre.
@@ -764,7 +772,7 @@ def _minimal(
         rows=len(rows),
         trees=_SET_TREES,
         protocol=protocol,
-    ), []
+    ), notes
 
 
 def _bits(model: Any, X: NDArray[np.float32], truth: NDArray[np.intp]) -> float:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from audio_genre.cli.explore import explore as explore_command
 from audio_genre.cli.explore import summary_lines
 from audio_genre.datasets import GTZAN57_TABLE, Table, TableSchema, get_protocol, load_table
+from audio_genre.datasets.tracks import load_tracks
 from audio_genre.errors import ParameterError, ReportError, TableError
 from audio_genre.evaluation import charts
 from audio_genre.evaluation import exploration as module
@@ -27,6 +28,7 @@ from audio_genre.evaluation.exploration import Exploration, examine
 from audio_genre.evaluation.exploration_figures import PICTURES, density_chart, distributions, tempo_chart
 from audio_genre.evaluation.exploration_report import build_page
 from audio_genre.evaluation.explore import explore
+from audio_genre.synthetic.tracks import make_tracks
 
 FEATURES = ("loud_mean", "loud_var", "noise_mean", "tempo", "still_mean")
 HOSTILE = [
@@ -292,6 +294,22 @@ def test_a_small_table_gets_what_it_allows_and_a_sentence_for_the_rest(
         assert "Mutual information needs at least 4 rows" in html
     assert (tmp_path / "report" / "importance.png").exists() == (importance or information)
     assert (tmp_path / "report" / "violins.png").exists()
+
+
+def test_the_minimal_set_leaves_a_genre_with_few_artists_out_and_does_not_go_by_song(tmp_path: Path) -> None:
+    """By song, trees would recognise the artists: of all genres, because of one."""
+    frame = make_tracks(800, genres=["edm", "jazz", "pop", "reggae"])
+    # What is there once more would link the few artists.
+    frame = frame[~frame.duplicated("track_id", keep=False) & ~frame["album_name"].str.contains("(re", regex=False)]
+    few = frame["track_genre"] == "reggae"
+    frame.loc[few, "artists"] = [f"Synthetic Artist {k % 4}" for k in range(int(few.sum()))]
+    frame.to_csv(tmp_path / "tracks.csv", index=False)
+    found = examine(load_tracks(tmp_path / "tracks.csv"))
+    assert found.minimal is not None
+    assert found.minimal.protocol == "artist"
+    assert (
+        "The minimal set is found without reggae, with fewer than three sets of artists in training." in found.missing
+    )
 
 
 def test_rows_of_few_tracks_are_all_used_and_that_is_said(tmp_path: Path) -> None:
