@@ -145,12 +145,15 @@ class InputKind(ABC):
         Extras of the package that reading it needs.
     options : frozenset of str
         Options that `load` takes.
+    groups_by_protocol : bool
+        Whether a column that keeps rows together is named by the protocol ``group:<column>`` alone.
     """
 
     name: str
     title: str
     extras: tuple[str, ...] = ()
     options: frozenset[str] = frozenset()
+    groups_by_protocol: bool = False
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:

@@ -41,9 +41,10 @@ def load_dataset(path: str | os.PathLike[str], *, protocol: Any = None, **option
     """
     path = Path(path)
     # What a schema describes has names of its own.
-    kind = INPUT_KINDS["tracks"] if options.get("schema") is not None else kind_of(path)
+    described = [kind for kind in INPUT_KINDS.values() if options.get("schema") and "schema" in kind.options]
+    kind = described[-1] if described else kind_of(path)
     column = group_column(protocol)
-    if kind.name == "tracks" and column is None and options.get("group_column"):
+    if column is None and options.get("group_column") and kind.groups_by_protocol:
         raise ParameterError(
             f"The option --group-column says nothing of {kind.title}; write --protocol group:{options['group_column']}."
         )

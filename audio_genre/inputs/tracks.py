@@ -40,6 +40,7 @@ class TrackInput(InputKind):
     name = "tracks"
     title = "a table of tracks (danceability, energy, ...; CSV or Parquet)"
     extras = ("tracks",)
+    groups_by_protocol = True
     options = frozenset(
         {
             "schema",
