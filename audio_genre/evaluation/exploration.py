@@ -734,29 +734,32 @@ def _minimal(
         ]
     values, truth = X[np.ix_(rows, varies)], y[rows]
     sizes = np.unique(np.linspace(1, len(names), min(len(names), _SET_SIZES)).round().astype(int)).tolist()
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    parts = [test for _, test in splitter.split(values, truth, groups)]
-    every = np.arange(len(truth))
+    with warnings.catch_warnings():
+        # Hundreds of genres with a few rows each are no regression.
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater", category=UserWarning)
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        parts = [test for _, test in splitter.split(values, truth, groups)]
+        every = np.arange(len(truth))
 
-    def forest(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
-        model = ExtraTreesClassifier(_SET_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed)
-        return model.fit(values[np.ix_(rows, columns)], truth[rows])
+        def forest(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Any:
+            model = ExtraTreesClassifier(_SET_TREES, min_samples_leaf=_LEAF_ROWS, random_state=seed)
+            return model.fit(values[np.ix_(rows, columns)], truth[rows])
 
-    scores, ranks = np.empty((folds, len(sizes))), np.empty((folds, len(names)))
-    for fold, tested in enumerate(parts):
-        # Features are ranked on the part after the one that is tested, by trees that have seen neither.
-        ranking = parts[(fold + 1) % folds]
-        learned = np.setdiff1d(every, tested)
-        model = forest(np.setdiff1d(learned, ranking), np.arange(len(names)))
-        lost = permutation_importance(
-            model, values[ranking], truth[ranking], scoring=_bits, n_repeats=_SET_REPEATS, random_state=seed
-        )
-        order = np.argsort(-lost.importances_mean, kind="stable")
-        ranks[fold, order] = np.arange(len(names))
-        for place, size in enumerate(sizes):
-            chosen = order[:size]
-            answers = forest(learned, chosen).predict(values[np.ix_(tested, chosen)])
-            scores[fold, place] = (answers == truth[tested]).mean()
+        scores, ranks = np.empty((folds, len(sizes))), np.empty((folds, len(names)))
+        for fold, tested in enumerate(parts):
+            # Features are ranked on the part after the one that is tested, by trees that have seen neither.
+            ranking = parts[(fold + 1) % folds]
+            learned = np.setdiff1d(every, tested)
+            model = forest(np.setdiff1d(learned, ranking), np.arange(len(names)))
+            lost = permutation_importance(
+                model, values[ranking], truth[ranking], scoring=_bits, n_repeats=_SET_REPEATS, random_state=seed
+            )
+            order = np.argsort(-lost.importances_mean, kind="stable")
+            ranks[fold, order] = np.arange(len(names))
+            for place, size in enumerate(sizes):
+                chosen = order[:size]
+                answers = forest(learned, chosen).predict(values[np.ix_(tested, chosen)])
+                scores[fold, place] = (answers == truth[tested]).mean()
     means, errors = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(folds)
     best = int(means.argmax())
     smallest = int(np.flatnonzero(means >= means[best] - errors[best])[0])
