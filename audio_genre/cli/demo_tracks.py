@@ -20,7 +20,7 @@ _ROWS = 1200
 _NEW_ROWS = 200
 _EPOCHS = 12
 _SEVEN = ("acoustic", "classical", "country", "edm", "hip-hop", "pop", "r-n-b")
-_FOREST = "random-forest"
+_FOREST, _NETWORK = "random-forest", "mlp-256-128"
 
 
 @dataclass(frozen=True)
@@ -32,43 +32,42 @@ class _Step:
     network: bool = False
 
 
-def _steps(folder: Path) -> list[_Step]:
+def _model(name: str, seed: int) -> str:
+    """Return the name of the folder of a model."""
+    return f"{name}-seed{seed}" if seed else name
+
+
+def _steps(folder: Path, seed: int) -> list[_Step]:
     table, prepared, models = folder / "tracks.csv", folder / "prepared", folder / "models"
-    seven = folder / "seven"
-    artist = ("--protocol", "artist")
-    forest = ("--variant", _FOREST)
+    seven, artist, forest = folder / "seven", ("--protocol", "artist"), ("--variant", _FOREST)
+    seeded = ("--seed", seed) if seed else ()
+    choice = ("--genres", ",".join(_SEVEN), "--other")
+    answers = (folder / "new.csv", folder / "answers.csv")
     return [
         _Step(
             "Prepare it: find its layout, clean it, map its genres to broad ones, split it",
-            (("tracks", "prepare", table, prepared, *artist),),
+            (("tracks", "prepare", table, prepared, *artist, *seeded),),
         ),
         _Step(
             "Train a forest twice: no song in two subsets, and no artist in two subsets",
             (
-                ("train", "baseline", prepared, folder / "by-song", *forest),
-                ("train", "baseline", prepared, models, *forest, *artist),
+                ("train", "baseline", prepared, folder / "by-song", *forest, *seeded),
+                ("train", "baseline", prepared, models, *forest, *artist, *seeded),
             ),
         ),
         _Step(
             "Train a small network by artist",
-            (("train", "tabular", prepared, models, "--variant", "mlp-256-128", "--epochs", _EPOCHS, *artist),),
+            (("train", "tabular", prepared, models, "--variant", _NETWORK, "--epochs", _EPOCHS, *artist, *seeded),),
             network=True,
         ),
-        _Step("Explore: which columns tell the genres", (("explore", prepared, folder / "exploration"),)),
-        _Step("Look for what spoils results: the usual mistakes beside the honest way", (("audit", table),)),
+        _Step("Explore: which columns tell the genres", (("explore", prepared, folder / "exploration", *seeded),)),
+        _Step("Look for what spoils results: the usual mistakes beside the honest way", (("audit", table, *seeded),)),
         _Step("Compare", (("compare", models, folder / "report"),)),
         _Step(
             "Train on seven genres, with the rest as one class, and classify a table by artists that no model has seen",
             (
-                ("train", "baseline", table, seven, "--genres", ",".join(_SEVEN), "--other", *forest, *artist),
-                (
-                    "tracks",
-                    "classify",
-                    folder / "new.csv",
-                    folder / "answers.csv",
-                    "--model",
-                    seven / f"{_FOREST}-other-artist",
-                ),
+                ("train", "baseline", table, seven, *choice, *forest, *artist, *seeded),
+                ("tracks", "classify", *answers, "--model", seven / _model(f"{_FOREST}-other-artist", seed)),
             ),
         ),
     ]
@@ -95,15 +94,15 @@ def demo_tracks(context: typer.Context, folder: Path, seed: int) -> None:
         without = ""
     except ParameterError as error:
         without = str(error)
-    for number, step in enumerate(_steps(folder), start=2):
+    for number, step in enumerate(_steps(folder, seed), start=2):
         _title(number, step.title)
         if step.network and without:
             typer.echo(f"  Left out: {without} The rest needs no network.")
             continue
         for words in step.commands:
-            _run(context, words, seed)
+            _run(context, words)
     typer.echo("\nWhat it shows (the tracks are made up, so the figures say nothing about music):")
-    for line in _story(folder):
+    for line in _story(folder, seed):
         typer.echo(f"- {line}")
     typer.echo(printable(f"Everything is in {folder}; the comparison is {folder / 'report' / 'report.html'}."))
 
@@ -112,11 +111,9 @@ def _title(number: int, title: str) -> None:
     typer.echo(f"\n{number}. {title}")
 
 
-def _run(context: typer.Context, words: Sequence[object], seed: int) -> None:
+def _run(context: typer.Context, words: Sequence[object]) -> None:
     """Run a command of the same program, as it is printed."""
     args = [str(word) for word in words]
-    if seed and args[0] in ("train", "tracks") and args[1] != "classify":
-        args += ["--seed", str(seed)]
     typer.echo(f"  $ audio-genre {shlex.join(args)}")
     status = context.find_root().command.main(args=args, prog_name="audio-genre", standalone_mode=False)
     # An audit that finds what was planted ends with 1.
@@ -124,11 +121,12 @@ def _run(context: typer.Context, words: Sequence[object], seed: int) -> None:
         raise typer.Exit(status if isinstance(status, int) else NOTHING_DONE)
 
 
-def _story(folder: Path) -> list[str]:
+def _story(folder: Path, seed: int) -> list[str]:
     from audio_genre.evaluation.results import read_result
 
     by_song, by_artist = (
-        read_result(folder / name).scores.tracks.accuracy for name in (f"by-song/{_FOREST}", f"models/{_FOREST}-artist")
+        read_result(folder / kind / _model(name, seed)).scores.tracks.accuracy
+        for kind, name in (("by-song", _FOREST), ("models", f"{_FOREST}-artist"))
     )
     counts = {"right": 0, "wrong": 0, "unknown": 0, "refused": 0, "outside": 0}
     with (

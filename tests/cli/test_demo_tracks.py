@@ -33,14 +33,14 @@ def test_it_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     # Exploring takes long, and has tests of its own.
     steps = demo_tracks._steps
     monkeypatch.setattr(
-        demo_tracks, "_steps", lambda folder: [s for s in steps(folder) if s.commands[0][0] != "explore"]
+        demo_tracks, "_steps", lambda folder, seed: [s for s in steps(folder, seed) if s.commands[0][0] != "explore"]
     )
     folder = tmp_path / "demo"
-    result = run("demo", "--tracks", folder)
+    result = run("demo", "--tracks", folder, "--seed", 1)
     assert result.exit_code == 0, result.output
     for command in ("tracks prepare", "train baseline", "train tabular", "audit", "compare", "tracks classify"):
         assert f"$ audio-genre {command}" in result.stdout
-    for made in ("prepared/preparation.json", "models/mlp-256-128-artist/card.json", "report/report.html"):
+    for made in ("prepared/preparation.json", "models/mlp-256-128-artist-seed1/card.json", "report/report.html"):
         assert (folder / made).is_file()
     by_song, by_artist = re.findall(
         r"accuracy of (\d\.\d{3})|of (\d\.\d{3}) ", result.stdout[result.stdout.find("What") :]
@@ -58,11 +58,11 @@ def test_without_tensorflow_it_says_so_and_goes_on(tmp_path: Path, monkeypatch: 
     def refuse() -> None:
         raise ParameterError("Training a network needs TensorFlow, which is not installed.")
 
-    steps = [step for step in demo_tracks._steps(tmp_path) if step.network]
+    steps = [step for step in demo_tracks._steps(tmp_path, 0) if step.network]
     after = demo_tracks._Step("After it", (("tracks", "prepare", tmp_path / "tracks.csv", tmp_path / "out"),))
     monkeypatch.setattr("audio_genre.training.backend.require_keras", refuse)
-    monkeypatch.setattr(demo_tracks, "_steps", lambda folder: [*steps, after])
-    monkeypatch.setattr(demo_tracks, "_story", lambda folder: [])
+    monkeypatch.setattr(demo_tracks, "_steps", lambda folder, seed: [*steps, after])
+    monkeypatch.setattr(demo_tracks, "_story", lambda folder, seed: [])
     result = run("demo", "--tracks", tmp_path)
     assert result.exit_code == 0, result.output
     assert "Left out: Training a network needs TensorFlow" in result.stdout
@@ -72,7 +72,7 @@ def test_without_tensorflow_it_says_so_and_goes_on(tmp_path: Path, monkeypatch: 
 
 def test_a_command_that_fails_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = demo_tracks._Step("Wrong", (("tracks", "prepare", tmp_path / "absent.csv", tmp_path / "out"),))
-    monkeypatch.setattr(demo_tracks, "_steps", lambda folder: [wrong])
+    monkeypatch.setattr(demo_tracks, "_steps", lambda folder, seed: [wrong])
     result = run("demo", "--tracks", tmp_path)
     assert result.exit_code == 2
     assert "absent.csv cannot be read" in result.stderr
