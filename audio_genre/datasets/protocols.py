@@ -361,11 +361,21 @@ class TrackProtocol(_Stratified):
             return self
         y = np.unique(rows.labels, return_inverse=True)[1]
         pure = len(np.unique(songs * (int(y.max(initial=0)) + 1) + y)) == len(np.unique(songs))
-        return self if pure else TogetherProtocol(self.name, "track", "songs")
+        return _SongProtocol() if pure else TogetherProtocol(self.name, "track", "songs")
 
     def _units(self, rows: Rows) -> NDArray[np.str_] | NDArray[np.intp]:
         songs = together_of(rows, "track")
         return rows.groups if songs is None else songs
+
+
+class _SongProtocol(TrackProtocol):
+    """The same where rows are versions of songs, and not segments of tracks."""
+
+    description = f"random songs of each class, {_SHARES}; all versions of a song stay in one subset"
+
+    def for_rows(self, rows: Rows) -> SplitProtocol:  # noqa: ARG002
+        """Return itself."""
+        return self
 
 
 class TogetherProtocol(SplitProtocol):
@@ -374,7 +384,7 @@ class TogetherProtocol(SplitProtocol):
     def __init__(self, name: str, key: str, unit: str) -> None:
         self.name, self._key, self._unit = name, key, unit
         self.description = (
-            f"random songs of each class, {_SHARES}; all versions of a song stay in one subset"
+            _SongProtocol.description
             if key == "track"
             else f"random {unit} of each class, {_SHARES}; none of these and no version of a song is in two subsets"
         )

@@ -40,6 +40,7 @@ def test_prepare_writes_a_folder_that_trains(tmp_path: Path) -> None:
     words = " ".join(result.output.split())
     assert "t.csv: layout kaggle, 150 rows read, 150 kept" in words
     assert "column tempo: 2 missing, 2 zero, which means unknown" in words
+    assert "protocol: track (random songs of each class, 60/20/20; all versions of a song stay in one subset)" in words
     assert "jazz and blues 50 30 10 10" in words
     assert "numbers the rows and is never used" in words
     names = ["genre_mapping.csv", "mapped_dataset.csv", "preparation.json", "test.npz", "train.npz", "validation.npz"]
