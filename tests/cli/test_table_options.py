@@ -117,7 +117,7 @@ def test_splits_and_protocol_exclude_each_other(tmp_path: Path) -> None:
     assert "No row is named like 3 of the 23 names in the lists." in result.stderr
     assert "protocol: splits:lists" in result.stdout
     for options, message in (
-        (["--splits", lists, "--protocol", "segment"], "both tell how rows are split"),
+        (["--splits", lists, "--protocol", "segment"], "both define the split"),
         (["--leaky"], "--leaky is for lists"),
         (["--splits", tmp_path / "none"], "cannot be read"),
         (["--splits", lists, "--folds", "3"], "one split and no folds"),

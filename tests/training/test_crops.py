@@ -120,8 +120,9 @@ def test_shuffled_examples_take_every_picture_once_a_pass() -> None:
     examples = CropExamples(pictures, np.array([0, 1, 2, 1]), np.array([0, 1, 0, 1]), 8, PLAIN, crops_per_picture=2)  # type: ignore[arg-type]
     batches = list(examples.batches(3, np.random.default_rng(0)))
     assert len(examples) == 8
-    assert [len(X) for X, _ in batches] == [3, 3, 2]
-    X, targets = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    assert [len(X) for X, _, _ in batches] == [3, 3, 2]
+    assert all(weights is None for _, _, weights in batches)
+    X, targets = (np.concatenate([batch[k] for batch in batches]) for k in range(2))
     assert X.shape == (8, 4, 8)
     assert X.dtype == targets.dtype == np.float32
     assert targets.shape == (8, 1, 2)
@@ -133,7 +134,8 @@ def test_shuffled_examples_take_every_picture_once_a_pass() -> None:
 def test_examples_in_order_are_untouched_whatever_the_augmentation() -> None:
     pictures = Pictures(20, 30, 5)
     examples = CropExamples(pictures, np.array([2, 0, 1]), np.array([0, 0, 1]), 8, ALL)  # type: ignore[arg-type]
-    X, targets = (np.concatenate(parts) for parts in zip(*examples.batches(2, None), strict=True))
+    batches = list(examples.batches(2, None))
+    X, targets = (np.concatenate([batch[k] for batch in batches]) for k in range(2))
     expected = [cut_crops(pictures.pixels(k), 8, overlap=False) for k in (2, 0, 1)]
     np.testing.assert_array_equal(X, np.concatenate(expected))
     assert targets[:, 0].argmax(axis=1).tolist() == [0] * (len(expected[0]) + len(expected[1])) + [1] * len(expected[2])
@@ -142,7 +144,7 @@ def test_examples_in_order_are_untouched_whatever_the_augmentation() -> None:
 def test_the_same_seed_gives_the_same_batches() -> None:
     examples = CropExamples(Pictures(20, 30), np.array([0, 1] * 5), np.array([0, 1] * 5), 8, ALL)  # type: ignore[arg-type]
     first, second = (list(examples.batches(4, np.random.default_rng(3))) for _ in range(2))
-    for (X, targets), (again, targets_again) in zip(first, second, strict=True):
+    for (X, targets, _), (again, targets_again, _) in zip(first, second, strict=True):
         np.testing.assert_array_equal(X, again)
         np.testing.assert_array_equal(targets, targets_again)
 
