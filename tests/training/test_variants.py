@@ -25,7 +25,7 @@ def test_the_table_of_variants() -> None:
 
 def test_an_unknown_variant_is_refused() -> None:
     with pytest.raises(
-        ParameterError, match="'adam-9' is unknown; choose one of .*, rmsprop-6, mlp-256-128, dnn-l2 or all"
+        ParameterError, match=r"'adam-9' is unknown; choose one of .*, rmsprop-6, mlp-256-128, dnn-l2 or all"
     ):
         get_variants("adam-9")
 
