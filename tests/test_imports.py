@@ -25,6 +25,7 @@ LEVELS = (
     {"evaluation", "audit", "extraction"},
     {"training", "inference"},
     {"library"},
+    {"web"},
     {"cli"},
     {"__main__"},
 )

@@ -43,6 +43,7 @@ HELP = (
     ["compare"],
     ["classify"],
     ["organize"],
+    ["serve"],
     ["verify"],
     ["demo"],
 )

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from audio_genre._version import __version__
-from audio_genre.cli import audit, classify, compare, demo, encoder, explore, extract, organize, tracks, train, verify
+from audio_genre.cli import (
+    audit,
+    classify,
+    compare,
+    demo,
+    encoder,
+    explore,
+    extract,
+    organize,
+    serve,
+    tracks,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     name="audio-genre",
@@ -24,6 +37,7 @@ app.add_typer(tracks.tracks)
 app.command()(compare.compare)
 app.command()(classify.classify)
 app.command()(organize.organize)
+app.command()(serve.serve)
 app.command()(verify.verify)
 app.command()(demo.demo)
 app.command()(encoder.encoder)

@@ -58,7 +58,7 @@ def draw_strip(timeline: Timeline) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    edges = _edges(timeline)
+    edges = point_edges(timeline)
     genres, shares = _layers(timeline)
     colours = list(_COLOURS[: len(genres)])
     if len(shares) > len(genres):
@@ -147,7 +147,7 @@ def _state(point: TimelinePoint) -> str:
     return "known" if point.reason is None else "unknown"
 
 
-def _edges(timeline: Timeline) -> NDArray[np.float64]:
+def point_edges(timeline: Timeline) -> NDArray[np.float64]:
     """Return where points give way to each other: half-way between their middles."""
     points = timeline.points
     middles = np.array([(point.start + point.end) / 2 for point in points])

@@ -96,7 +96,7 @@ class _Crew:
         self._outbox: SimpleQueue[tuple[Any, Any, BaseException | None]] = SimpleQueue()
         self._work = work
         self._lock = threading.Lock()
-        self._workers: set[_Worker] = set()
+        self._workers: set[Worker] = set()
         self._is_dismissed = False
         self._threads = [threading.Thread(target=self._drive, daemon=True) for _ in range(jobs)]
         for thread in self._threads:
@@ -129,7 +129,7 @@ class _Crew:
             while (task := self.inbox.get()) is not None:
                 try:
                     outcome = worker.ask(pickle.dumps(task))
-                except _DiedError as death:
+                except DiedError as death:
                     self._outbox.put((task, Lost(death.how), None))
                     worker = self._hire()
                 else:
@@ -142,17 +142,17 @@ class _Crew:
             if worker is not None:
                 worker.end()
 
-    def _hire(self) -> _Worker:
+    def _hire(self) -> Worker:
         for _ in range(_STARTS):
             try:
                 with self._lock:
                     if self._is_dismissed:
                         raise _DismissedError
                     self._workers = {worker for worker in self._workers if worker.is_alive}
-                    worker = _Worker()
+                    worker = Worker()
                     self._workers.add(worker)
                 worker.ask(self._work)
-            except _DiedError as death:
+            except DiedError as death:
                 how = death.how
             except OSError as error:
                 # Of memory, processes or open files there are not enough, at this moment perhaps.
@@ -166,7 +166,7 @@ class _Crew:
         )
 
 
-class _Worker:
+class Worker:
     """The parent's side of one worker process."""
 
     def __init__(self) -> None:
@@ -188,6 +188,7 @@ class _Worker:
 
     @property
     def is_alive(self) -> bool:
+        """Whether the process has not ended."""
         return self._process.poll() is None
 
     def ask(self, payload: bytes) -> Any:
@@ -197,13 +198,14 @@ class _Worker:
             self._requests.flush()
             reply = pickle.load(self._replies)
         except (OSError, ValueError, EOFError, pickle.UnpicklingError):
-            raise _DiedError(self.end()) from None
+            raise DiedError(self.end()) from None
         is_good, value = pickle.loads(reply)
         if is_good:
             return value
         raise value
 
     def kill(self) -> None:
+        """End the process; whoever asks it is told so."""
         self._process.kill()
 
     def end(self) -> str:
@@ -221,7 +223,7 @@ class _Worker:
             return f"signal {-code}"
 
 
-class _DiedError(Exception):
+class DiedError(Exception):
     """A worker process died."""
 
     def __init__(self, how: str) -> None:

@@ -1,0 +1,55 @@
+"""``audio-genre serve``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audio_genre.cli.console import guarded
+from audio_genre.errors import AudioGenreError, BundleError
+
+
+@guarded()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes any that is free.")] = 8000,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", "-m", help="Folder of the model that classifies.", show_default="comes with the package"
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of model folders to look at and choose from.", show_default=False),
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    max_mb: Annotated[int, typer.Option(min=1, max=4096, metavar="N", help="Largest file in MB.")] = 200,
+) -> None:
+    """Classify audio files and look at models in a browser, on this machine only.
+
+    Exit status: 130 stopped with Ctrl-C, 2 it could not be started.
+    """
+    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
+    if missing:
+        from audio_genre.extras import install_command
+
+        raise AudioGenreError(f"The page needs {' and '.join(missing)}; run: {install_command('web')}")
+    if model is not None and not (model / "card.json").is_file():
+        raise BundleError(f"{model} is no model folder: it has no card.json; train one with `audio-genre train`.")
+    if models is not None and not models.is_dir():
+        raise BundleError(f"{models} is no folder; give the folder that contains the folders of the models.")
+
+    from audio_genre.web.server import serve as run
+    from audio_genre.web.settings import MEGABYTE, Settings
+
+    def ready(address: str) -> None:
+        typer.echo(f"Listening on {address} (stop with Ctrl-C)")
+        if open_page:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    run(Settings(port=port, model=model, models=models, max_bytes=max_mb * MEGABYTE), ready=ready)

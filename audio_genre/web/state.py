@@ -1,0 +1,36 @@
+"""What the routes of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from audio_genre.web.catalogue import Catalogue
+from audio_genre.web.settings import Settings
+from audio_genre.web.worker import Pool
+
+
+@dataclass
+class State:
+    """What the routes of one server share."""
+
+    settings: Settings
+    token: str
+    pool: Pool
+    catalogue: Catalogue
+    uploads: Path
+    room: asyncio.Semaphore
+    measured: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+
+
+def state_of(request: Request) -> State:
+    """Return the state of the server that a request came to."""
+    state: State = request.app.state.shared
+    return state
+
+
+Shared = Annotated[State, Depends(state_of)]
