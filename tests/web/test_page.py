@@ -1,0 +1,204 @@
+"""The page in a real browser, as a person uses it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_folders import write_model
+from web_page import CHROMIUM, served
+
+from audio_genre import Classifier
+from audio_genre.inference.default import default_model
+from audio_genre.synthetic import music as synthesis
+
+pytest.importorskip("uvicorn", reason="the extra web is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no browser at {CHROMIUM}")
+
+WIDTHS = (360, 768, 1280)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    (path,) = synthesis.write_dataset(folder, tracks_per_style=1, seconds=45, styles=synthesis.STYLES[:1])
+    # Shown as it is, and no element.
+    return path.rename(folder / "a <b>song.wav")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    models = tmp_path_factory.mktemp("models")
+    write_model(models / "leaky-one", protocol="segment", leaky=True)
+    shutil.copytree(default_model(), models / "mine")
+    with served("--models", models, "--max-mb", 8) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page, with what it asked for and what it complained of."""
+
+    def __init__(self, browser: Any, address: str, width: int) -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 800})
+        self.page = self.context.new_page()
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        self.context.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.address = address
+        self.page.goto(address)
+
+    def check(self) -> None:
+        assert self.said == []
+        assert [url for url in self.asked if not url.startswith((self.address, f"blob:{self.address}"))] == []
+        assert self.page.evaluate("document.documentElement.scrollWidth") == self.page.viewport_size["width"]
+
+
+@pytest.fixture
+def visit(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    visit = Visit(browser, address, getattr(request, "param", 1280))
+    yield visit
+    visit.context.close()
+
+
+def drop(page: Any, *files: Path) -> None:
+    """Drop files on the page, which sees what it would see of a person's."""
+    contents = [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
+    transfer = page.evaluate_handle(
+        """(files) => {
+            const transfer = new DataTransfer();
+            for (const [name, content] of files) {
+                transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
+            }
+            return transfer;
+        }""",
+        contents,
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
+
+
+@pytest.mark.parametrize("visit", WIDTHS, indirect=True)
+def test_a_dropped_file_is_answered(visit: Visit, clip: Path) -> None:
+    page, line = visit.page, Classifier().timeline(clip)
+    drop(page, clip)
+    card = page.locator(".card[aria-busy=false]")
+    card.wait_for()
+    assert card.locator("h3").inner_text() == "a <b>song.wav"
+    answer = line.answer
+    told = "unknown" if answer.reason else f"{answer.genre} {100 * answer.confidence:.1f} %"
+    assert card.locator(".answer").inner_text() == told
+    rows = [row.split("\t")[:2] for row in card.locator(".bars tbody").inner_text().splitlines()]
+    assert rows == [[genre, f"{100 * p:.1f} %"] for genre, p in answer.top(len(answer.probabilities))]
+    assert "accuracy 0.740 [0.675, 0.800] of 200 test tracks, protocol track" in card.inner_text()
+    card.locator("summary").click()
+    assert card.locator("details tbody tr").count() == len(line.points)
+    visit.check()
+
+
+def test_the_position_moves_along_the_strip(visit: Visit, clip: Path) -> None:
+    page = visit.page
+    page.set_input_files("#files", str(clip))
+    page.locator(".card[aria-busy=false]").wait_for()
+    assert page.locator(".now").inner_text().startswith("At 0:00 of 0:45: ")
+    page.evaluate("document.querySelector('audio').muted = true")
+    page.evaluate("document.querySelector('audio').play()")
+    playwright.expect(page.locator(".now")).to_have_text(re.compile("^At 0:01 of"))
+    page.evaluate("document.querySelector('audio').pause()")
+    page.locator(".strip").click(position={"x": page.locator(".strip").bounding_box()["width"] * 2 / 3, "y": 12})
+    playwright.expect(page.locator(".now")).to_have_text(re.compile("^At 0:(29|30) of"))
+    left = page.evaluate("parseFloat(document.querySelector('.head').style.left)")
+    assert left == pytest.approx(66.7, abs=1)
+    visit.check()
+
+
+def test_several_files_of_which_some_fail(visit: Visit, clip: Path, tmp_path: Path) -> None:
+    page = visit.page
+    notes, large = tmp_path / "notes.mp3", tmp_path / "large.wav"
+    notes.write_bytes(b"no audio" * 99)
+    large.write_bytes(bytes(9 * 2**20))
+    page.set_input_files("#files", [str(notes), str(clip), str(large)])
+    playwright.expect(page.locator("#progress")).to_have_text("3 of 3 done, 2 failed", timeout=20000)
+    assert page.locator(".error").all_inner_texts() == [
+        "Failed: notes.mp3 holds no MPEG audio.",
+        "Failed: large.wav is larger than the 8 MB that this server takes; start it with --max-mb.",
+    ]
+    with page.expect_download() as saved:
+        page.click("#csv")
+    rows = list(csv.DictReader(Path(saved.value.path()).read_text().splitlines()))
+    assert [row["path"] for row in rows] == ["notes.mp3", "a <b>song.wav", "large.wav"]
+    answer = Classifier().classify(clip)
+    assert float(rows[1]["confidence"]) == pytest.approx(answer.confidence)
+    assert float(rows[1][f"p({answer.top(1)[0][0]})"]) == pytest.approx(answer.confidence)
+    visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#copy")
+    playwright.expect(page.locator("#progress")).to_have_text("3 of 3 done, 2 failed; copied")
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert [each["path"] for each in copied] == [row["path"] for row in rows]
+    page.click("#clear")
+    assert page.locator(".card").count() == 0
+
+
+@pytest.mark.parametrize("visit", WIDTHS, indirect=True)
+def test_models_by_protocol_with_their_confusion_matrix(visit: Visit) -> None:
+    page = visit.page
+    page.click("nav a[href='#models']")
+    page.get_by_role("heading", name="Protocol segment (leaky: expect less for new tracks)").wait_for()
+    row = page.get_by_role("row").filter(has_text="comes with the package")
+    assert "0.740 [0.675, 0.800]" in row.inner_text()
+    page.locator("summary", has_text="mine").click()
+    page.get_by_text("scored anew from its predictions").wait_for()
+    picture = page.locator(".picture")
+    picture.scroll_into_view_if_needed()
+    page.wait_for_load_state("networkidle")
+    assert picture.evaluate("(image) => image.complete && image.naturalWidth > 100")
+    visit.check()
+
+
+def test_a_model_is_chosen_by_keyboard_alone(visit: Visit, clip: Path) -> None:
+    page = visit.page
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Models").focus()
+    page.keyboard.press("Enter")
+    use = page.get_by_role("button", name="Use mine")
+    use.focus()
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#models-status")).to_have_text("mine classifies from now on.")
+    playwright.expect(page.get_by_role("row").filter(has_text="mine")).to_contain_text("in use")
+    page.get_by_role("button", name="Use adam-5 (comes with the package)").click()
+    playwright.expect(page.locator("#models-status")).to_have_text(
+        "adam-5 (comes with the package) classifies from now on."
+    )
+    visit.check()
+
+
+def test_a_model_that_cannot_classify_says_so(visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{visit.address}#models")
+    page.get_by_role("button", name="Use leaky-one").click()
+    playwright.expect(page.locator("#models-status")).to_contain_text("leaky-one")
+    playwright.expect(page.get_by_role("row").filter(has_text="comes with the package")).to_contain_text("in use")
+
+
+def test_the_description_of_the_api(visit: Visit) -> None:
+    visit.page.goto(f"{visit.address}api/docs")
+    visit.page.get_by_text("POST /api/clips").wait_for()
+    visit.check()
