@@ -30,7 +30,7 @@ from audio_genre.web.uploads import TooLargeError
 from audio_genre.web.worker import LostError, Pool
 
 _STATIC = Path(__file__).parent / "static"
-_TRIM_EVERY_SECONDS = 20.0
+_TRIM_EVERY_SECONDS = 5.0
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -104,7 +104,7 @@ async def _load(state: State) -> None:
 async def _trim(pool: Pool) -> None:
     while True:
         await asyncio.sleep(_TRIM_EVERY_SECONDS)
-        pool.trim()
+        await asyncio.to_thread(pool.trim)
 
 
 def _handler(status: int):  # type: ignore[no-untyped-def]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import pickle
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar, cast
 
@@ -20,6 +23,7 @@ Result = TypeVar("Result")
 
 _ENDING = "was given up, because the server ends"
 _IDLE_SECONDS = 60.0
+_REST_SECONDS = 5.0
 _START_SECONDS = 60.0
 # What a worker ends with when its memory is spent, see `audio_genre.jobs.worker`.
 _OUT_OF_MEMORY = "exit status 12"
@@ -36,6 +40,15 @@ class LostError(AudioGenreError):
         return f"The request {self.reason}."
 
 
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    """A worker that waits, and since when."""
+
+    since: float
+    worker: Worker
+    is_tidy: bool = False
+
+
 class Pool:
     """Worker processes that are started when they are needed, and all but one ended when they are not."""
 
@@ -46,7 +59,7 @@ class Pool:
         self._lock = threading.Lock()
         self._workers: set[Worker] = set()
         # The one used last is the first to be used again.
-        self._idle: list[tuple[float, Worker]] = []
+        self._idle: list[_Idle] = []
         self._is_closed = False
 
     async def call(self, function: Callable[P, Result], *arguments: P.args, **named: P.kwargs) -> Result:
@@ -60,12 +73,26 @@ class Pool:
             raise
 
     def trim(self) -> None:
-        """End workers that were idle for long, but for one."""
+        """End workers that were idle for long, but for one; have those that rest give memory back."""
+        now = time.monotonic()
         with self._lock:
-            while len(self._idle) > 1 and time.monotonic() - self._idle[0][0] > _IDLE_SECONDS:
-                _, worker = self._idle.pop(0)
+            while len(self._idle) > 1 and now - self._idle[0].since > _IDLE_SECONDS:
+                worker = self._idle.pop(0).worker
                 self._workers.discard(worker)
                 worker.end()
+            resting = [each for each in self._idle if now - each.since > _REST_SECONDS and not each.is_tidy]
+            self._idle = [each for each in self._idle if each not in resting]
+        for each in resting:
+            is_fit = False
+            with suppress(LostError):
+                self._ask(each.worker, _TIDY, _START_SECONDS)
+                is_fit = True
+            with self._lock:
+                if is_fit and not self._is_closed:
+                    self._idle.insert(0, _Idle(each.since, each.worker, is_tidy=True))
+                else:
+                    self._workers.discard(each.worker)
+                    each.worker.end()
 
     def close(self) -> None:
         """End all workers, also those at work."""
@@ -75,8 +102,8 @@ class Pool:
                 worker.kill()
         # What they wait for is dead, so that none of them takes long.
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for _, worker in self._idle:
-            worker.end()
+        for each in self._idle:
+            each.worker.end()
 
     def _run(self, call: bytes) -> object:
         worker = self._hire()
@@ -93,7 +120,7 @@ class Pool:
         finally:
             with self._lock:
                 if is_fit and not self._is_closed:
-                    self._idle.append((time.monotonic(), worker))
+                    self._idle.append(_Idle(time.monotonic(), worker))
                 else:
                     self._workers.discard(worker)
                     worker.end()
@@ -104,7 +131,7 @@ class Pool:
             if self._is_closed:
                 raise LostError(_ENDING)
             while self._idle:
-                worker = self._idle.pop()[1]
+                worker = self._idle.pop().worker
                 if worker.is_alive:
                     return worker
                 self._workers.discard(worker)
@@ -147,6 +174,17 @@ def _perform(max_memory: int, call: Callable[[], object]) -> object:
     """Run a call in a worker process."""
     _limit_memory(max_memory)
     return call()
+
+
+def _tidy() -> None:
+    """Give memory that is free back to the system, which an allocator keeps for what comes next."""
+    gc.collect()
+    # Only the C library of GNU has it.
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+_TIDY = pickle.dumps(_tidy)
 
 
 def _limit_memory(size: int) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
 import time
 import wave
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +20,14 @@ pytest.importorskip("fastapi", reason="the extra web is not installed")
 pytest.importorskip("httpx2", reason="httpx2 is not installed")
 
 from model_folders import write_model
-from process_helpers import workers_of
+from process_helpers import is_running, workers_of
 from starlette.testclient import TestClient
 
 from audio_genre import Classifier
 from audio_genre.synthetic import music as synthesis
 from audio_genre.web import worker as workers
 from audio_genre.web.app import create_app
+from audio_genre.web.listening import listen
 from audio_genre.web.settings import Settings
 
 BASE = "http://127.0.0.1:8000"
@@ -103,7 +107,7 @@ def test_silence_is_told(client: TestClient, token: dict[str, str]) -> None:
     [
         ("notes.mp3", b"no audio at all" * 99, 422, "notes.mp3 holds no MPEG audio."),
         ("empty.wav", b"", 422, "empty.wav is empty (0 bytes)."),
-        ("short.wav", wav(np.arange(11025) % 99 * 99), 422, "short.wav is too short"),
+        ("short.wav", wav(np.arange(11025) % 99 * 99), 422, "short.wav is 0.50 s long"),
         ("big.wav", bytes(LIMIT + 1), 413, "big.wav is larger than the 4 MB"),
     ],
 )
@@ -216,8 +220,6 @@ def test_no_path_leads_out(client: TestClient, path: str) -> None:
 
 def test_a_killed_worker_is_one_failed_card(client: TestClient, token: dict[str, str], clip: Path) -> None:
     """Every worker dies while it has a file; the next file is answered by a new one."""
-    from concurrent.futures import ThreadPoolExecutor
-
     content = clip.read_bytes()
     with ThreadPoolExecutor(1) as threads:
         sent = threads.submit(client.post, "/api/clips?name=killer.wav", content=content, headers=token)
@@ -235,8 +237,6 @@ def test_a_killed_worker_is_one_failed_card(client: TestClient, token: dict[str,
 
 
 def test_time_and_memory_of_a_call_are_limited() -> None:
-    import asyncio
-
     pool = workers.Pool(max_seconds=1.0, max_memory=2**32, jobs=1)
     try:
         with pytest.raises(workers.LostError, match="took longer than the 1 s"):
@@ -244,6 +244,33 @@ def test_time_and_memory_of_a_call_are_limited() -> None:
         with pytest.raises(workers.LostError, match="more memory"):
             asyncio.run(pool.call(bytearray, 2**34))
         assert asyncio.run(pool.call(abs, -3)) == 3
+    finally:
+        pool.close()
+
+
+def memory_of(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="/proc tells the memory of a process")
+def test_a_worker_that_rests_gives_memory_back_and_others_end(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = set(workers_of(os.getpid()))
+    pool = workers.Pool(max_seconds=60.0, max_memory=2**32, jobs=2)
+
+    async def work() -> list[dict[str, Any]]:
+        return await asyncio.gather(*[pool.call(listen, str(clip), str(k), None) for k in range(2)])
+
+    try:
+        before = asyncio.run(work())
+        mine = set(workers_of(os.getpid())) - others
+        used = max(map(memory_of, mine))
+        monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.0)
+        monkeypatch.setattr(workers, "_REST_SECONDS", 0.0)
+        pool.trim()
+        (left,) = filter(is_running, mine)
+        assert memory_of(left) < used
+        assert asyncio.run(work()) == before
     finally:
         pool.close()
 

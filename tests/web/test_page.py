@@ -105,7 +105,7 @@ def test_a_dropped_file_is_answered(visit: Visit, clip: Path) -> None:
     answer = line.answer
     told = "unknown" if answer.reason else f"{answer.genre} {100 * answer.confidence:.1f} %"
     assert card.locator(".answer").inner_text() == told
-    rows = [row.split("\t")[:2] for row in card.locator(".bars tbody").inner_text().splitlines()]
+    rows = [row.locator("th, td.number").all_inner_texts() for row in card.locator(".bars tbody tr").all()]
     assert rows == [[genre, f"{100 * p:.1f} %"] for genre, p in answer.top(len(answer.probabilities))]
     assert "accuracy 0.740 [0.675, 0.800] of 200 test tracks, protocol track" in card.inner_text()
     card.locator("summary").click()
@@ -166,9 +166,8 @@ def test_models_by_protocol_with_their_confusion_matrix(visit: Visit) -> None:
     page.locator("summary", has_text="mine").click()
     page.get_by_text("scored anew from its predictions").wait_for()
     picture = page.locator(".picture")
-    picture.scroll_into_view_if_needed()
-    page.wait_for_load_state("networkidle")
-    assert picture.evaluate("(image) => image.complete && image.naturalWidth > 100")
+    # It is drawn now, which takes a while.
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 100
     visit.check()
 
 

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api", tags=["clips"])
 _BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}, "required": True}
 _FAILURES: dict[int | str, dict[str, Any]] = {
     413: {"description": "The file is too large."},
-    422: {"description": "The file cannot be decoded, is too short, or takes too long; `error` is a sentence."},
+    422: {"description": "The file cannot be decoded, is too short, or takes too long."},
 }
 
 

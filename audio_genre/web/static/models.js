@@ -34,7 +34,7 @@ function sections(models, chosen) {
 const nameOf = (model) => (model.ships ? `${model.model} (comes with the package)` : model.id);
 
 function table(models, chosen, protocol) {
-  const head = ["Model", "Accuracy [95 %]", "Macro F1 [95 %]", "Test tracks", "Classifies"];
+  const head = ["Model", "Accuracy", "Macro F1", "Test tracks", "Classifies"];
   // On a narrow screen rows become blocks, which would be no table to a screen reader without these roles.
   const cell = (k, content) => make("td", { role: "cell", "data-label": head[k] }, content);
   const rows = models.map((model) => make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader" }, nameOf(model)),
