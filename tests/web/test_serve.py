@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +22,7 @@ from typer.testing import CliRunner
 from web_page import start
 
 from audio_genre.cli import app
+from audio_genre.synthetic import music as synthesis
 
 
 def test_it_stops_on_ctrl_c_with_its_workers() -> None:
@@ -66,3 +71,49 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("audio-genre: The page needs uvicorn; run: pip install ")
+
+
+def ask(address: str, path: str, content: bytes | None = None, token: str = "") -> dict[str, Any]:
+    headers = {"x-audio-genre-token": token, "content-type": "application/octet-stream"}
+    with urllib.request.urlopen(urllib.request.Request(address + path, content, headers), timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_many_uploads_at_once_and_clients_that_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred files at once, a few of them cut off: the others are answered, and nothing is left behind."""
+    (clip,) = synthesis.write_dataset(tmp_path / "clips", tracks_per_style=1, seconds=2.5, styles=synthesis.STYLES[:1])
+    content, temporary = clip.read_bytes(), tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    process, address = start("--port", 0)
+    try:
+        token = ask(address, "api/session")["token"]
+        port = int(address.rstrip("/").rpartition(":")[2])
+        head = (
+            f"POST /api/clips?name=cut.wav HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nx-audio-genre-token: {token}\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n"
+        )
+        leaving = []
+        for _ in range(5):
+            connection = socket.create_connection(("127.0.0.1", port))
+            connection.sendall(head.encode() + content[: len(content) // 2])
+            leaving.append(connection)
+        with ThreadPoolExecutor(200) as threads:
+            answers = [threads.submit(ask, address, f"api/clips?name={k}.wav", content, token) for k in range(200)]
+            for connection in leaving:
+                connection.close()
+            slowest = 0.0
+            while not all(answer.done() for answer in answers):
+                began = time.monotonic()
+                ask(address, "api/session")
+                slowest = max(slowest, time.monotonic() - began)
+        assert [answer.result()["path"] for answer in answers] == [f"{k}.wav" for k in range(200)]
+        assert slowest < 2
+        (folder,) = temporary.glob("audio-genre-*")
+        assert list(folder.iterdir()) == []
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        assert err == "audio-genre: stopped.\n"
+        assert list(temporary.glob("audio-genre-*")) == []
+    finally:
+        process.kill()
