@@ -101,7 +101,7 @@ def test_a_dropped_file_is_answered(visit: Visit, clip: Path) -> None:
     drop(page, clip)
     card = page.locator(".card[aria-busy=false]")
     card.wait_for()
-    assert card.locator("h3").inner_text() == "a <b>song.wav"
+    assert card.locator("h2").inner_text() == "a <b>song.wav"
     answer = line.answer
     told = "unknown" if answer.reason else f"{answer.genre} {100 * answer.confidence:.1f} %"
     assert card.locator(".answer").inner_text() == told
@@ -201,3 +201,24 @@ def test_the_description_of_the_api(visit: Visit) -> None:
     visit.page.goto(f"{visit.address}api/docs")
     visit.page.get_by_text("POST /api/clips").wait_for()
     visit.check()
+
+
+@pytest.mark.parametrize(("visit", "scheme"), [(360, "light"), (768, "dark"), (1280, "light")], indirect=["visit"])
+def test_nothing_is_hard_to_reach(visit: Visit, clip: Path, tmp_path: Path, scheme: str) -> None:
+    """By axe-core's rules, among them contrast, labels and roles."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page, notes = visit.page, tmp_path / "notes.mp3"
+    notes.write_bytes(b"no audio" * 99)
+    page.emulate_media(color_scheme=scheme)
+    page.set_input_files("#files", [str(clip), str(notes)])
+    playwright.expect(page.locator("#progress")).to_have_text("2 of 2 done, 1 failed", timeout=20000)
+    page.locator(".card summary").click()
+    found = axe.Axe().run(page).response["violations"]
+    page.click("nav a[href='#models']")
+    page.locator("#models summary", has_text="mine").click()
+    page.get_by_text("scored anew from its predictions").wait_for()
+    found += axe.Axe().run(page).response["violations"]
+    page.goto(f"{visit.address}api/docs")
+    page.get_by_text("POST /api/clips").wait_for()
+    found += axe.Axe().run(page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []

@@ -7,7 +7,7 @@ export function waitingCard(file) {
   const player = make("audio", { controls: true, preload: "metadata", src: address, "aria-label": `Play ${file.name}` });
   player.addEventListener("error", () => player.replaceWith(make("p", { class: "hint" }, "This browser cannot play this file.")));
   const card = make("article", { class: "card", "aria-busy": "true", "aria-label": file.name },
-    make("h3", {}, file.name), make("p", { class: "answer", role: "status" }, "Waiting…"), player);
+    make("h2", {}, file.name), make("p", { class: "answer", role: "status" }, "Waiting…"), player);
   card.addEventListener("gone", () => URL.revokeObjectURL(address));
   return card;
 }
