@@ -41,15 +41,20 @@ function bars(answer) {
 }
 
 function stretches(answer) {
+  const reasons = new Map();
   const rows = answer.timeline.map((point) => {
+    // In brackets are numbers of this stretch alone.
+    const reason = point.reason?.split(" (")[0];
+    if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     const [first, second] = Object.entries(point.probabilities).sort((a, b) => b[1] - a[1]);
     const words = ([genre, share]) => `${genre} ${percent(share)}`;
-    return make("tr", {}, make("td", {}, `${clock(point.start)}–${clock(point.end)}`),
-      make("td", {}, point.reason === null ? words(first) : `unknown: ${point.reason}`),
+    return make("tr", {}, make("td", { class: "time" }, `${clock(point.start)}–${clock(point.end)}`),
+      make("td", {}, point.reason === null ? words(first) : "unknown"),
       make("td", {}, point.silent ? "–" : point.reason === null ? (second ? words(second) : "–") : words(first)));
   });
   return make("details", {}, make("summary", {}, `Table of ${rows.length} ${rows.length === 1 ? "stretch" : "stretches"}`),
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Stretches" }, make("table", {},
-      make("thead", {}, make("tr", {}, ...["Time", "Genre", "Next"].map((name) => make("th", { scope: "col" }, name)))),
-      make("tbody", {}, ...rows))));
+      make("thead", {}, make("tr", {}, ...["Time", "Genre", "Runner-up"].map((name) => make("th", { scope: "col" }, name)))),
+      make("tbody", {}, ...rows))),
+    ...[...reasons].map(([reason, count]) => make("p", { class: "hint" }, `unknown, ${count} of ${rows.length}: ${reason}`)));
 }
