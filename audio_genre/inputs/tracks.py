@@ -59,9 +59,12 @@ class TrackInput(InputKind):
 
     def recognises(self, path: Path) -> bool:
         """Tell whether a path is a table with the columns of tracks, or a prepared folder."""
-        if path.is_dir():
-            return (path / PREPARATION).is_file()
-        return path.is_file() and is_tracks_header(read_header(path))
+        try:
+            if path.is_dir():
+                return (path / PREPARATION).is_file()
+            return path.is_file() and is_tracks_header(read_header(path))
+        except (OSError, ValueError):  # a name that no file can have
+            return False
 
     def load(self, path: Path, **options: Any) -> Tracks:
         """Read a table, see `load_tracks`."""

@@ -588,7 +588,7 @@ GOOD = encode_picture(mel(1), recipe=GTZAN57)
         (GOOD[:1500], "is damaged"),
         (GOOD[: len(GOOD) // 2], "is damaged"),
         (GOOD[:2000] + b"\0" * 500 + GOOD[2500:], "is damaged"),
-        (png_with_size(9000, 9000), "has 9000x9000 pixels, and 25 million are the most"),
+        (png_with_size(9000, 9000), "has 9000x9000 pixels, and 25 million is the limit"),
         (png_with_size(60000, 60000), "has too many pixels"),
         (png_with_size(0, 0), "is empty, damaged|is damaged"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "is damaged|is empty, damaged"),

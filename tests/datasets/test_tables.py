@@ -509,7 +509,7 @@ def test_segments_under_other_names_stay_together_and_it_is_said(tmp_path: Path,
     assert len(set(table.groups)) == 8
     assert table.window is not None
     assert table.window.kind == "segment"
-    assert any("taken for parts of 8 tracks by the number in names such as" in note for note in table.notes)
+    assert any("treated as parts of 8 tracks because of the number in names such as" in note for note in table.notes)
     assert len(set(load_table(table.path, rows="clips").groups)) == 24
 
 
