@@ -26,6 +26,9 @@ from audio_genre.training.tabular import DenseLearner
 def trained(segments: Table, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], TrainedModel]:
     folder = tmp_path_factory.mktemp("models")
     models = train_tabular(segments, folder, epochs=4)
+    # Those made for thousands of tracks are none of all here.
+    large = [variant for variant in VARIANTS.values() if variant.large]
+    models += [train_tabular(segments, folder, settings=variant, epochs=4)[0] for variant in large]
     others = train_tabular(segments, folder, variant="adam-4", protocol="segment", epochs=4)
     return {(model.variant, model.protocol): model for model in [*models, *others]}
 
