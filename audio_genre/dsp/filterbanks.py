@@ -12,7 +12,7 @@ from audio_genre.dsp.mel import mel_filters
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.dsp.gtzan57 import Gtzan57
+    from audio_genre.dsp.parameters import SpectralParameters
 
 _ArrayT = TypeVar("_ArrayT", bound="NDArray[Any]")
 
@@ -25,14 +25,14 @@ def hann_window(n_fft: int) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=4)
-def bin_frequencies(recipe: Gtzan57) -> NDArray[np.float64]:
+def bin_frequencies(recipe: SpectralParameters) -> NDArray[np.float64]:
     """Return the centre frequency of every bin of the STFT."""
     frequencies: NDArray[np.float64] = np.asarray(np.fft.rfftfreq(recipe.n_fft, 1.0 / recipe.sr), dtype=np.float64)
     return _frozen(frequencies)
 
 
 @lru_cache(maxsize=4)
-def mel_filterbank(recipe: Gtzan57) -> NDArray[np.float32]:
+def mel_filterbank(recipe: SpectralParameters) -> NDArray[np.float32]:
     """Return triangular filters of equal area on Slaney's mel scale, as ``librosa.filters.mel`` does.
 
     References
@@ -43,7 +43,7 @@ def mel_filterbank(recipe: Gtzan57) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=128)
-def chroma_filterbank(recipe: Gtzan57, tuning: float) -> NDArray[np.float32]:
+def chroma_filterbank(recipe: SpectralParameters, tuning: float) -> NDArray[np.float32]:
     """Return the projection of bins onto pitch classes, as ``librosa.filters.chroma`` does.
 
     References
@@ -68,7 +68,7 @@ def chroma_filterbank(recipe: Gtzan57, tuning: float) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=4)
-def dct_matrix(recipe: Gtzan57) -> NDArray[np.float64]:
+def dct_matrix(recipe: SpectralParameters) -> NDArray[np.float64]:
     """Return the orthonormal discrete cosine transform of type II that turns mel bands into MFCC."""
     n = recipe.n_mels
     angles = np.pi / n * (np.arange(n)[:, None] + 0.5) * np.arange(recipe.n_mfcc)

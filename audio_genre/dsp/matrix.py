@@ -8,7 +8,8 @@ import numpy as np
 
 from audio_genre.audio import as_signal, resample
 from audio_genre.dsp import spectral
-from audio_genre.dsp.gtzan57 import GTZAN57, Gtzan57
+from audio_genre.dsp.gtzan57 import GTZAN57
+from audio_genre.dsp.parameters import SpectralParameters
 from audio_genre.dsp.recipe import Recipe, WindowFeatures
 from audio_genre.errors import ParameterError
 
@@ -84,7 +85,7 @@ def window_features(y: NDArray[np.float32], recipe: Recipe = GTZAN57) -> WindowF
     return recipe.window_features(y)
 
 
-def mel_spectrogram(y: NDArray[np.float32], recipe: Gtzan57 = GTZAN57) -> NDArray[np.float32]:
+def mel_spectrogram(y: NDArray[np.float32], recipe: SpectralParameters = GTZAN57) -> NDArray[np.float32]:
     """Compute the mel spectrogram of a window of audio, the same as `window_features` gives, and nothing else.
 
     >>> import numpy as np

@@ -14,7 +14,7 @@ from audio_genre.errors import ParameterError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.dsp.gtzan57 import Gtzan57
+    from audio_genre.dsp.parameters import SpectralParameters
 
 TEXT_KEY = "audio_genre"
 """Keyword of the PNG text chunk that holds the picture's parameters as JSON."""
@@ -43,7 +43,9 @@ _LEVELS = 255
 _COMPRESS_LEVEL = 1
 
 
-def encode_picture(mel_db: NDArray[np.float32], *, recipe: Gtzan57, size: tuple[int, int] | None = None) -> bytes:
+def encode_picture(
+    mel_db: NDArray[np.float32], *, recipe: SpectralParameters, size: tuple[int, int] | None = None
+) -> bytes:
     r"""Encode a mel spectrogram as a PNG file.
 
     Examples
@@ -69,7 +71,7 @@ def encode_picture(mel_db: NDArray[np.float32], *, recipe: Gtzan57, size: tuple[
     return file.getvalue()
 
 
-def quantise(mel_db: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.uint8]:
+def quantise(mel_db: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.uint8]:
     """Return the palette indices that a picture of a mel spectrogram holds.
 
     Examples
@@ -103,7 +105,7 @@ def decode_picture(png: bytes) -> tuple[NDArray[np.float32], dict[str, Any]]:
     return levels * np.float32((db_max - db_min) / _LEVELS) + np.float32(db_min), parameters
 
 
-def shared_parameters(recipe: Gtzan57) -> dict[str, Any]:
+def shared_parameters(recipe: SpectralParameters) -> dict[str, Any]:
     """Return what the text chunk says of every picture of a recipe."""
     names = ("sr", "n_fft", "hop_length", "window", "pad_mode", "n_mels", "mel_fmin", "mel_fmax", "top_db", "amin")
     parameters = recipe.parameters()
@@ -115,12 +117,12 @@ def has_palette(palette: list[int] | None) -> bool:
     return palette is not None and bytes(palette) == _PALETTE
 
 
-def _parameters(mel_db: NDArray[np.float32], recipe: Gtzan57) -> dict[str, Any]:
+def _parameters(mel_db: NDArray[np.float32], recipe: SpectralParameters) -> dict[str, Any]:
     db_min, db_max = _range(mel_db, recipe)
     own = dict(zip(OWN_PARAMETERS, (mel_db.shape[1], db_min, db_max), strict=True))
     return shared_parameters(recipe) | own
 
 
-def _range(mel_db: NDArray[np.float32], recipe: Gtzan57) -> tuple[float, float]:
+def _range(mel_db: NDArray[np.float32], recipe: SpectralParameters) -> tuple[float, float]:
     db_max = float(mel_db.max())
     return db_max - recipe.top_db, db_max

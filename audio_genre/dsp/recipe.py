@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from audio_genre.dsp.gtzan57 import Gtzan57
+    from audio_genre.dsp.parameters import SpectralParameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Recipe(ABC):
         """Least number of samples of a signal."""
 
     @property
-    def pictures(self) -> Gtzan57 | None:
+    def pictures(self) -> SpectralParameters | None:
         """The recipe whose mel spectrogram extraction draws; None where there is none."""
         return None
 
@@ -207,14 +207,17 @@ class Recipe(ABC):
         ParameterError
             If they are too short, or hold NaN or infinite samples.
         """
-        import numpy as np
+        check_signals(signals, self.sr, self.shortest)
 
-        if signals.shape[1] < self.shortest:
-            raise ParameterError(
-                f"A signal needs at least {self.shortest} samples at {self.sr} Hz, got {signals.shape[1]}."
-            )
-        if not np.isfinite(signals).all():
-            raise ParameterError("The signal holds NaN or infinite samples; repair or leave out its source.")
+
+def check_signals(signals: NDArray[np.float32], sr: int, shortest: int) -> None:
+    """Refuse signals that are too short, or hold NaN or infinite samples."""
+    import numpy as np
+
+    if signals.shape[1] < shortest:
+        raise ParameterError(f"A signal needs at least {shortest} samples at {sr} Hz, got {signals.shape[1]}.")
+    if not np.isfinite(signals).all():
+        raise ParameterError("The signal holds NaN or infinite samples; repair or leave out its source.")
 
 
 @dataclass(frozen=True)
@@ -290,7 +293,7 @@ class JoinedRecipe(Recipe):
         return {tag: names for part in self.parts for tag, names in part.tags.items()}
 
     @property
-    def pictures(self) -> Gtzan57 | None:
+    def pictures(self) -> SpectralParameters | None:
         """Those of the first part that has any."""
         return next((part.pictures for part in self.parts if part.pictures is not None), None)
 

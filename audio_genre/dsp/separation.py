@@ -12,7 +12,7 @@ from audio_genre.dsp.median import running_median
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.dsp.gtzan57 import Gtzan57
+    from audio_genre.dsp.parameters import SpectralParameters
     from audio_genre.dsp.workspace import Workspace
 
 _BLOCK_FRAMES = 32
@@ -22,7 +22,7 @@ def separate(
     signals: NDArray[np.float32],
     D: NDArray[np.complex64],
     S: NDArray[np.float32],
-    recipe: Gtzan57,
+    recipe: SpectralParameters,
     workspace: Workspace,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Split signals into their harmonic and percussive waveforms, as librosa's ``hpss`` and ``istft`` do.
@@ -90,7 +90,7 @@ def _overlap_add(total: NDArray[np.float32], spectra: NDArray[np.complex64], win
         total[offset : offset + len(frames)] += frames[:, offset * hop : (offset + 1) * hop]
 
 
-def _divide_by_window_sum(total: NDArray[np.float32], n_frames: int, recipe: Gtzan57) -> None:
+def _divide_by_window_sum(total: NDArray[np.float32], n_frames: int, recipe: SpectralParameters) -> None:
     """Divide ``total``, shape (n_signals, n_hops, hop_length), by the sum of the squared windows over each hop."""
     squared = (hann_window(recipe.n_fft) ** 2).reshape(-1, recipe.hop_length)
     overlap, n_hops = len(squared), total.shape[1]

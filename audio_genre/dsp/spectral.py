@@ -14,7 +14,7 @@ from audio_genre.dsp.filterbanks import (
     hann_window,
     mel_filterbank,
 )
-from audio_genre.dsp.recipe import WindowFeatures
+from audio_genre.dsp.recipe import WindowFeatures, check_signals
 from audio_genre.dsp.separation import separate
 from audio_genre.dsp.tempo import estimate_tempos
 from audio_genre.dsp.tuning import estimate_tunings
@@ -23,7 +23,7 @@ from audio_genre.dsp.workspace import Workspace, thread_workspace
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.dsp.gtzan57 import Gtzan57
+    from audio_genre.dsp.parameters import SpectralParameters
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -33,12 +33,12 @@ _KEPT_SAMPLES = 1 << 22
 _BLOCK_FRAMES = 16
 
 
-def feature_matrix(signals: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float64]:
+def feature_matrix(signals: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.float64]:
     """Compute one row of features for each of several signals of one length."""
     return _rows_and_mel(signals, recipe)[0]
 
 
-def window_features(y: NDArray[np.float32], recipe: Gtzan57) -> WindowFeatures:
+def window_features(y: NDArray[np.float32], recipe: SpectralParameters) -> WindowFeatures:
     """Compute the features of a window of audio and of its segments, and its mel spectrogram."""
     segments = cut_segments(y, stride=recipe.segment_seconds * recipe.sr)
     segment_rows = np.empty((0, len(recipe.feature_names)))
@@ -49,7 +49,7 @@ def window_features(y: NDArray[np.float32], recipe: Gtzan57) -> WindowFeatures:
 
 
 @np.errstate(all="ignore")
-def mel_spectrogram(y: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float32]:
+def mel_spectrogram(y: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.float32]:
     """Compute the mel spectrogram of a window of audio, the same as `window_features` gives, and nothing else."""
     padded, workspace = _prepare(y[np.newaxis], recipe)
     mel: NDArray[np.float32] = _mel_db(_spectra(padded, recipe, workspace).P, recipe)[0].T
@@ -66,7 +66,9 @@ class _Spectra(NamedTuple):
 
 
 @np.errstate(all="ignore")
-def _rows_and_mel(signals: NDArray[np.float32], recipe: Gtzan57) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+def _rows_and_mel(
+    signals: NDArray[np.float32], recipe: SpectralParameters
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     padded, workspace = _prepare(signals, recipe)
     spectra = _spectra(padded, recipe, workspace)
     M = _mel_db(spectra.P, recipe)
@@ -92,15 +94,15 @@ def _rows_and_mel(signals: NDArray[np.float32], recipe: Gtzan57) -> tuple[NDArra
     return np.stack([rows[name] for name in recipe.feature_names], axis=1).astype(np.float64), M
 
 
-def _prepare(signals: NDArray[np.float32], recipe: Gtzan57) -> tuple[NDArray[np.float32], Workspace]:
+def _prepare(signals: NDArray[np.float32], recipe: SpectralParameters) -> tuple[NDArray[np.float32], Workspace]:
     """Check signals, and return them padded, with buffers for their spectra."""
-    recipe.check_signals(signals)
+    check_signals(signals, recipe.sr, recipe.shortest)
     # Buffers for a signal of many minutes would be held for good.
     workspace = thread_workspace() if signals.size <= _KEPT_SAMPLES else Workspace()
     return np.pad(signals, ((0, 0), (recipe.n_fft // 2,) * 2), mode="reflect"), workspace
 
 
-def _spectra(padded: NDArray[np.float32], recipe: Gtzan57, workspace: Workspace) -> _Spectra:
+def _spectra(padded: NDArray[np.float32], recipe: SpectralParameters, workspace: Workspace) -> _Spectra:
     """Transform all signals and compute what needs each frame once while it is in the cache."""
     all_frames = np.lib.stride_tricks.sliding_window_view(padded, recipe.n_fft, axis=1)[:, :: recipe.hop_length]
     n_signals, n_frames = all_frames.shape[:2]
@@ -131,7 +133,7 @@ def _spectra(padded: NDArray[np.float32], recipe: Gtzan57, workspace: Workspace)
     return _Spectra(D, S, P, centroid, np.sqrt(np.maximum(variance, 0)), frequencies[bins_below])
 
 
-def _mel_db(P: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float32]:
+def _mel_db(P: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.float32]:
     M = P @ mel_filterbank(recipe)
     np.maximum(M, np.float32(recipe.amin), out=M)
     np.log10(M, out=M)
@@ -140,7 +142,7 @@ def _mel_db(P: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float32]:
     return M
 
 
-def _chroma(P: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float32]:
+def _chroma(P: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.float32]:
     chroma = np.stack(
         [
             power @ chroma_filterbank(recipe, tuning)
@@ -153,14 +155,14 @@ def _chroma(P: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float32]:
     return chroma.reshape(len(P), -1)
 
 
-def _rms(padded: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float64]:
+def _rms(padded: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.float64]:
     hops = _hops(padded, recipe)
     # In double precision: the variance of a steady level is all rounding otherwise.
     power = _frame_sums(np.einsum("ijk,ijk->ij", hops, hops, dtype=np.float64), recipe) / recipe.n_fft
     return np.sqrt(power)
 
 
-def _zero_crossing_rate(signals: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float64]:
+def _zero_crossing_rate(signals: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.float64]:
     negative = np.pad(signals < -recipe.zero_threshold, ((0, 0), (recipe.n_fft // 2,) * 2), mode="edge")
     crossings = np.zeros(negative.shape, dtype=bool)
     np.not_equal(negative[:, 1:], negative[:, :-1], out=crossings[:, 1:])
@@ -170,13 +172,13 @@ def _zero_crossing_rate(signals: NDArray[np.float32], recipe: Gtzan57) -> NDArra
     return counts / recipe.n_fft
 
 
-def _hops(padded: NDArray[_Scalar], recipe: Gtzan57) -> NDArray[_Scalar]:
+def _hops(padded: NDArray[_Scalar], recipe: SpectralParameters) -> NDArray[_Scalar]:
     """View padded signals as whole hops, shape (n_signals, n_hops, hop_length)."""
     n_hops = padded.shape[1] // recipe.hop_length
     return padded[:, : n_hops * recipe.hop_length].reshape(len(padded), n_hops, recipe.hop_length)
 
 
-def _frame_sums(per_hop: NDArray[_Scalar], recipe: Gtzan57) -> NDArray[_Scalar]:
+def _frame_sums(per_hop: NDArray[_Scalar], recipe: SpectralParameters) -> NDArray[_Scalar]:
     """Sum over each frame what was summed over each hop."""
     per_frame = np.lib.stride_tricks.sliding_window_view(per_hop, recipe.n_fft // recipe.hop_length, axis=1)
     sums: NDArray[_Scalar] = per_frame.sum(axis=2)

@@ -12,13 +12,13 @@ from audio_genre.dsp.filterbanks import hann_window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.dsp.gtzan57 import Gtzan57
+    from audio_genre.dsp.parameters import SpectralParameters
 
 # Frames of the tempogram transformed at a time: they stay in the L2 cache.
 _BLOCK_FRAMES = 64
 
 
-def estimate_tempos(M: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float64]:
+def estimate_tempos(M: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.float64]:
     """Estimate one tempo for each of several signals, as ``librosa.beat.beat_track`` does.
 
     The onset strength is the median over mel bands; the tempo is the most likely lag of its mean tempogram under
@@ -36,7 +36,7 @@ def estimate_tempos(M: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float
     return np.where(onsets.any(axis=1), bpm[best], 0.0)
 
 
-def _onset_strength(M: NDArray[np.float32], recipe: Gtzan57) -> NDArray[np.float32]:
+def _onset_strength(M: NDArray[np.float32], recipe: SpectralParameters) -> NDArray[np.float32]:
     """Return the median over bands of what rises from frame to frame, shape (n_signals, n_frames)."""
     rises = M[:, 1:] - M[:, :-1]
     np.maximum(rises, 0, out=rises)
@@ -74,7 +74,7 @@ def _mean_tempogram(onsets: NDArray[np.float32], n_lags: int) -> NDArray[np.floa
 
 
 @lru_cache(maxsize=4)
-def _tempo_prior(n_lags: int, recipe: Gtzan57) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _tempo_prior(n_lags: int, recipe: SpectralParameters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the tempo (BPM) and the logarithm of the prior of every lag."""
     bpm = np.full(n_lags, np.inf)
     bpm[1:] = 60.0 * recipe.sr / (recipe.hop_length * np.arange(1.0, n_lags))

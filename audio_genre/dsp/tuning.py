@@ -9,10 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.dsp.gtzan57 import Gtzan57
+    from audio_genre.dsp.parameters import SpectralParameters
 
 
-def estimate_tunings(P: NDArray[np.float32], recipe: Gtzan57) -> list[float]:
+def estimate_tunings(P: NDArray[np.float32], recipe: SpectralParameters) -> list[float]:
     """Estimate the tuning of each of several signals, as ``librosa.estimate_tuning`` does.
 
     The arithmetic keeps librosa's precision step by step: a rounding of its own would move peaks between the
@@ -57,7 +57,7 @@ def _interpolate(
     return ((bins + shift) * hz_per_bin).astype(np.float32), here + np.float32(0.5) * gradient * shift
 
 
-def _histogram_peak(pitch: NDArray[np.float32], magnitude: NDArray[np.float32], recipe: Gtzan57) -> float:
+def _histogram_peak(pitch: NDArray[np.float32], magnitude: NDArray[np.float32], recipe: SpectralParameters) -> float:
     if len(pitch) == 0:
         return 0.0
     loud = pitch[magnitude >= np.median(magnitude)]

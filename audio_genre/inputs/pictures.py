@@ -77,9 +77,10 @@ class PictureReader(AudioReader):
     """The mel spectrogram of each clip-long window, as a picture file would hold it; the crops of one are one vote."""
 
     def __init__(self, bundle: Bundle) -> None:
-        recipe = None if bundle.recipe is None else bundle.recipe.pictures
+        heard = bundle.recipe
+        recipe = None if heard is None else heard.pictures
         frames = bundle.card.facts["pictures"].get("frames_per_column")
-        if recipe is None or frames is None:
+        if heard is None or recipe is None or frames is None:
             raise BundleError(
                 f"{bundle.path} was trained on pictures that audio-genre did not make at one pixel a frame, and how to "
                 "make such from audio is not known, so it cannot classify audio; train a network on the pictures of "
@@ -92,7 +93,7 @@ class PictureReader(AudioReader):
             )
         self.unit, self.described = f"{recipe.segment_seconds:g}s", DESCRIBED
         self._recipe, self._frames_per_column, self._columns = recipe, frames, bundle.input_shape[1]
-        super().__init__(recipe, round(recipe.segment_seconds * recipe.sr) - 1, recipe.clip_seconds, whole=True)
+        super().__init__(heard, round(recipe.segment_seconds * recipe.sr) - 1, recipe.clip_seconds, whole=True)
 
     def inputs(self, signals: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the crops of one signal, and what tells how novel it is."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from audio_genre.dsp import GTZAN57, Gtzan57, difference, get_recipe
 from audio_genre.dsp.filterbanks import mel_filterbank
-from audio_genre.dsp.gtzan57 import _DEFAULTS, _LIMITS
 from audio_genre.dsp.matrix import feature_matrix, mel_spectrogram
+from audio_genre.dsp.parameters import _LIMITS, DEFAULTS
 from audio_genre.dsp.reference import float32_noise, reference_features
 from audio_genre.dsp.tempo import _onset_strength
 from audio_genre.errors import ParameterError
@@ -109,7 +109,7 @@ def test_what_nothing_can_be_heard_by_is_one_sentence(changes: dict[str, object]
 
 def test_every_parameter_has_limits() -> None:
     free = {"window", "pad_mode", "hpss_power", "hpss_margin", "mel_fmin", "mel_fmax"}
-    assert set(_LIMITS) | free == set(_DEFAULTS)
+    assert set(_LIMITS) | free == set(DEFAULTS)
 
 
 def test_numpy_numbers_are_numbers() -> None:

@@ -27,7 +27,7 @@ from audio_genre.errors import ParameterError, PictureError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from audio_genre.dsp import Gtzan57
+    from audio_genre.dsp.parameters import SpectralParameters
 
 DEFAULT_MEMORY_LIMIT = 1 << 30
 """Bytes of pixels that are kept in memory; more of them go to a temporary file."""
@@ -324,7 +324,7 @@ def _room(size: int, cache_dir: str | os.PathLike[str] | None, memory_limit: int
         ) from None
 
 
-def _recipe(folder: Path, representation: Representation) -> Gtzan57 | None:
+def _recipe(folder: Path, representation: Representation) -> SpectralParameters | None:
     """Return the recipe of our own pictures; refuse parameters that are not those of its name, and unknown names."""
     from audio_genre.dsp import get_recipe
 

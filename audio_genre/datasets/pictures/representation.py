@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.dsp import Gtzan57
+from audio_genre.dsp.parameters import SpectralParameters
 from audio_genre.dsp.picture import REPRESENTATION, shared_parameters
 from audio_genre.errors import ParameterError
 
@@ -64,7 +64,7 @@ class Representation:
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of_recipe(cls, recipe: Gtzan57) -> Representation:
+    def of_recipe(cls, recipe: SpectralParameters) -> Representation:
         """Return the representation of our own pictures, and of spectrograms that go through `canonical`."""
         return cls.of_parameters(shared_parameters(recipe))
 
