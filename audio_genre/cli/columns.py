@@ -134,6 +134,28 @@ def names(text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+_READING = (
+    *(
+        "label_column",
+        "group_column",
+        "rows",
+        "conflicts",
+        "mapping",
+        "genres",
+        "other",
+        "duplicates",
+        "use",
+        "context",
+    ),
+    *("schema", "multi_genre", "encoding"),
+)
+
+
+def reading_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return those arguments of a command that say how its table is read."""
+    return {name: arguments[name] for name in _READING if name in arguments}
+
+
 def load_and_tell(path: Path, *, protocol: Any = None, **options: Any) -> Any:
     """Read rows of whatever kind of input a path is, and tell what was decided about them."""
     from audio_genre.inputs import load_dataset

@@ -24,6 +24,7 @@ from audio_genre.cli.columns import (
     Schema,
     With,
     load_and_tell,
+    reading_options,
 )
 from audio_genre.cli.console import (
     INTERRUPTED,
@@ -150,6 +151,7 @@ def tabular(
     as_json: _Json = False,
 ) -> None:
     """Train dense networks on a table of features; each becomes a folder with its model, card and history."""
+    reading = reading_options(locals())
     from audio_genre.training import plan as plan_training
     from audio_genre.training.backend import require_keras
     from audio_genre.training.own import DENSE_OPTIONS, numbers, own_settings
@@ -164,23 +166,7 @@ def tabular(
         base = get_variants("adam-4" if variant == "all" else variant)[0]
         settings = own_settings(base, DENSE_OPTIONS, given)
     used = _protocol(protocol, splits, leaky=leaky)
-    loaded = load_and_tell(
-        table,
-        protocol=used,
-        label_column=label_column,
-        group_column=group_column,
-        rows=rows,
-        conflicts=conflicts,
-        mapping=mapping,
-        genres=genres,
-        other=other,
-        duplicates=duplicates,
-        use=use,
-        context=context,
-        schema=schema,
-        multi_genre=multi_genre,
-        encoding=encoding,
-    )
+    loaded = load_and_tell(table, protocol=used, **reading)
     plan = plan_training(
         loaded,
         models_dir,
@@ -290,26 +276,11 @@ def baseline(
     as_json: _Json = False,
 ) -> None:
     """Train baseline models on a table of features, to compare the networks with."""
+    reading = reading_options(locals())
     from audio_genre.training import plan as plan_training
 
     used = _protocol(protocol, splits, leaky=leaky)
-    loaded = load_and_tell(
-        table,
-        protocol=used,
-        label_column=label_column,
-        group_column=group_column,
-        rows=rows,
-        conflicts=conflicts,
-        mapping=mapping,
-        genres=genres,
-        other=other,
-        duplicates=duplicates,
-        use=use,
-        context=context,
-        schema=schema,
-        multi_genre=multi_genre,
-        encoding=encoding,
-    )
+    loaded = load_and_tell(table, protocol=used, **reading)
     plan = plan_training(
         loaded,
         models_dir,

@@ -21,6 +21,7 @@ from audio_genre.extras import install_command
 from audio_genre.inputs import Vectors
 from audio_genre.jobs.processes import usable_cores
 from audio_genre.metrics import squash
+from audio_genre.training.balance import Learned
 from audio_genre.training.fit import FitResult
 from audio_genre.training.run import FitOptions, Report
 from audio_genre.training.variants import NORMALISATION
@@ -57,8 +58,18 @@ class Fitted:
     exported: ArrayModel
 
 
-Fitter = Callable[..., Fitted]
-"""Fits rows X and their class numbers y, of so many classes, with parameters, a seed and weights of the rows."""
+@dataclass(frozen=True)
+class Task:
+    """What a baseline is to do with rows: so many classes, the library's parameters, a seed, and threads to use."""
+
+    classes: int
+    parameters: Mapping[str, Any]
+    seed: int = 0
+    threads: int = 1
+
+
+Fitter = Callable[[Learned, Task], Fitted]
+"""Fits training rows."""
 
 
 @dataclass(frozen=True)
@@ -116,32 +127,18 @@ class BaselineVariant:
         return not self.package or importlib.util.find_spec(self.package) is not None
 
 
-def _fit_majority(
-    X: NDArray[np.float32],
-    y: NDArray[np.intp],
-    classes: int,
-    parameters: Mapping[str, Any],
-    seed: int,
-    weights: NDArray[np.float32] | None = None,
-    threads: int = 1,  # noqa: ARG001
-) -> Fitted:
+def _fit_majority(rows: Learned, task: Task) -> Fitted:
     from sklearn.dummy import DummyClassifier
 
-    model = DummyClassifier(random_state=seed, **parameters).fit(X, y, sample_weight=weights)
+    model = DummyClassifier(random_state=task.seed, **task.parameters).fit(rows.X, rows.y, sample_weight=rows.weights)
     leaf = np.array([-1])
     tree = Tree(leaf, leaf, leaf, np.zeros(1), model.class_prior_[np.newaxis])
-    return Fitted(model.predict_proba, TreeModel.from_trees([tree], inputs=X.shape[1], outputs=classes, link="mean"))
+    return Fitted(
+        model.predict_proba, TreeModel.from_trees([tree], inputs=rows.X.shape[1], outputs=task.classes, link="mean")
+    )
 
 
-def _fit_logistic_regression(
-    X: NDArray[np.float32],
-    y: NDArray[np.intp],
-    classes: int,
-    parameters: Mapping[str, Any],
-    seed: int,
-    weights: NDArray[np.float32] | None = None,
-    threads: int = 1,  # noqa: ARG001
-) -> Fitted:
+def _fit_logistic_regression(rows: Learned, task: Task) -> Fitted:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -150,36 +147,30 @@ def _fit_logistic_regression(
     model = make_pipeline(
         StandardScaler(),
         FunctionTransformer(squash),
-        LogisticRegression(random_state=seed, **parameters),
+        LogisticRegression(random_state=task.seed, **task.parameters),
     )
     with warnings.catch_warnings():
         # After so many steps on standardised features the last digits do not matter.
         warnings.simplefilter("ignore", ConvergenceWarning)
         # In double precision: the squares of features reach 1e14.
-        model.fit(X.astype(np.float64), y, logisticregression__sample_weight=weights)
+        model.fit(rows.X.astype(np.float64), rows.y, logisticregression__sample_weight=rows.weights)
     scaler, linear = model[0], model[-1]
     coefficients, bias = linear.coef_.T, linear.intercept_
-    if classes == 2:
+    if task.classes == 2:
         # One logit, of the second class.
         coefficients, bias = (np.hstack([np.zeros_like(each), each]) for each in (coefficients, bias))
     return Fitted(
-        lambda rows: model.predict_proba(rows.astype(np.float64)),
+        lambda X: model.predict_proba(X.astype(np.float64)),
         LinearModel(scaler.mean_, scaler.scale_, coefficients, bias),
     )
 
 
-def _fit_random_forest(
-    X: NDArray[np.float32],
-    y: NDArray[np.intp],
-    classes: int,
-    parameters: Mapping[str, Any],
-    seed: int,
-    weights: NDArray[np.float32] | None = None,
-    threads: int = 1,
-) -> Fitted:
+def _fit_random_forest(rows: Learned, task: Task) -> Fitted:
     from sklearn.ensemble import RandomForestClassifier
 
-    model = RandomForestClassifier(random_state=seed, n_jobs=threads, **parameters).fit(X, y, sample_weight=weights)
+    model = RandomForestClassifier(random_state=task.seed, n_jobs=task.threads, **task.parameters).fit(
+        rows.X, rows.y, sample_weight=rows.weights
+    )
 
     def trees() -> Iterator[Tree]:
         for estimator in model.estimators_:
@@ -187,21 +178,17 @@ def _fit_random_forest(
             value = tree.value[:, 0, :] / tree.value[:, 0, :].sum(axis=1, keepdims=True)
             yield Tree(tree.children_left, tree.children_right, tree.feature, tree.threshold, value)
 
-    return Fitted(model.predict_proba, TreeModel.from_trees(trees(), inputs=X.shape[1], outputs=classes, link="mean"))
+    return Fitted(
+        model.predict_proba, TreeModel.from_trees(trees(), inputs=rows.X.shape[1], outputs=task.classes, link="mean")
+    )
 
 
-def _fit_gradient_boosting(
-    X: NDArray[np.float32],
-    y: NDArray[np.intp],
-    classes: int,
-    parameters: Mapping[str, Any],
-    seed: int,
-    weights: NDArray[np.float32] | None = None,
-    threads: int = 1,  # noqa: ARG001
-) -> Fitted:
+def _fit_gradient_boosting(rows: Learned, task: Task) -> Fitted:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(random_state=seed, **parameters).fit(X, y, sample_weight=weights)
+    model = HistGradientBoostingClassifier(random_state=task.seed, **task.parameters).fit(
+        rows.X, rows.y, sample_weight=rows.weights
+    )
 
     def trees() -> Iterator[Tree]:
         # scikit-learn has no public name for these; what they give is compared with its prediction.
@@ -210,32 +197,32 @@ def _fit_gradient_boosting(
                 nodes, leaf = predictor.nodes, predictor.nodes["is_leaf"].astype(bool)
                 left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
                 # Of two classes only the second has trees.
-                value = _in_column(nodes["value"], number + (classes == 2), classes)
+                value = _in_column(nodes["value"], number + (task.classes == 2), task.classes)
                 yield Tree(left, right, nodes["feature_idx"], nodes["num_threshold"], value)
 
     base = np.ravel(model._baseline_prediction).astype(np.float64)
-    if classes == 2:
+    if task.classes == 2:
         base = np.concatenate([[0.0], base])
     return Fitted(
         model.predict_proba,
-        TreeModel.from_trees(trees(), inputs=X.shape[1], outputs=classes, link="softmax", base=base),
+        TreeModel.from_trees(trees(), inputs=rows.X.shape[1], outputs=task.classes, link="softmax", base=base),
     )
 
 
-def _fit_xgboost(
-    X: NDArray[np.float32],
-    y: NDArray[np.intp],
-    classes: int,
-    parameters: Mapping[str, Any],
-    seed: int,
-    weights: NDArray[np.float32] | None = None,
-    threads: int = 1,
-) -> Fitted:
+def _fit_xgboost(rows: Learned, task: Task) -> Fitted:
     import xgboost
 
-    options = {"objective": "multi:softprob", "num_class": classes, "nthread": threads, "seed": seed, "verbosity": 0}
-    options |= {name: value for name, value in parameters.items() if name != "num_boost_round"}
-    booster = xgboost.train(options, xgboost.DMatrix(X, label=y, weight=weights), parameters["num_boost_round"])
+    options = {
+        "objective": "multi:softprob",
+        "num_class": task.classes,
+        "nthread": task.threads,
+        "seed": task.seed,
+        "verbosity": 0,
+    }
+    options |= {name: value for name, value in task.parameters.items() if name != "num_boost_round"}
+    booster = xgboost.train(
+        options, xgboost.DMatrix(rows.X, label=rows.y, weight=rows.weights), task.parameters["num_boost_round"]
+    )
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     model = learner["gradient_booster"]["model"]
 
@@ -247,14 +234,18 @@ def _fit_xgboost(
             condition = np.array(tree["split_conditions"], dtype=np.float32)
             # XGBoost goes left below the threshold, not at it; and a leaf keeps its value there.
             threshold = np.nextafter(condition, np.float32(-np.inf)).astype(np.float64)
-            yield Tree(left, right, feature, threshold, _in_column(condition, int(number), classes))
+            yield Tree(left, right, feature, threshold, _in_column(condition, int(number), task.classes))
 
     # One number for all classes in older versions, a list in newer ones.
     base = np.array(json.loads(f"[{learner['learner_model_param']['base_score'].strip('[]')}]"), dtype=np.float64)
     return Fitted(
-        lambda rows: booster.predict(xgboost.DMatrix(rows)),
+        lambda X: booster.predict(xgboost.DMatrix(X)),
         TreeModel.from_trees(
-            trees(), inputs=X.shape[1], outputs=classes, link="softmax", base=np.broadcast_to(base, classes).copy()
+            trees(),
+            inputs=rows.X.shape[1],
+            outputs=task.classes,
+            link="softmax",
+            base=np.broadcast_to(base, task.classes).copy(),
         ),
     )
 
@@ -415,7 +406,7 @@ class BaselineLearner(VectorLearner):
         # One thread: the order of sums, and so the model, does not depend on the machine, and tables are small.
         threads = 1 if self.tracks < HUGE_TRACKS else usable_cores()
         with threadpool_limits(limits=threads):
-            model.fitted = variant.fit(rows.X, rows.y, len(table.classes), self.parameters, seed, rows.weights, threads)
+            model.fitted = variant.fit(rows, Task(len(table.classes), self.parameters, seed, threads))
         return FitResult((), best_epoch=0, seconds=time.perf_counter() - started, interrupted=False)
 
     def predict(self, model: Baseline, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:  # noqa: ARG002

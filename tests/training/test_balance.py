@@ -18,7 +18,7 @@ from audio_genre.datasets.tracks import Tracks, load_tracks
 from audio_genre.errors import ParameterError
 from audio_genre.training import BASELINES
 from audio_genre.training.balance import BALANCES, Learned, balanced
-from audio_genre.training.baselines import BaselineLearner
+from audio_genre.training.baselines import BaselineLearner, Task
 
 NOTHING: tuple[tuple[slice, ...], tuple[int, ...]] = ((), ())
 
@@ -134,7 +134,9 @@ def test_weights_reach_every_model(name: str) -> None:
     small = {"n_estimators": 20, "max_iter": 20, "num_boost_round": 10, "max_depth": 3}
     parameters = {key: small.get(key, value) for key, value in BASELINES[name].parameters.items()}
     weights = balanced("class-weight", Learned(X, y), NOTHING, 0).weights
-    plain, weighed = (BASELINES[name].fit(X, y, 2, parameters, 0, each).exported(X) for each in (None, weights))
+    plain, weighed = (
+        BASELINES[name].fit(Learned(X, y, each), Task(2, parameters)).exported(X) for each in (None, weights)
+    )
     assert weighed[:, 1].mean() > plain[:, 1].mean() + 0.1
 
 

@@ -28,7 +28,8 @@ from audio_genre.inputs import load_bundle
 from audio_genre.training import BASELINES as DECLARED
 from audio_genre.training import TrainedModel, baselines, train, train_baseline
 from audio_genre.training import plan as plan_training
-from audio_genre.training.baselines import BaselineLearner, BaselineVariant, Fitted
+from audio_genre.training.balance import Learned
+from audio_genre.training.baselines import BaselineLearner, BaselineVariant, Fitted, Task
 from audio_genre.training.fit import FitResult
 from audio_genre.training.run import TrainingPlan
 
@@ -130,7 +131,7 @@ def rows(count: int, features: int, classes: int, seed: int = 0) -> tuple[np.nda
 
 def fit(name: str, X: np.ndarray, y: np.ndarray, seed: int = 0, **parameters: Any) -> Fitted:
     variant = BASELINES[name]
-    return variant.fit(X, y, int(y.max()) + 1, {**variant.parameters, **parameters}, seed)
+    return variant.fit(Learned(X, y), Task(int(y.max()) + 1, {**variant.parameters, **parameters}, seed))
 
 
 def assert_agreement(fitted: Fitted, X: np.ndarray) -> None:
