@@ -76,7 +76,7 @@ def demo(
     dense = _train(plan_training(load_table(table), models, epochs=_EPOCHS, seed=seed, kind="tabular"))
 
     _step(4, "Train a convolutional network on the pictures")
-    _command("train", "cnn", report.pictures, models)
+    _command("train", "cnn", features / report.pictures.name, models)
     with load_with_progress(report.pictures) as pictures:
         (convolutional,) = _train(plan_training(pictures, models, epochs=_CNN_EPOCHS, seed=seed, kind="cnn"))
 

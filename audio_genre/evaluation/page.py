@@ -274,6 +274,8 @@ _POLICY = (
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2329; --soft: #56606b; --paper: #ffffff; --box: #f3f5f7; --line: #d5dae0;
   --link: #0b5cad; --warn: #a33b00; --warn-box: #fff1e6; --edge: rgba(29, 35, 41, .28); }
+/* Above the figure, where it hides no entry of a legend. */
+.plot .modebar-container { top: -1.5rem !important; }
 @media (max-width: 600px) { .modebar { display: none; } }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --soft: #a3adb8; --paper: #15191e; --box: #1e242b;
   --line: #3a434d; --link: #7db8f5; --warn: #ffb27a; --warn-box: #33231a;
