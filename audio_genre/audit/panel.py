@@ -107,12 +107,22 @@ class Mistake:
         return self.wrong.accuracy.value - self.honest.accuracy.value
 
     @property
+    def reaches_with_nothing(self) -> bool:
+        """Whether it is above chance with labels shuffled where the honest way is not: then the way itself leaks."""
+        found, included = self.wrong.shuffled, None if self.included is None else self.included.shuffled
+        if found is None or self.wrong.finds_nothing or not self.honest.finds_nothing:
+            return False
+        return included is None or found.low > included.high
+
+    @property
     def shows(self) -> bool:
         """Whether the wrong way is higher beyond doubt.
 
         The intervals do not meet, nor with what it includes; or rows whose song or copy was learned from are right
-        far more often than the others.
+        far more often than the others; or it is above chance where labels are shuffled, by more than what it includes.
         """
+        if self.reaches_with_nothing:
+            return True
         if self.kind in ("shared_songs", "shared_copies") and self.wrong.tells_seen:
             return True
         others = [self.honest, *([] if self.included is None else [self.included])]

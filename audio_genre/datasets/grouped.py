@@ -78,8 +78,8 @@ def spread_classes(
     for number, fewest in enumerate(np.bincount(kind, minlength=len(names)).tolist()):
         if fewest < parts:
             raise ProtocolError(
-                f"The class {names[number]!r} has only {fewest} {what}, and each of the {parts} subsets needs at least "
-                "one; add more tracks of it, leave it out with --genres, or map it to a broader genre."
+                f"The class {names[number]!r} has too few {what} ({fewest}), and each of the {parts} subsets needs at "
+                "least one; add more tracks of it, leave it out with --genres, or map it to a broader genre."
             )
     place = np.empty(int(units.max()) + 1, dtype=np.intp)
     place[units] = part

@@ -14,10 +14,11 @@ from leaky_tracks import tracks_frame, write_tracks
 from typer.testing import CliRunner
 
 from audio_genre.audit import Audit, audit, ways
-from audio_genre.audit.panel import Mistake, Panel
+from audio_genre.audit.panel import Mistake, Panel, Way
 from audio_genre.cli.audit import audit as audit_command
 from audio_genre.cli.audit import panel_lines
 from audio_genre.errors import ParameterError
+from audio_genre.metrics import Interval
 
 COUNTS = {"fado": 200, "jazz": 90, "rai": 50}
 
@@ -53,6 +54,25 @@ def unequal(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     """Return what is found in a table whose only fault is that its genres are of very different sizes."""
     frame = tracks_frame({"fado": 400, "jazz": 90, "rai": 50}, telling=0.04)
     return audit(write_tracks(tmp_path_factory.mktemp("audit") / "unequal.csv", frame), jobs=1)
+
+
+def way(accuracy: tuple[float, float, float], shuffled: tuple[float, float, float]) -> Way:
+    """Return a way with so high an accuracy, and that with labels shuffled, where chance is a tenth."""
+    return Way(
+        "way", "forest", "subsets", 80, 20, 0.1, Interval(*accuracy), 0.5, None, None, None, Interval(*shuffled), 0.1
+    )
+
+
+def test_a_way_that_reaches_something_with_labels_shuffled_leaks_whatever_else_is_higher() -> None:
+    honest, random = way((0.4, 0.3, 0.5), (0.1, 0.05, 0.15)), way((0.8, 0.7, 0.9), (0.15, 0.11, 0.2))
+    wrong = way((0.85, 0.75, 0.95), (0.3, 0.25, 0.35))
+    assert Mistake("balance", "oversampling", "balance later", wrong, honest, included=random).shows
+    # What is included may be all that it reaches, with labels and with labels shuffled.
+    same = way((0.85, 0.75, 0.95), (0.18, 0.12, 0.24))
+    assert not Mistake("balance", "oversampling", "balance later", same, honest, included=random).shows
+    # Where the honest way finds something too, the labels were not shuffled well.
+    found = way((0.4, 0.3, 0.5), (0.3, 0.25, 0.35))
+    assert not Mistake("balance", "oversampling", "balance later", wrong, found, included=random).shows
 
 
 @pytest.mark.parametrize("name", ["oversampling", "SMOTE", "SMOTE and 1-NN"])

@@ -167,7 +167,7 @@ class TestRefusals:
             ({}, ["--label-column", "style"], "has no column 'style' for the genre"),
             ({}, ["--protocol", "group:list"], "has no column 'list' to group by; its columns are"),
             ({}, ["--protocol", "artists"], "The protocol 'artists' is unknown"),
-            ({"artists": "One"}, ["--protocol", "artist"], "has only 1 sets of artists who play together"),
+            ({"artists": "One"}, ["--protocol", "artist"], "has too few sets of artists who play together (1)"),
             ({}, ["--duplicates", "all"], "must be one of keep-first, drop, majority; got 'all'"),
             ({}, ["--multi-genre", "all"], "must be one of first, explode; got 'all'"),
             ({}, ["--schema", "none.toml"], "none.toml cannot be read"),
