@@ -70,7 +70,7 @@ def prepare(
     """Map genres, clean columns, find songs under several genres, and split a table of tracks."""
     from audio_genre.datasets.tracks.preparing import prepare as prepare_table
     from audio_genre.datasets.tracks.preparing import write_mapping_to_fill, write_preparation
-    from audio_genre.datasets.tracks.table import UnknownGenresError
+    from audio_genre.datasets.tracks.reading import UnknownGenresError
 
     given: dict[str, Any] = {
         "genres": names(genres),

@@ -17,7 +17,8 @@ from audio_genre.datasets.tracks.columns import COLUMNS
 from audio_genre.datasets.tracks.encoder import Encoder
 from audio_genre.datasets.tracks.layout import is_tracks_header
 from audio_genre.datasets.tracks.mapping import OTHER
-from audio_genre.datasets.tracks.table import PREPARATION, AbsentColumnError
+from audio_genre.datasets.tracks.reading import AbsentColumnError
+from audio_genre.datasets.tracks.table import PREPARATION
 from audio_genre.errors import BundleError
 from audio_genre.inputs.kind import AudioReader, CardPart, InputKind, TableRows
 from audio_genre.metrics import auroc

@@ -22,14 +22,9 @@ from audio_genre.datasets.protocols import DEFAULT_PROTOCOL, Split, get_protocol
 from audio_genre.datasets.tracks.columns import COLUMNS
 from audio_genre.datasets.tracks.layout import find_layout, layouts
 from audio_genre.datasets.tracks.mapping import LEFT_OUT, GenreMapping, default_mapping, mapping_text
-from audio_genre.datasets.tracks.table import (
-    PREPARATION,
-    PREPARED_TABLES,
-    Tracks,
-    UnknownGenresError,
-    load_tracks,
-    prepared_table,
-)
+from audio_genre.datasets.tracks.reading import UnknownGenresError
+from audio_genre.datasets.tracks.rows import Tracks
+from audio_genre.datasets.tracks.table import PREPARATION, PREPARED_TABLES, load_tracks, prepared_table
 from audio_genre.errors import ParameterError, TableError
 from audio_genre.files.storage import storage_error, whole_file
 

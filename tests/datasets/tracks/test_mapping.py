@@ -9,7 +9,7 @@ from track_tables import tracks_frame, write_tracks
 
 from audio_genre.datasets.tracks import default_mapping, load_tracks, read_mapping
 from audio_genre.datasets.tracks.mapping import mapping_text
-from audio_genre.datasets.tracks.table import UnknownGenresError
+from audio_genre.datasets.tracks.reading import UnknownGenresError
 from audio_genre.errors import ParameterError, TableError
 
 

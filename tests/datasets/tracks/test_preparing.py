@@ -17,7 +17,7 @@ from track_tables import float32_rows, tracks_frame, write_tracks
 from audio_genre.datasets import get_protocol
 from audio_genre.datasets.tracks import load_tracks
 from audio_genre.datasets.tracks.preparing import prepare, write_mapping_to_fill, write_preparation
-from audio_genre.datasets.tracks.table import UnknownGenresError
+from audio_genre.datasets.tracks.reading import UnknownGenresError
 from audio_genre.errors import ParameterError, ProtocolError, TableError
 
 ODD = ['say "x"', "a\rb", "a\nb", "NA", "?", "Ü;ö", "-", " edge", "1,5"]
