@@ -145,7 +145,9 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._done = 0
-        self._started = self._last_line = time.monotonic()
+        self._last_line = time.monotonic()
+        # An estimate counts from the first finished step, without what is loaded and compiled before it.
+        self._first: tuple[int, float] | None = None
 
     def __enter__(self) -> ProgressLine:
         if sys.stderr.isatty():
@@ -188,14 +190,16 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
             return
         now = time.monotonic()
         if begins_again:
-            self._started = now
+            self._first = None
+        if self._first is None and done:
+            self._first = done, now
         if now - self._last_line < _PLAIN_LINE_EVERY_SECONDS:
             return
         self._last_line = now
         left = ""
-        # Too early, an estimate says nothing.
-        if total and done and now - self._started > 1:
-            minutes, seconds = divmod(round((now - self._started) / done * (total - done)), 60)
+        if total and self._first is not None and done > self._first[0]:
+            first, then = self._first
+            minutes, seconds = divmod(round((now - then) / (done - first) * (total - done)), 60)
             left = f", about {minutes}:{seconds:02d} left"
         tell(f"{self._what}: {done}/{'?' if total is None else total} {self._unit}{left}{remark and ', ' + remark}")
 

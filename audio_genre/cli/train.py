@@ -476,7 +476,7 @@ def _protocol_lines(models: Sequence[TrainedModel]) -> list[str]:
             summary = repeated([run.tracks for run in runs], [run.right for run in runs])
             remarks.append(f"{variant}, mean of {summary.runs} runs: {summary.accuracy}, spread {summary.spread:.3f}")
     first = models[0]
-    leaky = " (leaky: segments of one track are in several subsets; scores on unseen music will be lower)"
+    leaky = " (leaky: rows of one track are in several subsets; scores on unseen music will be lower)"
     counts = sorted({model.test.tracks.count for model in models})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     unit = "tracks, each the vote of its rows" if by_track else "tracks"

@@ -438,10 +438,27 @@ class SegmentProtocol(_Stratified):
     leaky = True
     unit = "row"
 
+    def for_rows(self, rows: Rows) -> SplitProtocol:
+        """Return the form that speaks of songs where rows are no segments."""
+        return self if together_of(rows, "track") is None else _LooseSongProtocol()
+
     def _units(self, rows: Rows) -> NDArray[np.intp]:
         rank = np.empty(len(rows.items), dtype=np.intp)
         rank[np.lexsort((rows.items, rows.groups))] = np.arange(len(rows.items))
         return rank
+
+
+class _LooseSongProtocol(SegmentProtocol):
+    """The same where rows are versions of songs."""
+
+    description = (
+        f"LEAKY: random rows of each class, {_SHARES}; versions of one song are in several subsets, so scores are too "
+        "high for new music"
+    )
+
+    def for_rows(self, rows: Rows) -> SplitProtocol:  # noqa: ARG002
+        """Return itself."""
+        return self
 
 
 class _Published(SplitProtocol):

@@ -711,7 +711,7 @@ class Run:
         if calibration.remark:
             limits[-1] = calibration.remark
         if self.protocol.leaky:
-            limits.append("It was trained on segments of its test tracks, so its scores are too high.")
+            limits.append("It was trained on rows of its test tracks, so its scores are too high.")
         elif not self.protocol.artists_apart:
             limits.append("Artists are not kept apart in its scores; expect less for unseen artists.")
         if dataset.grouping.note:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from audio_genre.datasets.grouped import SHARES, deal_together, group_column, spread_classes
+from audio_genre.datasets.protocols import get_protocol
 from audio_genre.errors import ParameterError, ProtocolError
 
 
@@ -115,3 +117,16 @@ def test_the_column_of_a_protocol() -> None:
     assert group_column("track") is group_column(None) is None
     with pytest.raises(ParameterError, match="needs a column"):
         group_column("group:")
+
+
+def test_the_leaky_protocol_speaks_of_songs_where_rows_are_no_segments() -> None:
+    labels = np.repeat(["jazz", "rock"], 30)
+    items = np.array([f"id{k}" for k in range(60)])
+    songs = np.arange(60) // 2
+    rows = SimpleNamespace(labels=labels, groups=items, items=items, together={"track": songs})
+    fitting = get_protocol("segment").for_rows(rows)
+    assert fitting.leaky
+    assert "versions of one song" in fitting.description
+    assert "segments" not in fitting.description
+    (split,) = fitting.for_rows(rows).splits(rows)
+    assert set(songs[split.train]) & set(songs[split.test])
