@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -374,9 +375,12 @@ class _Bench:
         from sklearn.metrics import f1_score
 
         self._step(name)
-        fitted = self._model(model).fit(X, y)
         probabilities = np.zeros((len(truth), len(self.classes)))
-        probabilities[:, fitted.classes_] = fitted.predict_proba(asked)
+        # Threads of a forest may lose the filters of warnings.
+        with warnings.catch_warnings():
+            fitted = self._model(model).fit(X, y)
+        with warnings.catch_warnings():
+            probabilities[:, fitted.classes_] = fitted.predict_proba(asked)
         predicted = probabilities.argmax(axis=1)
         right = predicted == truth
         return Way(

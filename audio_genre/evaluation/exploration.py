@@ -19,6 +19,7 @@ from audio_genre._version import __version__
 from audio_genre.datasets import DEFAULT_PROTOCOL, Split, get_protocol
 from audio_genre.datasets.grouped import together_of
 from audio_genre.errors import ParameterError, ProtocolError, TableError
+from audio_genre.evaluation.permutation import bits_lost
 from audio_genre.inputs import Dataset
 from audio_genre.metrics import Interval, score, squash
 
@@ -38,8 +39,6 @@ _TRAIN_ROWS = 10_000
 _SHUFFLED_ROWS = 1_000
 # So many predictions are made at most for a table of up to 300 features, and two a feature beyond.
 _PREDICTIONS, _MAX_REPEATS, _MIN_REPEATS = 600, 5, 2
-# A forest gives the probability 0 to what none of its leaves holds; its logarithm must stay finite.
-_MIN_PROBABILITY = 1e-3
 _MUTUAL_INFORMATION_ROWS = 5_000
 _NEIGHBOURS = 3
 _DRAWN_ROWS = 4_000
@@ -456,8 +455,8 @@ class _Steps:
 
 
 def _examination_steps(table: Explorable) -> int:
-    # Correlation, mutual information, the forest, each feature shuffled, the end of that, minimal set, projections.
-    return 6 + len(table.feature_names)
+    # Correlation, mutual information, the forest, each feature shuffled, minimal set, projections.
+    return 5 + len(table.feature_names)
 
 
 def refuse(table: Explorable, seed: int) -> None:
@@ -500,7 +499,7 @@ def _examine(whole: Explorable, seed: int, steps: _Steps) -> Exploration:
     missing += why
     importance, minimal = None, None
     if split is None:
-        steps.done("projection", 2 + len(features))
+        steps.done("projection", 1 + len(features))
     else:
         importance = _importance(table, X, y, split, protocol, seed, steps)
         steps.done("minimal set of features")
@@ -663,7 +662,6 @@ def _importance(
 ) -> Importance:
     """Fit a forest on the training rows and shuffle each feature of validation rows."""
     from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.inspection import permutation_importance
 
     train = _at_most(y, split.train, _TRAIN_ROWS, _rng(seed, "train"))
     shuffled = _at_most(y, split.validation, _SHUFFLED_ROWS, _rng(seed, "shuffled"))
@@ -673,20 +671,16 @@ def _importance(
     majority_baseline = np.bincount(y[split.validation][validation_tracks]).max() / len(validation_tracks)
 
     repeats = min(_MAX_REPEATS, max(_MIN_REPEATS, _PREDICTIONS // X.shape[1]))
-    calls = 0
-
-    def bits(model: Any, asked: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
-        nonlocal calls
-        # The first call is for the rows as they are.
-        if calls % repeats == 0:
-            steps.done("permutation importance")
-        calls += 1
-        probability = model.predict_proba(asked)[np.arange(len(truth)), truth]
-        return float(np.log2(np.maximum(probability, _MIN_PROBABILITY)).mean())
-
-    lost = permutation_importance(forest, X[shuffled], y[shuffled], scoring=bits, n_repeats=repeats, random_state=seed)
+    lost = bits_lost(
+        forest,
+        X[shuffled],
+        y[shuffled],
+        repeats=repeats,
+        seed=seed,
+        done=lambda: steps.done("permutation importance"),
+    )
     return Importance(
-        ranking=_ranking(table.feature_names, lost.importances_mean, lost.importances_std),
+        ranking=_ranking(table.feature_names, lost.mean(axis=1), lost.std(axis=1)),
         accuracy=scores.tracks.accuracy,
         majority_baseline=float(majority_baseline),
         protocol=protocol,
@@ -710,7 +704,6 @@ def _minimal(
 ) -> tuple[MinimalSet | None, list[str]]:
     """Rank the features within each fold, and test the best one, two, three ... on rows that took no part in it."""
     from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.inspection import permutation_importance
     from sklearn.model_selection import StratifiedGroupKFold
 
     rows = _at_most(y, train, _SET_ROWS, _rng(seed, "set"))
@@ -751,10 +744,8 @@ def _minimal(
             ranking = parts[(fold + 1) % folds]
             learned = np.setdiff1d(every, tested)
             model = forest(np.setdiff1d(learned, ranking), np.arange(len(names)))
-            lost = permutation_importance(
-                model, values[ranking], truth[ranking], scoring=_bits, n_repeats=_SET_REPEATS, random_state=seed
-            )
-            order = np.argsort(-lost.importances_mean, kind="stable")
+            lost = bits_lost(model, values[ranking], truth[ranking], repeats=_SET_REPEATS, seed=seed)
+            order = np.argsort(-lost.mean(axis=1), kind="stable")
             ranks[fold, order] = np.arange(len(names))
             for place, size in enumerate(sizes):
                 chosen = order[:size]
@@ -776,14 +767,6 @@ def _minimal(
         trees=_SET_TREES,
         protocol=protocol,
     ), notes
-
-
-def _bits(model: Any, X: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
-    """Return the mean log2 of the probability of the true class, where the model knows it."""
-    known = np.isin(truth, model.classes_)
-    column = np.searchsorted(model.classes_, truth[known])
-    probability = model.predict_proba(X)[known, column]
-    return float(np.log2(np.maximum(probability, _MIN_PROBABILITY)).mean())
 
 
 def _folds_of(y: NDArray[np.intp], units: NDArray[Any]) -> tuple[NDArray[np.intp], int]:

@@ -168,9 +168,14 @@ def _fit_logistic_regression(rows: Learned, task: Task) -> Fitted:
 def _fit_random_forest(rows: Learned, task: Task) -> Fitted:
     from sklearn.ensemble import RandomForestClassifier
 
-    model = RandomForestClassifier(random_state=task.seed, n_jobs=task.threads, **task.parameters).fit(
-        rows.X, rows.y, sample_weight=rows.weights
-    )
+    model = RandomForestClassifier(random_state=task.seed, n_jobs=task.threads, **task.parameters)
+    # Threads of a forest may lose the filters of warnings.
+    with warnings.catch_warnings():
+        model.fit(rows.X, rows.y, sample_weight=rows.weights)
+
+    def predict(X: NDArray[np.float32]) -> NDArray[np.float64]:
+        with warnings.catch_warnings():
+            return np.asarray(model.predict_proba(X))
 
     def trees() -> Iterator[Tree]:
         for estimator in model.estimators_:
@@ -178,9 +183,7 @@ def _fit_random_forest(rows: Learned, task: Task) -> Fitted:
             value = tree.value[:, 0, :] / tree.value[:, 0, :].sum(axis=1, keepdims=True)
             yield Tree(tree.children_left, tree.children_right, tree.feature, tree.threshold, value)
 
-    return Fitted(
-        model.predict_proba, TreeModel.from_trees(trees(), inputs=rows.X.shape[1], outputs=task.classes, link="mean")
-    )
+    return Fitted(predict, TreeModel.from_trees(trees(), inputs=rows.X.shape[1], outputs=task.classes, link="mean"))
 
 
 def _fit_gradient_boosting(rows: Learned, task: Task) -> Fitted:

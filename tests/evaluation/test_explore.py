@@ -170,22 +170,21 @@ def test_no_track_is_on_both_sides_and_none_of_the_test_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sklearn.ensemble
-    import sklearn.inspection
 
     table = make(tmp_path / "a.csv", ["a", "b"], 40, tracks=10)
     seen: dict[str, np.ndarray] = {}
-    fit, permute = sklearn.ensemble.ExtraTreesClassifier.fit, sklearn.inspection.permutation_importance
+    fit, shuffle = sklearn.ensemble.ExtraTreesClassifier.fit, module.bits_lost
 
     def spy_fit(self, X, y):
         seen.setdefault("train", X)
         return fit(self, X, y)
 
-    def spy_permute(forest, X, y, **options):
+    def spy_shuffle(forest, X, y, **options):
         seen.setdefault("validation", X)  # the minimal set asks again, among training rows
-        return permute(forest, X, y, **options)
+        return shuffle(forest, X, y, **options)
 
     monkeypatch.setattr(sklearn.ensemble.ExtraTreesClassifier, "fit", spy_fit)
-    monkeypatch.setattr(sklearn.inspection, "permutation_importance", spy_permute)
+    monkeypatch.setattr(module, "bits_lost", spy_shuffle)
     found = examine(table, seed=3)
     (split,) = get_protocol("track").splits(table, seed=3)
     np.testing.assert_array_equal(seen["train"], table.X[split.train])

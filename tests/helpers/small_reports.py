@@ -18,3 +18,5 @@ def small_exploration(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(exploration, "_TREES", 30)
     patch.setattr(exploration, "_MIN_REPEATS", 2)
     patch.setattr(exploration, "_MAX_REPEATS", 2)
+    patch.setattr(exploration, "_SET_TREES", 10)
+    patch.setattr(exploration, "_SET_SIZES", 6)
