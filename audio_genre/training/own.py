@@ -32,7 +32,22 @@ CNN_OPTIONS = MappingProxyType(
         "epochs": "fit.epochs",
     }
 )
-"""Options of ``audio-genre train cnn``, and the attributes of `CnnSettings` that they set."""
+"""Options of ``audio-genre train pictures --network cnn``, and the attributes of `CnnSettings` that they set."""
+
+TRANSFORMER_OPTIONS = MappingProxyType(
+    {
+        "patch-size": "patch",
+        "width": "width",
+        "layers": "layers",
+        "heads": "heads",
+        "crop-seconds": "crop_seconds",
+        "dropout": "dropout",
+        "learning-rate": "fit.learning_rate",
+        "batch-size": "fit.batch_size",
+        "epochs": "fit.epochs",
+    }
+)
+"""Options of ``audio-genre train pictures --network transformer``, and the attributes of its settings."""
 
 
 def own_settings(base: _S, options: Mapping[str, str], given: Mapping[str, Any]) -> _S:

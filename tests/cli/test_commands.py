@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_networks import small_cnn
+from small_networks import small_networks
 from typer.testing import CliRunner, Result
 
 from audio_genre.cli import app
@@ -35,7 +35,7 @@ def rows_of(path: Path) -> list[list[str]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _small() -> Iterator[None]:
-    with small_cnn():
+    with small_networks():
         yield
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from small_networks import SMALL_CNN, small_cnn
+from small_networks import SMALL_CNN, small_networks
 
 from audio_genre.bundles.calibration import apply_temperature
 from audio_genre.datasets import Pictures, get_protocol, load_pictures
@@ -22,7 +22,7 @@ from audio_genre.inputs import load_bundle
 from audio_genre.inputs.pictures import crops_of, cut_crops
 from audio_genre.training import CnnSettings, EpochReport, TrainedModel, train_cnn
 from audio_genre.training import plan as plan_training
-from audio_genre.training.cnn import CnnLearner
+from audio_genre.training.picture_learner import PictureLearner
 
 SR = GTZAN57.sr
 STYLES = ("hiss", "hum")
@@ -69,7 +69,7 @@ def pictures(folder: Path) -> Iterator[Pictures]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _small() -> Iterator[None]:
-    with small_cnn():
+    with small_networks():
         yield
 
 
@@ -113,7 +113,7 @@ def test_the_bundle_votes_as_the_predictions_file_says(trained: TrainedModel, pi
 
 def test_the_normalisation_sees_training_pictures_only(pictures: Pictures) -> None:
     (split,) = get_protocol("track").splits(pictures, seed=1)
-    model = CnnLearner(pictures, SMALL_CNN).build(split)
+    model = PictureLearner(pictures, SMALL_CNN).build(split)
     layer = model.get_layer("normalisation")
     together = np.concatenate([pictures.pixels(row) for row in split.train], axis=1).astype(np.float64)
     np.testing.assert_allclose(np.asarray(layer.mean).ravel(), together.mean(axis=1), rtol=1e-4)
@@ -138,7 +138,7 @@ def test_audio_is_classified_as_its_picture_is(
             (tmp_path / "pictures" / name / "x.png").write_bytes(encode_picture(mel_spectrogram(y), recipe=GTZAN57))
         with load_pictures(tmp_path / "pictures") as loaded:
             crops, _ = next(crops_of(loaded, np.array([0]), 130, 999))
-            described = CnnLearner(loaded, SMALL_CNN).describe(np.array([0]))
+            described = PictureLearner(loaded, SMALL_CNN).describe(np.array([0]))
         bundle = load_bundle(trained.path)
         mean = bundle.predict(crops).mean(axis=0, keepdims=True)
         expected = apply_temperature(mean, bundle.calibration.temperature)[0]
