@@ -212,7 +212,7 @@ def test_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(variants, "VARIANTS", {name: variants.VARIANTS[name] for name in ("adam-4", "sgd-5")})
     result = run("demo", tmp_path / "demo")
     assert result.exit_code == 0, result.output
-    for command in ("extract", "train tabular", "train cnn", "classify"):
+    for command in ("extract", "train tabular", "train pictures", "classify"):
         assert f"$ audio-genre {command}" in result.stdout
     assert "it is " in result.stdout
 
@@ -238,7 +238,7 @@ def test_a_stopped_training_says_what_is_missing(
     assert json.loads((tmp_path / "adam-5" / "card.json").read_text())["training"]["interrupted"] is True
 
 
-def test_a_network_on_pictures_is_trained_with_its_own_curves_and_without_broken_ones(
+def test_the_old_name_trains_a_network_on_pictures_with_its_own_curves_and_without_broken_ones(
     extracted: tuple[Path, Result], tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
@@ -251,6 +251,48 @@ def test_a_network_on_pictures_is_trained_with_its_own_curves_and_without_broken
     assert result.stdout.startswith("protocol: track\n")
     assert "95 % interval" in result.stdout
     assert sorted(path.name for path in models.iterdir()) == ["cnn", "learning_curves_cnn.html", "plotly.min.js"]
+
+
+def test_a_transformer_is_trained_and_another_starts_from_it(extracted: tuple[Path, Result], tmp_path: Path) -> None:
+    images, models = extracted[0] / "images_original", tmp_path / "models"
+    command = ["train", "pictures", images, models, "--epochs", 1]
+    own = ["--network", "transformer", "--patch-size", 64, "--width", 8, "--layers", 1, "--heads", 1]
+    result = run(*command, *own)
+    assert result.exit_code == 0, result.output
+    name = "transformer-patch-size-64-64-heads-1"
+    assert (models / "learning_curves_transformer.html").is_file()
+    result = run(*command, "--start-from", models / name, "--seed", 1)
+    assert result.exit_code == 2
+    assert f"too high: {name} has learned from" in result.stderr
+    result = run(*command, "--start-from", models / name)
+    assert result.exit_code == 0, result.output
+    assert f"Starting from {name}: the normalisation and all layers are kept." in result.stderr
+    card = json.loads((models / f"transformer-from-{name}" / "card.json").read_text())
+    assert card["variant"]["patch"] == [64, 64]
+    assert card["started_from"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--network", "rnn"], "The network 'rnn' is unknown; choose one of cnn, transformer or all."),
+        (["--network", "transformer", "--filters", "4,8"], "--filters is not for the network transformer"),
+        (["--network", "all", "--dropout", "0.1"], "--dropout changes one network"),
+        (["--network", "transformer", "--patch-size", "48,4"], "a height that divides 128"),
+        (["--network", "transformer", "--patch-size", "4,4,4"], "such as 16,16; got 4,4,4"),
+        (["--network", "transformer", "--patch-size", "4x4"], "--patch-size must be whole numbers with commas"),
+        (["--leaky"], "--leaky is for lists"),
+        (["--start-from", "nothing"], "nothing is no model bundle"),
+    ],
+)
+def test_options_that_no_network_has_are_sentences(
+    extracted: tuple[Path, Result], tmp_path: Path, options: list[str], message: str
+) -> None:
+    result = run("train", "pictures", extracted[0] / "images_original", tmp_path / "models", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "models").exists()
 
 
 def test_seeds_are_summed_up(extracted: tuple[Path, Result], tmp_path: Path) -> None:
@@ -281,7 +323,7 @@ def test_an_interrupted_network_is_resumed(
         if "loss" in remark and done == 1:
             raise KeyboardInterrupt
 
-    command = ["train", "cnn", extracted[0] / "images_original", tmp_path, "--epochs", 2]
+    command = ["train", "pictures", extracted[0] / "images_original", tmp_path, "--epochs", 2]
     with monkeypatch.context() as patch:
         patch.setattr(train.ProgressLine, "update", stop)
         result = run(*command)
@@ -300,7 +342,7 @@ def test_tensorboard_is_asked_for_by_name(
     find_spec = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tensorboard" else find_spec(name))
     options = ["--tensorboard", tmp_path / "log"]
-    result = run("train", "cnn", extracted[0] / "images_original", tmp_path / "models", *options)
+    result = run("train", "pictures", extracted[0] / "images_original", tmp_path / "models", *options)
     assert result.exit_code == 2
     assert '"tensorboard>=2.18"' in result.stderr
     assert list((tmp_path / "models").iterdir()) == []
