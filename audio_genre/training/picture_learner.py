@@ -168,14 +168,14 @@ class PictureLearner(Learner):
     def heard(self, split: Split) -> Sequence[Sequence[str]]:
         """Return every row that decided the weights, those of the starting model included; nothing if not all known."""
         own = [
-            [str(self.dataset.items[row]), str(self.dataset.groups[row]), subset]
+            (str(self.dataset.items[row]), str(self.dataset.groups[row]), subset)
             for subset, rows in split.subsets().items()
             if subset != "test"
             for row in rows
         ]
         if self.start is None:
             return own
-        return [] if self.start.heard is None else own + self.start.earlier()
+        return [] if self.start.heard is None else [*own, *self.start.heard]
 
 
 def require_pictures(dataset: Dataset) -> Pictures:

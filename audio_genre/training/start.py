@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 _MAX_BYTES = 2**30
 _MAX_ROWS_BYTES = 2**27
 _WEIGHTS = "model.weights.h5"
-_EARLIER = "earlier"
+_LEARNED = "train"
+_DECIDE = (_LEARNED, "validation")
 _NOT_A_NAME = re.compile(r"[\W_]+")
 
 
@@ -56,9 +57,8 @@ class Start:
         Its weights, as Keras keeps them in HDF5.
     sha256 : str
         Hash of ``model.keras``.
-    heard : dict of str to tuple of str, or None
-        The rows that decided its weights, as (item, track), by what a track's name has in common with its other
-        spellings; None if they are not all known.
+    heard : list of tuple of str, or None
+        Item, track and subset of the rows that decided its weights; None if they are not all known.
     """
 
     path: Path
@@ -68,7 +68,7 @@ class Start:
     variance: NDArray[np.float64]
     weights: bytes = field(repr=False)
     sha256: str
-    heard: Mapping[str, tuple[str, str]] | None = field(repr=False)
+    heard: Sequence[tuple[str, str, str]] | None = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -147,12 +147,13 @@ class Start:
             "started_from": card.facts.get("started_from"),
         }
 
-    def leak(self, pictures: Pictures, rows: NDArray[np.intp]) -> str | None:
-        """Say, without its point, that this model has or may have learned from the tracks of rows; None if not."""
+    def leak(self, pictures: Pictures, rows: NDArray[np.intp], subsets: Sequence[str] = _DECIDE) -> str | None:
+        """Say, without its point, that tracks of rows are or may be in subsets of this model; None if they are not."""
         if self.heard is None:
             return f"it is not known which tracks {self.name} has learned from"
         tracks = np.unique(pictures.groups[rows]).tolist()
-        known = [track for track in tracks if _key(track) in self.heard]
+        heard = {_key(track) for _, track, subset in self.heard if subset in subsets}
+        known = [track for track in tracks if _key(track) in heard]
         if not known:
             return None
         return f"{self.name} has learned from {len(known)} of the {len(tracks)} tracks, such as {known[0]!r}"
@@ -185,13 +186,9 @@ class Start:
         tested = self.leak(pictures, split.test)
         if tested is not None:
             sentences.append(f"Its test scores are marked as leaky: {tested}.")
-        elif (tuned := self.leak(pictures, split.validation)) is not None:
+        elif (tuned := self.leak(pictures, split.validation, [_LEARNED])) is not None:
             sentences.append(f"Its limits for unknown clips may be too narrow: of the validation tracks, {tuned}.")
         return tuple(sentences)
-
-    def earlier(self) -> list[list[str]]:
-        """Return the rows that decided this model's weights, for the list of one that starts from it."""
-        return [[item, track, _EARLIER] for item, track in (self.heard or {}).values()]
 
 
 def read_start(path: str | os.PathLike[str]) -> Start:
@@ -261,7 +258,7 @@ def _require_plain(group: Any, h5py: Any) -> None:
             raise ValueError("its weights are not plain arrays")
 
 
-def _heard(folder: Path, card: Card) -> dict[str, tuple[str, str]] | None:
+def _heard(folder: Path, card: Card) -> list[tuple[str, str, str]] | None:
     """Return the rows that decided the weights of a model; None if they are not all known."""
     expected = card.facts.get("heard_sha256")
     if expected is None:
@@ -275,7 +272,7 @@ def _heard(folder: Path, card: Card) -> dict[str, tuple[str, str]] | None:
         raise BundleError(f"{file} is damaged: it is not the file that its card was written for; train again.")
     try:
         _, *lines = csv.reader(io.StringIO(content.decode("utf-8")))
-        return {_key(track): (item, track) for item, track, _ in lines}
+        return [(item, track, subset) for item, track, subset in lines]
     except (ValueError, csv.Error):
         raise BundleError(f"{file} is malformed: it must have the columns item, track and subset.") from None
 

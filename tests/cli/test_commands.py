@@ -253,25 +253,6 @@ def test_the_old_name_trains_a_network_on_pictures_with_its_own_curves_and_witho
     assert sorted(path.name for path in models.iterdir()) == ["cnn", "learning_curves_cnn.html", "plotly.min.js"]
 
 
-def test_a_transformer_is_trained_and_another_starts_from_it(extracted: tuple[Path, Result], tmp_path: Path) -> None:
-    images, models = extracted[0] / "images_original", tmp_path / "models"
-    command = ["train", "pictures", images, models, "--epochs", 1]
-    own = ["--network", "transformer", "--patch-size", 64, "--width", 8, "--layers", 1, "--heads", 1]
-    result = run(*command, *own)
-    assert result.exit_code == 0, result.output
-    name = "transformer-patch-size-64-64-heads-1"
-    assert (models / "learning_curves_transformer.html").is_file()
-    result = run(*command, "--start-from", models / name, "--seed", 1)
-    assert result.exit_code == 2
-    assert f"too high: {name} has learned from" in result.stderr
-    result = run(*command, "--start-from", models / name)
-    assert result.exit_code == 0, result.output
-    assert f"Starting from {name}: the normalisation and all layers are kept." in result.stderr
-    card = json.loads((models / f"transformer-from-{name}" / "card.json").read_text())
-    assert card["variant"]["patch"] == [64, 64]
-    assert card["started_from"]["name"] == name
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

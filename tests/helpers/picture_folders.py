@@ -37,7 +37,7 @@ def write_pictures(
         genre = style if genres is None else genres[style]
         (folder / genre).mkdir(parents=True)
         for track in range(first, first + TRACKS):
-            path = folder / genre / f"{genre}{track:05d}.png"
+            path = folder / genre / f"{style}{track:05d}.png"
             M = mel_spectrogram(signal(style, track))
             if foreign:
                 shown = colormaps["viridis"]((M[::-1] - M.max() + 80) / 80, bytes=True)

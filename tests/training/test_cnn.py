@@ -27,13 +27,8 @@ from audio_genre.training.picture_learner import PictureLearner
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pictures(tmp_path_factory.mktemp("own") / "images_original")
-
-
-@pytest.fixture(scope="module")
-def pictures(folder: Path) -> Iterator[Pictures]:
-    with load_pictures(folder) as loaded:
+def pictures(picture_folder: Path) -> Iterator[Pictures]:
+    with load_pictures(picture_folder) as loaded:
         yield loaded
 
 
@@ -159,10 +154,10 @@ def test_a_folder_without_pictures_is_a_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_class_with_one_track_is_a_sentence(folder: Path, tmp_path: Path) -> None:
+def test_a_class_with_one_track_is_a_sentence(picture_folder: Path, tmp_path: Path) -> None:
     for style in STYLES:
         (tmp_path / "pictures" / style).mkdir(parents=True)
-        for path in sorted((folder / style).iterdir())[: 1 if style == "hum" else 5]:
+        for path in sorted((picture_folder / style).iterdir())[: 1 if style == "hum" else 5]:
             (tmp_path / "pictures" / style / path.name).write_bytes(path.read_bytes())
     with pytest.raises(ProtocolError, match="'hum' has 1 track"):
         plan_training(tmp_path / "pictures", tmp_path / "models", kind="pictures", variant="cnn")
