@@ -237,7 +237,9 @@ def _read_keras(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.float64
             raise ValueError(f"it holds more than {_MAX_BYTES} bytes")
         layers = json.loads(archive.read("config.json"))["config"]["layers"]
         weights = archive.read(_WEIGHTS)
-    (config,) = (layer["config"] for layer in layers if layer["name"] == NORMALISED)
+    config = next((layer["config"] for layer in layers if layer["name"] == NORMALISED), None)
+    if config is None:
+        raise ValueError("it is not one network on pictures")
     mean, variance = (np.array(config[name], dtype=np.float64) for name in ("mean", "variance"))
     if not (mean.shape == variance.shape == (BANDS,) and np.isfinite([mean, variance]).all() and (variance > 0).all()):
         raise ValueError(f"its normalisation is not of {BANDS} bands")
@@ -247,14 +249,14 @@ def _read_keras(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.float64
 
 
 def _require_plain(group: Any, h5py: Any) -> None:
-    """Refuse what would make HDF5 read other files, or write more than the file holds: links, and packed arrays."""
+    """Refuse what would make HDF5 read other files, or make more than the file holds: links, and packed arrays."""
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError("it has links")
         found = group[name]
         if isinstance(found, h5py.Group):
             _require_plain(found, h5py)
-        elif found.external or found.is_virtual or found.chunks is not None:
+        elif found.external or found.is_virtual or found.id.get_storage_size() != found.nbytes:
             raise ValueError("its weights are not plain arrays")
 
 

@@ -244,8 +244,21 @@ def packed(file: Any, h5py: Any) -> None:
     file.create_dataset("a", (10**6,), "f4", compression="gzip")
 
 
+def unwritten(file: Any, h5py: Any) -> None:
+    file.create_dataset("a", (10**12,), "f4")
+
+
+def circle(file: Any, h5py: Any) -> None:
+    group = file.create_group("a")
+    group["b"] = group
+
+
 def without_mean(files: dict[str, bytes]) -> None:
     files["config.json"] = files["config.json"].replace(b'"mean": [', b'"mean": ["a", ')
+
+
+def without_layer(files: dict[str, bytes]) -> None:
+    files["config.json"] = files["config.json"].replace(b'"normalisation"', b'"inside"')
 
 
 DAMAGED: dict[str, tuple[Callable[[bytes], bytes | None], str]] = {
@@ -254,8 +267,11 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes | None], str]] = {
     "cut": (lambda content: content[: len(content) // 2], "is damaged"),
     "without weights": (lambda content: rewritten(content, lambda files: files.pop("model.weights.h5")), "is damaged"),
     "another normalisation": (lambda content: rewritten(content, without_mean), "is damaged"),
+    "another layout": (lambda content: rewritten(content, without_layer), "it is not one network on pictures"),
     "a link": (hdf5(external), r"is damaged \(it has links"),
     "numbers of another file": (hdf5(outside), r"is damaged \(its weights are not plain"),
+    "numbers that are not there": (hdf5(unwritten), r"is damaged \(its weights are not plain"),
+    "a circle": (hdf5(circle), "is damaged"),
     "packed numbers": (hdf5(packed), r"is damaged \(its weights are not plain"),
 }
 
