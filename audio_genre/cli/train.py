@@ -182,8 +182,8 @@ def tabular(
     _report(fit_with_progress(plan, resume=resume), plan, as_json=as_json)
 
 
-@train.command("pictures")
 @train.command("cnn", help="Old name of `train pictures`, with the same options.")
+@train.command("pictures")
 @guarded("stopped before the first epoch was complete; nothing was saved.")
 def pictures(
     folder: Annotated[
