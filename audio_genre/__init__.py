@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from audio_genre.inference import Classifier, classify_table
     from audio_genre.inputs import load_bundle
     from audio_genre.library import organize
-    from audio_genre.training import train, train_baseline, train_cnn, train_tabular
+    from audio_genre.training import train, train_baseline, train_cnn, train_pictures, train_tabular
 
 __all__ = [
     "AudioGenreError",
@@ -40,6 +40,7 @@ __all__ = [
     "train",
     "train_baseline",
     "train_cnn",
+    "train_pictures",
     "train_tabular",
 ]
 
@@ -60,6 +61,7 @@ _LOCATIONS = {
     "train": "audio_genre.training",
     "train_baseline": "audio_genre.training",
     "train_cnn": "audio_genre.training",
+    "train_pictures": "audio_genre.training",
     "train_tabular": "audio_genre.training",
 }
 

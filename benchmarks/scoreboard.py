@@ -43,7 +43,9 @@ def main() -> None:
     if arguments.images is not None:
         with load_pictures(arguments.images) as pictures:
             for protocol in ("track", "fault-filtered"):
-                trained += _train(plan_training(pictures, models / "clips", protocol=protocol, seeds=seeds, kind="cnn"))
+                trained += _train(
+                    plan_training(pictures, models / "clips", protocol=protocol, seeds=seeds, kind="pictures")
+                )
     _print_table("accuracy by track", trained, by_row=False)
     if arguments.segments is not None:
         folder = models / "segments"

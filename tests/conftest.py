@@ -139,3 +139,23 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     file, entry = package(folder)
     use(monkeypatch, folder / "data", entry)
     return install(entry, file)
+
+
+@pytest.fixture(scope="session")
+def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of two styles that differ plainly."""
+    from picture_folders import write_pictures
+
+    return write_pictures(tmp_path_factory.mktemp("pictures") / "images_original")
+
+
+@pytest.fixture(scope="session")
+def small_transformer(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small transformer that was trained on them."""
+    from small_networks import small_networks
+
+    from audio_genre.training import train_pictures
+
+    with small_networks():
+        (model,) = train_pictures(picture_folder, tmp_path_factory.mktemp("small"), "transformer", epochs=4)
+    return model.path

@@ -150,10 +150,10 @@ def test_other_commands_do_their_job(
     "command",
     [
         ["train", "tabular", "features/features_3_sec.csv", "networks"],
-        ["train", "cnn", "features/images_original", "networks"],
+        ["train", "pictures", "features/images_original", "networks"],
         ["demo", "demonstration"],
     ],
-    ids=["tabular", "cnn", "demo"],
+    ids=["tabular", "pictures", "demo"],
 )
 def test_networks_ask_for_their_extra_and_write_nothing(run: Run, work: Path, table: Path, command: list[str]) -> None:
     before = sorted(work.rglob("*"))

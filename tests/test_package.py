@@ -37,6 +37,7 @@ HELP = (
     ["extract"],
     ["train", "tabular"],
     ["train", "baseline"],
+    ["train", "pictures"],
     ["train", "cnn"],
     ["explore"],
     ["audit"],

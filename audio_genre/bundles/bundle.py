@@ -3,19 +3,20 @@
 ::
 
     adam-4/                       a network
-      model.keras       to train on
+      model.keras       to train on; read as data, and only to start another training from
       model.tflite      to predict with LiteRT, without TensorFlow
       card.json         classes, recipe, window, training data and hash, protocol, metrics, calibration, versions, seed
       input.npz         what making inputs needs and the card cannot hold; only some kinds of input have it
       novelty.npz       what tells how far an input is from the training data
       history.csv       one line per epoch
       predictions.csv   probabilities of every test row
+      heard.csv         every row that decided the weights; only of models that a training can start from
 
     random-forest/                a baseline
       model.npz         to predict with NumPy alone
       card.json, novelty.npz, history.csv (a header only: there are no epochs), predictions.csv
 
-Nothing in it is a pickle: reading a bundle runs no code from it. `model.keras` is only read to train on.
+Nothing in it is a pickle: reading a bundle runs no code from it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ KERAS_MODEL = "model.keras"
 ARRAYS = "input.npz"
 NOVELTY = "novelty.npz"
 _NOVELTY_OF_FORMAT_1 = "familiarity.npz"
-HISTORY, PREDICTIONS = "history.csv", "predictions.csv"
+HISTORY, PREDICTIONS, HEARD = "history.csv", "predictions.csv", "heard.csv"
 
 _AGREEMENT = 1e-5
 # What single precision may leave of a sum of probabilities, and far less than what is none.
@@ -142,7 +143,7 @@ class Bundle:
 
     @property
     def kind(self) -> str:
-        """What the model takes: ``"tabular"`` and ``"baseline"`` take rows of features, ``"cnn"`` crops of pictures."""
+        """Kind: ``"tabular"`` and ``"baseline"`` take rows of features, ``"cnn"`` and ``"transformer"`` pictures."""
         return self.card.kind
 
     @property
@@ -262,6 +263,7 @@ def write_bundle(
     history: Sequence[EpochReport],
     predictions: Iterable[Sequence[Any]],
     arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    heard: Sequence[Sequence[str]] = (),
 ) -> None:
     """Write a bundle whole or not at all; one that stands in its place is replaced when the new one is complete."""
     is_arrays = isinstance(model, ArrayModel)
@@ -297,6 +299,10 @@ def write_bundle(
                 # Keras reads its own variables in a way that NumPy 2 deprecates.
                 warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
                 model.save(place.unfinished / KERAS_MODEL)
+            card = _with_hash(card, "keras_sha256", place.unfinished / KERAS_MODEL)
+        if heard:
+            _write_csv(place.unfinished / HEARD, [("item", "track", "subset"), *heard])
+            card = _with_hash(card, "heard_sha256", place.unfinished / HEARD)
         (place.unfinished / form.file).write_bytes(exported)
         (place.unfinished / NOVELTY).write_bytes(detector)
         if extra:
@@ -308,6 +314,11 @@ def write_bundle(
         # The card comes last: where it is whole, all is.
         (place.unfinished / CARD).write_text(text, encoding="utf-8")
         place.put()
+
+
+def _with_hash(card: Card, name: str, file: Path) -> Card:
+    """Return a card that knows a file by its hash."""
+    return dataclasses.replace(card, facts={**card.facts, name: hashlib.sha256(file.read_bytes()).hexdigest()})
 
 
 class _Replacement:

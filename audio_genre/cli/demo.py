@@ -76,9 +76,11 @@ def demo(
     dense = _train(plan_training(load_table(table), models, epochs=_EPOCHS, seed=seed, kind="tabular"))
 
     _step(4, "Train a convolutional network on the pictures")
-    _command("train", "cnn", features / report.pictures.name, models)
+    _command("train", "pictures", features / report.pictures.name, models)
     with load_with_progress(report.pictures) as pictures:
-        (convolutional,) = _train(plan_training(pictures, models, epochs=_CNN_EPOCHS, seed=seed, kind="cnn"))
+        (convolutional,) = _train(
+            plan_training(pictures, models, epochs=_CNN_EPOCHS, seed=seed, kind="pictures", variant="cnn")
+        )
 
     _step(5, "Classify a clip that no model has heard")
     from audio_genre.inference.classifier import Classifier

@@ -157,8 +157,8 @@ def extract_with_progress(
             line.note(f"The recipe {wanted.name} makes no pictures.")
         elif wanted.pictures is not None and wanted.pictures.n_mels != GTZAN57.n_mels and options.get("images", True):
             line.note(
-                f"Pictures of {wanted.pictures.n_mels} mel bands cannot train `audio-genre train cnn`, which takes "
-                f"{GTZAN57.n_mels}; --no-images leaves them out."
+                f"Pictures of {wanted.pictures.n_mels} mel bands cannot train `audio-genre train pictures`, which "
+                f"takes {GTZAN57.n_mels}; --no-images leaves them out."
             )
         return run(audio_dir, out_dir, recipe=wanted, progress=_Shown(line), **options)
 

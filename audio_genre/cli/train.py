@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from audio_genre.metrics import Interval
     from audio_genre.training.run import TrainedModel, TrainingPlan
 
-_CURVES = {"tabular": "learning_curves.html", "cnn": "learning_curves_cnn.html"}
 _MAX_SENTENCES = 10
 # What takes longer is announced.
 _LONG_SECONDS = 60
@@ -183,18 +182,47 @@ def tabular(
     _report(fit_with_progress(plan, resume=resume), plan, as_json=as_json)
 
 
-@train.command()
+@train.command("cnn", help="Old name of `train pictures`, with the same options.")
+@train.command("pictures")
 @guarded("stopped before the first epoch was complete; nothing was saved.")
-def cnn(
-    pictures: Annotated[
+def pictures(
+    folder: Annotated[
         Path,
-        typer.Argument(metavar="IMAGES_DIR", help="A folder of mel-spectrogram pictures, one folder per genre."),
+        typer.Argument(metavar="PICTURES_DIR", help="A folder of mel-spectrogram pictures, one folder per genre."),
     ],
     models_dir: _Models,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="cnn, transformer, several with commas between them, or all.",
+            show_default="cnn, or that of --start-from",
+        ),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL_DIR",
+            help="Fine-tune this network, which may know other genres, on pictures of the same parameters.",
+        ),
+    ] = None,
     protocol: _Protocol = "track",
     filters: Annotated[
         str | None,
-        typer.Option(metavar="NUMBERS", help="Filters of each block of convolutions.", show_default="16,32,64,128"),
+        typer.Option(
+            metavar="NUMBERS", help="cnn: filters of each block of convolutions.", show_default="16,32,64,128"
+        ),
+    ] = None,
+    patch_size: Annotated[
+        str | None,
+        typer.Option(metavar="BANDS,COLUMNS", help="transformer: height and width of a patch.", show_default="16,16"),
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="transformer: length of the vector of a patch.", show_default="64")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="transformer: number of layers.", show_default="3")] = None,
+    heads: Annotated[
+        int | None, typer.Option(help="transformer: heads of attention in each layer.", show_default="4")
     ] = None,
     crop_seconds: Annotated[float | None, typer.Option(help="Width of a crop in seconds.", show_default="6")] = None,
     dropout: _Dropout = None,
@@ -205,34 +233,50 @@ def cnn(
     seeds: _Seeds = 1,
     folds: _Folds = None,
     splits: _Splits = None,
-    leaky: _Leaky = False,
+    leaky: Annotated[
+        bool,
+        typer.Option(
+            "--leaky",
+            help="Allow lists with rows of one track in two subsets, and --start-from a model that has learned from "
+            "test tracks; scores are marked as leaky.",
+        ),
+    ] = False,
     rows: Rows = None,
     resume: _Resume = False,
     tensorboard: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a log for TensorBoard there.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Train a convolutional network on pictures; it becomes a folder with its model, card and history."""
-    from audio_genre.training import CnnSettings
+    """Train networks on pictures; each becomes a folder with its model, card and history."""
     from audio_genre.training import plan as plan_training
     from audio_genre.training.backend import require_keras
-    from audio_genre.training.own import CNN_OPTIONS, numbers, own_settings
+    from audio_genre.training.networks import get_networks, own_network
+    from audio_genre.training.own import numbers
+    from audio_genre.training.start import read_start
 
     require_keras()
     given: dict[str, Any] = {"dropout": dropout, "learning-rate": learning_rate, "batch-size": batch_size}
-    given |= {"crop-seconds": crop_seconds, "filters": None if filters is None else numbers(filters, "--filters")}
-    settings = own_settings(CnnSettings(), CNN_OPTIONS, given)
-    used = _protocol(protocol, splits, leaky=leaky)
-    with load_with_progress(pictures, None if rows is None else rows.value) as loaded:
+    given |= {"width": width, "layers": layers, "heads": heads, "crop-seconds": crop_seconds}
+    given["filters"] = None if filters is None else numbers(filters, "--filters")
+    if patch_size is not None:
+        # One number is a square.
+        given["patch-size"] = (numbers(patch_size, "--patch-size") * 2)[: max(2, patch_size.count(",") + 1)]
+    names = network or ("cnn" if start_from is None else "all")
+    networks = get_networks(names) if start_from is None else read_start(start_from).networks(names)
+    used = _protocol(protocol, splits, leaky=leaky and (splits is not None or start_from is None))
+    with load_with_progress(folder, None if rows is None else rows.value) as loaded:
         plan = plan_training(
             loaded,
             models_dir,
-            settings=settings,
+            variant=names,
+            settings=own_network(networks, given),
             protocol=used,
             epochs=epochs,
             seed=seed,
             seeds=seeds,
             folds=folds,
-            kind="cnn",
+            kind="pictures",
+            start_from=start_from,
+            leaky=leaky and start_from is not None,
         )
         _report(fit_with_progress(plan, resume=resume, tensorboard=tensorboard), plan, as_json=as_json)
 
@@ -373,7 +417,7 @@ def fit_with_progress(
 
         models = plan.train(show, resume=resume, tensorboard=tensorboard, stage=stage)
     try:
-        write_learning_curves([model.path for model in models], plan.models_dir / _CURVES[plan.kind])
+        write_learning_curves([model.path for model in models], plan.models_dir / _curves(plan))
     except AudioGenreError as error:
         # The models are what was asked for, and they are complete.
         complain(str(error))
@@ -427,9 +471,14 @@ def summary_lines(models: Sequence[TrainedModel], plan: TrainingPlan) -> list[st
     where = [str(model.path) for model in models[:_MAX_SENTENCES]]
     more = f" and {len(models) - len(where)} more" if len(models) > len(where) else ""
     lines.append(printable(f"models: {', '.join(where)}{more}"))
-    if plan.kind in _CURVES:
-        lines.append(printable(f"learning curves: {plan.models_dir / _CURVES[plan.kind]}"))
+    if plan.kinds != ("baseline",):
+        lines.append(printable(f"learning curves: {plan.models_dir / _curves(plan)}"))
     return lines
+
+
+def _curves(plan: TrainingPlan) -> str:
+    """Return the name of the page of learning curves."""
+    return "learning_curves.html" if plan.kinds == ("tabular",) else f"learning_curves_{'_'.join(plan.kinds)}.html"
 
 
 def _unseen_lines(models: Sequence[TrainedModel]) -> list[str]:
@@ -476,7 +525,7 @@ def _protocol_lines(models: Sequence[TrainedModel]) -> list[str]:
             summary = repeated([run.tracks for run in runs], [run.right for run in runs])
             remarks.append(f"{variant}, mean of {summary.runs} runs: {summary.accuracy}, spread {summary.spread:.3f}")
     first = models[0]
-    leaky = " (leaky: rows of one track are in several subsets; scores on unseen music will be lower)"
+    leaky = " (leaky: test tracks were learned from; scores on unseen music will be lower)"
     counts = sorted({model.test.tracks.count for model in models})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     unit = "tracks, each the vote of its rows" if by_track else "tracks"

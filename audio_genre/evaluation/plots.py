@@ -46,7 +46,7 @@ _BEST_AND_WORST = 4
 _CURVE_POINTS = 200
 _TITLE_LETTERS = 60
 # Colour and marker, by place in the palette and among the markers.
-_STYLES = {"tabular": (0, 0), "baseline": (1, 1), "cnn": (2, 2)}
+_STYLES = {"tabular": (0, 0), "baseline": (1, 1), "cnn": (2, 2), "transformer": (3, 4)}
 _OTHER_STYLE = (4, 3)
 # The numbers of tracks stand above the diagonal, which ends at 1.
 _COUNTS_HEIGHT, _TOP = 1.05, 1.1

@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """Columns of a learning curve."""
 
-KIND_NAMES = {"tabular": "dense network", "baseline": "baseline", "cnn": "convolutional network"}
+KIND_NAMES = {
+    "tabular": "dense network",
+    "baseline": "baseline",
+    "cnn": "convolutional network",
+    "transformer": "transformer",
+}
 """What the kinds of models are called; any other is called what it is."""
 
 # What a file of figures may have: those of a hundred thousand tracks have less.
@@ -111,7 +116,7 @@ class ModelResult:
     name : str
         Name of its folder.
     kind : str
-        Kind of model: ``"tabular"``, ``"baseline"``, ``"cnn"``.
+        Kind of model: ``"tabular"``, ``"baseline"``, ``"cnn"``, ``"transformer"``.
     variant : str
         Name of its variant.
     settings : str

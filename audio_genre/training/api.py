@@ -11,21 +11,28 @@ from typing import Any
 
 import numpy as np
 
-from audio_genre.datasets import DEFAULT_PROTOCOL, Pictures, SplitProtocol
+from audio_genre.datasets import DEFAULT_PROTOCOL, SplitProtocol
 from audio_genre.errors import ParameterError
 from audio_genre.inputs import Dataset, load_dataset
 from audio_genre.progress import Bar
 from audio_genre.training.backend import require_keras
 from audio_genre.training.baselines import LARGE_TRACKS, BaselineLearner, BaselineVariant, get_baselines
-from audio_genre.training.cnn import CnnLearner, CnnSettings
+from audio_genre.training.cnn import CnnSettings
 from audio_genre.training.fit import Progress
+from audio_genre.training.networks import get_networks
+from audio_genre.training.picture_learner import PictureLearner, require_pictures
+from audio_genre.training.picture_network import PictureNetwork
 from audio_genre.training.run import Learner, TrainedModels, TrainingPlan, Trials, plan_runs
+from audio_genre.training.start import Start, read_start
 from audio_genre.training.tabular import DenseLearner
+from audio_genre.training.transformer import TransformerSettings
 from audio_genre.training.variants import DenseVariant, get_variants
 from audio_genre.training.vector_learner import require_vectors
 
 _ALL = "all"
-Settings = DenseVariant | CnnSettings | BaselineVariant
+# What the kind of networks on pictures was called when there was one.
+_OLD_NAME, _NEW_NAME = "cnn", "pictures"
+Settings = DenseVariant | PictureNetwork | BaselineVariant
 
 
 @dataclass(frozen=True)
@@ -33,39 +40,35 @@ class _ModelKind:
     """A kind of model: the settings that a variant's name stands for, and its learner."""
 
     settings: Callable[[str], Sequence[Settings]]
-    type: type[Any]
+    types: tuple[type[Any], ...]
     learner: Callable[..., Learner]
     takes: Callable[[Dataset], Any]
     keras: bool = True
     vectors: bool = True
+    starts: bool = False
     suits: Callable[[Any, Dataset], bool] = lambda settings, dataset: True  # noqa: ARG005
-
-
-def _cnn_settings(variant: str) -> tuple[CnnSettings, ...]:
-    if variant not in ("all", "cnn"):
-        raise ParameterError(f"The variant {variant!r} is unknown; the kind cnn has one, cnn.")
-    return (CnnSettings(),)
-
-
-def _require_pictures(dataset: Dataset) -> Pictures:
-    if not hasattr(dataset, "pixels"):
-        raise ParameterError(f"The kind cnn learns from pictures, and {dataset.path} has none; give a folder of them.")
-    return dataset  # type: ignore[return-value]
 
 
 MODEL_KINDS = MappingProxyType(
     {
         "tabular": _ModelKind(
             get_variants,
-            DenseVariant,
+            (DenseVariant,),
             DenseLearner,
             lambda dataset: require_vectors(dataset, "Dense networks"),
             suits=lambda variant, dataset: variant.large == (len(np.unique(dataset.groups)) >= LARGE_TRACKS),
         ),
-        "cnn": _ModelKind(_cnn_settings, CnnSettings, CnnLearner, _require_pictures, vectors=False),
+        _NEW_NAME: _ModelKind(
+            get_networks,
+            (CnnSettings, TransformerSettings),
+            PictureLearner,
+            require_pictures,
+            vectors=False,
+            starts=True,
+        ),
         "baseline": _ModelKind(
             get_baselines,
-            BaselineVariant,
+            (BaselineVariant,),
             BaselineLearner,
             lambda dataset: require_vectors(dataset, "Baselines"),
             keras=False,
@@ -88,6 +91,8 @@ def plan(
     seeds: int = 1,
     folds: int | None = None,
     balance: str = "none",
+    start_from: str | os.PathLike[str] | None = None,
+    leaky: bool = False,
     **reading: Any,
 ) -> TrainingPlan:
     """Check everything that a training needs, within a second and without TensorFlow.
@@ -99,16 +104,20 @@ def plan(
     TrainingPlan
         What is to be trained; its method `train` does it.
     """
+    if kind == _OLD_NAME:
+        kind, variant = _NEW_NAME, _OLD_NAME if variant == _ALL else variant
     if kind not in MODEL_KINDS:
         raise ParameterError(f"The kind of model {kind!r} is unknown; choose one of {', '.join(MODEL_KINDS)}.")
     model = MODEL_KINDS[kind]
     if model.keras:
         require_keras()
-    if settings is not None and not isinstance(settings, model.type):
-        raise ParameterError(
-            f"The settings of the kind {kind} must be a {model.type.__name__}; got a {type(settings).__name__}."
-        )
-    chosen: Sequence[Any] = model.settings(variant) if settings is None else (settings,)
+    if settings is not None and not isinstance(settings, model.types):
+        wanted = " or a ".join(each.__name__ for each in model.types)
+        raise ParameterError(f"The settings of the kind {kind} must be a {wanted}; got a {type(settings).__name__}.")
+    start = _start(kind, start_from, leaky=leaky)
+    chosen: Sequence[Any] = (settings,)
+    if settings is None:
+        chosen = model.settings(variant) if start is None else start.networks(variant)
     if epochs is not None:
         if not model.keras:
             raise ParameterError("Baselines are not trained in epochs; leave epochs out.")
@@ -121,10 +130,23 @@ def plan(
     rows = model.takes(dataset)
     if settings is None and variant == _ALL:
         chosen = [each for each in chosen if model.suits(each, dataset)]
-    options = {"balance": balance} if model.vectors else {}
+    options: dict[str, Any] = {"balance": balance} if model.vectors else {}
+    if start is not None:
+        options = {"start": start, "leaky": leaky}
     if balance != "none" and not model.vectors:
         raise ParameterError(f"The kind {kind} has no balance; leave it out.")
     return plan_runs([model.learner(rows, each, **options) for each in chosen], models_dir, trials)
+
+
+def _start(kind: str, path: str | os.PathLike[str] | None, *, leaky: bool) -> Start | None:
+    """Return what a training starts from, if anything."""
+    if path is None:
+        if leaky:
+            raise ParameterError("leaky is for a training that starts from another model; name it with start_from.")
+        return None
+    if not MODEL_KINDS[kind].starts:
+        raise ParameterError(f"Models of the kind {kind} start from no other model; leave --start-from out.")
+    return read_start(path)
 
 
 def train(
@@ -140,6 +162,8 @@ def train(
     seeds: int = 1,
     folds: int | None = None,
     balance: str = "none",
+    start_from: str | os.PathLike[str] | None = None,
+    leaky: bool = False,
     progress: bool | Progress = False,
     resume: bool = False,
     **reading: Any,
@@ -155,12 +179,13 @@ def train(
         folder per genre, or what `load_table` or `load_pictures` returned.
     models_dir : str or os.PathLike
         Folder that receives one folder per model; it is made if need be.
-    kind : {"tabular", "cnn", "baseline"}
-        Dense networks on a table, a convolutional network on pictures, or baselines on a table, which need no
-        TensorFlow.
+    kind : {"tabular", "pictures", "baseline"}
+        Dense networks on a table, networks on pictures, or baselines on a table, which need no TensorFlow. ``"cnn"`` is
+        the old name of the convolutional network on pictures.
     variant : str
-        Name of a variant of that kind, or ``"all"`` that are made for so many tracks.
-    settings : DenseVariant, CnnSettings or BaselineVariant, optional
+        Name of a variant of that kind, such as ``"cnn"`` or ``"transformer"`` for pictures, or ``"all"`` that are made
+        for so many tracks.
+    settings : DenseVariant, CnnSettings, TransformerSettings or BaselineVariant, optional
         A model of your own in place of `variant`.
     protocol : str or SplitProtocol
         The evaluation protocol that splits the rows, or its name, or ``"all"`` for every one that applies;
@@ -175,6 +200,12 @@ def train(
         Number of folds of a cross-validation; by default what the protocol does by itself.
     balance : {"none", "class-weight", "class-weight-sqrt", "smote", "oversample"}
         How rare classes are made to count for more among the training rows; networks on vectors and baselines only.
+    start_from : str or os.PathLike, optional
+        Bundle of a network on pictures whose weights a new one of the same kind starts from; it may know other genres.
+        Its test tracks must not be among those that the bundle has learned from.
+    leaky : bool
+        Whether it may start from a bundle that has learned from test tracks, or of which that is not known; the scores
+        are marked as leaky then.
     progress : bool or callable
         True shows a progress bar over the models; a function is called after each epoch with the model's name, the
         maximum number of epochs, and an `EpochReport`.
@@ -191,13 +222,13 @@ def train(
     Raises
     ------
     ParameterError
-        If an argument is out of range, or a package is missing.
+        If an argument is out of range, a package is missing, or the pictures do not fit the bundle to start from.
     TableError, PictureError
         If the data cannot be read, have rows without a label or only one class.
     ProtocolError
-        If the rows cannot be split under the protocol.
+        If the rows cannot be split under the protocol, or the bundle to start from has learned from test tracks.
     BundleError
-        If a bundle cannot be written; the bundles before it stay.
+        If a bundle cannot be written; the bundles before it stay. If the bundle to start from cannot be read.
     KeyboardInterrupt
         If it comes before any model is complete.
 
@@ -230,6 +261,8 @@ def train(
         seeds=seeds,
         folds=folds,
         balance=balance,
+        start_from=start_from,
+        leaky=leaky,
         **reading,
     )
     if progress is not True:
@@ -246,11 +279,21 @@ def train_tabular(
     return train(table, models_dir, kind="tabular", **options)
 
 
+def train_pictures(
+    pictures: str | os.PathLike[str] | Dataset,
+    models_dir: str | os.PathLike[str],
+    network: str = "cnn",
+    **options: Any,
+) -> TrainedModels:
+    """Train on pictures: ``train(pictures, models_dir, kind="pictures", variant=network, **options)``, see `train`."""
+    return train(pictures, models_dir, kind=_NEW_NAME, variant=network, **options)
+
+
 def train_cnn(
     pictures: str | os.PathLike[str] | Dataset, models_dir: str | os.PathLike[str], **options: Any
 ) -> TrainedModels:
-    """Train a network on pictures: ``train(pictures, models_dir, kind="cnn", **options)``, see `train`."""
-    return train(pictures, models_dir, kind="cnn", **options)
+    """Old name of ``train_pictures(pictures, models_dir, **options)``, see `train`."""
+    return train(pictures, models_dir, kind=_OLD_NAME, **options)
 
 
 def train_baseline(

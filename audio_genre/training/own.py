@@ -32,7 +32,22 @@ CNN_OPTIONS = MappingProxyType(
         "epochs": "fit.epochs",
     }
 )
-"""Options of ``audio-genre train cnn``, and the attributes of `CnnSettings` that they set."""
+"""Options of ``audio-genre train pictures --network cnn``, and the attributes of `CnnSettings` that they set."""
+
+TRANSFORMER_OPTIONS = MappingProxyType(
+    {
+        "patch-size": "patch",
+        "width": "width",
+        "layers": "layers",
+        "heads": "heads",
+        "crop-seconds": "crop_seconds",
+        "dropout": "dropout",
+        "learning-rate": "fit.learning_rate",
+        "batch-size": "fit.batch_size",
+        "epochs": "fit.epochs",
+    }
+)
+"""Options of ``audio-genre train pictures --network transformer``, and the attributes of its settings."""
 
 
 def own_settings(base: _S, options: Mapping[str, str], given: Mapping[str, Any]) -> _S:
@@ -44,10 +59,7 @@ def own_settings(base: _S, options: Mapping[str, str], given: Mapping[str, Any])
     >>> own_settings(VARIANTS["adam-4"], DENSE_OPTIONS, {"layers": (256, 128), "dropout": 0.5}).name
     'adam-4-layers-256-128-dropout-0.5'
     """
-    own: Any = base
-    for option, value in given.items():
-        if value is not None:
-            own = _with(own, options[option], value)
+    own: Any = _with(base, {options[option]: value for option, value in given.items() if value is not None})
     differences = [pair for pair in _differences(base, own, options) if pair[0] != "epochs"]
     if differences:
         name = "-".join([own.name, *(part for pair in differences for part in pair)]).replace(",", "-")
@@ -91,6 +103,15 @@ def _get(settings: Any, path: str) -> Any:
     return settings
 
 
-def _with(settings: Any, path: str, value: Any) -> Any:
-    name, _, rest = path.partition(".")
-    return dataclasses.replace(settings, **{name: _with(getattr(settings, name), rest, value) if rest else value})
+def _with(settings: Any, values: Mapping[str, Any]) -> Any:
+    """Return settings with other values by their paths; all at once, because some fit together only."""
+    changes: dict[str, Any] = {}
+    inside: dict[str, dict[str, Any]] = {}
+    for path, value in values.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            inside.setdefault(name, {})[rest] = value
+        else:
+            changes[name] = value
+    changes |= {name: _with(getattr(settings, name), rest) for name, rest in inside.items()}
+    return dataclasses.replace(settings, **changes)

@@ -91,6 +91,11 @@ class Learner(ABC):
         return INPUT_KINDS[self.dataset.input]
 
     @property
+    def command(self) -> str:
+        """Word of ``audio-genre train`` that trains it."""
+        return self.kind
+
+    @property
     @abstractmethod
     def options(self) -> Sequence[str] | None:
         """Options of the command ``audio-genre train`` that give these settings; None if there are none that do."""
@@ -156,6 +161,26 @@ class Learner(ABC):
         """Return what is written: a Keras model as it is, any other as an `ArrayModel`."""
         return model
 
+    def refusal(self, split: Split) -> str | None:  # noqa: ARG002
+        """Say why scores on a split would mean nothing; None if they mean what they always do."""
+        return None
+
+    def leaks(self, split: Split) -> bool:  # noqa: ARG002
+        """Tell whether it has learned from test tracks before."""
+        return False
+
+    def notes(self, split: Split) -> Sequence[str]:  # noqa: ARG002
+        """Tell what a user should know before it is trained."""
+        return ()
+
+    def limits(self, split: Split) -> Sequence[str]:  # noqa: ARG002
+        """Tell what a user of its model should know besides what holds for every model."""
+        return ()
+
+    def heard(self, split: Split) -> Sequence[Sequence[str]]:  # noqa: ARG002
+        """Return item, track and subset of all rows that decide its weights, where a training can start from these."""
+        return ()
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
@@ -172,7 +197,8 @@ class TrainedModel:
     protocol : str
         The protocol.
     leaky : bool
-        Whether that protocol lets segments of one track be in two subsets.
+        Whether that protocol lets segments of one track be in two subsets, or the model started from one that has, or
+        may have, learned from test tracks.
     fold : str
         Name of the fold; empty where the protocol makes one split.
     seed : int
@@ -269,9 +295,9 @@ class TrainingPlan:
         return len(self.runs)
 
     @property
-    def kind(self) -> str:
-        """Kind of the models."""
-        return self.runs[0].learner.kind
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of the models, each once."""
+        return tuple(dict.fromkeys(run.learner.kind for run in self.runs))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -296,7 +322,8 @@ class TrainingPlan:
         tuple of str
             Sentences, each once.
         """
-        return tuple(dict.fromkeys(note for run in self.runs for note in run.protocol.notes(self.dataset)))
+        notes = ((*run.protocol.notes(self.dataset), *run.learner.notes(run.split)) for run in self.runs)
+        return tuple(dict.fromkeys(note for each in notes for note in each))
 
     def doubts(self) -> tuple[str, ...]:
         """Say what is odd about the names of the classes: codes, and one genre under several spellings.
@@ -457,6 +484,9 @@ def plan_runs(learners: Sequence[Learner], models_dir: str | os.PathLike[str], t
         for protocol, seed, split in trials.splits(dataset)
         for learner in learners
     )
+    for run in runs:
+        if (sentence := run.learner.refusal(run.split)) is not None:
+            raise ProtocolError(sentence)
     models = Path(models_dir)
     try:
         models.mkdir(parents=True, exist_ok=True)
@@ -504,6 +534,11 @@ class Run:
         if self.seed:
             parts.append(f"seed{self.seed}")
         return "-".join(parts)
+
+    @property
+    def leaky(self) -> bool:
+        """Whether the model learns, or has learned before, from test tracks."""
+        return self.protocol.leaky or self.learner.leaks(self.split)
 
     def checkpoint(self, models: Path, *, resume: bool) -> Checkpoint:
         """Return where the state of the fit is kept while it goes on."""
@@ -556,6 +591,7 @@ class Run:
             history=result.history,
             predictions=_predictions(dataset, split.test, predicted["test"]),
             arrays=learner.input.arrays(dataset),
+            heard=learner.heard(split),
         )
         if options.checkpoint is not None and not result.interrupted:
             options.checkpoint.remove()
@@ -565,7 +601,7 @@ class Run:
             path=folder,
             variant=learner.name,
             protocol=self.protocol.name,
-            leaky=self.protocol.leaky,
+            leaky=self.leaky,
             fold=split.fold,
             seed=self.seed,
             train=scores["train"],
@@ -662,7 +698,7 @@ class Run:
             variant=learner.settings,
             protocol={
                 "name": self.protocol.name,
-                "leaky": self.protocol.leaky,
+                "leaky": self.leaky,
                 "description": self.protocol.describe(self.folds),
                 "citation": self.protocol.citation,
                 "fold": self.split.fold,
@@ -714,6 +750,7 @@ class Run:
             limits.append("It was trained on rows of its test tracks, so its scores are too high.")
         elif not self.protocol.artists_apart:
             limits.append("Artists are not kept apart in its scores; expect less for unseen artists.")
+        limits += self.learner.limits(self.split)
         if dataset.grouping.note:
             limits.append(f"It is a guess which rows are of one track. {dataset.grouping.note}")
         return limits
@@ -723,7 +760,7 @@ class Run:
         options = self.learner.options
         if options is None:
             return None
-        words = ["audio-genre", "train", self.learner.kind, self.learner.dataset.path.name, "models", *options]
+        words = ["audio-genre", "train", self.learner.command, self.learner.dataset.path.name, "models", *options]
         words += [*self.learner.dataset.options, *self.protocol.options, "--seed", str(self.seed)]
         if self.folds is not None:
             words += ["--folds", str(self.folds)]

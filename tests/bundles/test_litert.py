@@ -37,6 +37,16 @@ def pictures() -> bytes:
     return _export(settings.build(16, np.full(128, 100.0), np.full(128, 3000.0), 3), Path("unused"))
 
 
+@pytest.fixture(scope="module")
+def transformer() -> bytes:
+    """A transformer on pictures, small and untrained."""
+    from audio_genre.bundles.bundle import _export
+    from audio_genre.training.transformer import TransformerSettings
+
+    settings = TransformerSettings(patch=(32, 8), width=8, layers=1, heads=2)
+    return _export(settings.build(16, np.full(128, 100.0), np.full(128, 3000.0), 3), Path("unused"))
+
+
 def unpacked(content: bytes) -> Any:
     return schema.ModelT.InitFromPackedBuf(content, 0)
 
@@ -52,7 +62,7 @@ def names_of(content: bytes) -> set[str]:
     return {names[code.builtinCode] for code in unpacked(content).operatorCodes}
 
 
-@pytest.mark.parametrize("kind", ["dense", "pictures"])
+@pytest.mark.parametrize("kind", ["dense", "pictures", "transformer"])
 def test_what_is_run_gives_the_same_bits_as_the_file(kind: str, request: pytest.FixtureRequest) -> None:
     content = request.getfixturevalue(kind)
     ours = LiteRTRunner(content)
@@ -67,7 +77,7 @@ def test_what_is_run_gives_the_same_bits_as_the_file(kind: str, request: pytest.
         assert expected.shape == (rows, *ours.output_shape)
 
 
-@pytest.mark.parametrize("kind", ["dense", "pictures"])
+@pytest.mark.parametrize("kind", ["dense", "pictures", "transformer"])
 def test_many_inputs_take_no_more_of_each(kind: str, request: pytest.FixtureRequest) -> None:
     network = read_network(request.getfixturevalue(kind))
     network.tensors(100_000)

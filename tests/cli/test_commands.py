@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_networks import small_cnn
+from small_networks import small_networks
 from typer.testing import CliRunner, Result
 
 from audio_genre.cli import app
@@ -35,7 +35,7 @@ def rows_of(path: Path) -> list[list[str]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _small() -> Iterator[None]:
-    with small_cnn():
+    with small_networks():
         yield
 
 
@@ -212,7 +212,7 @@ def test_demo_goes_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(variants, "VARIANTS", {name: variants.VARIANTS[name] for name in ("adam-4", "sgd-5")})
     result = run("demo", tmp_path / "demo")
     assert result.exit_code == 0, result.output
-    for command in ("extract", "train tabular", "train cnn", "classify"):
+    for command in ("extract", "train tabular", "train pictures", "classify"):
         assert f"$ audio-genre {command}" in result.stdout
     assert "it is " in result.stdout
 
@@ -238,7 +238,7 @@ def test_a_stopped_training_says_what_is_missing(
     assert json.loads((tmp_path / "adam-5" / "card.json").read_text())["training"]["interrupted"] is True
 
 
-def test_a_network_on_pictures_is_trained_with_its_own_curves_and_without_broken_ones(
+def test_the_old_name_trains_a_network_on_pictures_with_its_own_curves_and_without_broken_ones(
     extracted: tuple[Path, Result], tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
@@ -251,6 +251,29 @@ def test_a_network_on_pictures_is_trained_with_its_own_curves_and_without_broken
     assert result.stdout.startswith("protocol: track\n")
     assert "95 % interval" in result.stdout
     assert sorted(path.name for path in models.iterdir()) == ["cnn", "learning_curves_cnn.html", "plotly.min.js"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--network", "rnn"], "The network 'rnn' is unknown; choose one of cnn, transformer or all."),
+        (["--network", "transformer", "--filters", "4,8"], "--filters is not for the network transformer"),
+        (["--network", "all", "--dropout", "0.1"], "--dropout changes one network"),
+        (["--network", "transformer", "--patch-size", "48,4"], "a height that divides 128"),
+        (["--network", "transformer", "--patch-size", "4,4,4"], "such as 16,16; got 4,4,4"),
+        (["--network", "transformer", "--patch-size", "4x4"], "--patch-size must be whole numbers with commas"),
+        (["--leaky"], "--leaky is for lists"),
+        (["--start-from", "nothing"], "nothing is no model bundle"),
+    ],
+)
+def test_options_that_no_network_has_are_sentences(
+    extracted: tuple[Path, Result], tmp_path: Path, options: list[str], message: str
+) -> None:
+    result = run("train", "pictures", extracted[0] / "images_original", tmp_path / "models", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "models").exists()
 
 
 def test_seeds_are_summed_up(extracted: tuple[Path, Result], tmp_path: Path) -> None:
@@ -281,7 +304,7 @@ def test_an_interrupted_network_is_resumed(
         if "loss" in remark and done == 1:
             raise KeyboardInterrupt
 
-    command = ["train", "cnn", extracted[0] / "images_original", tmp_path, "--epochs", 2]
+    command = ["train", "pictures", extracted[0] / "images_original", tmp_path, "--epochs", 2]
     with monkeypatch.context() as patch:
         patch.setattr(train.ProgressLine, "update", stop)
         result = run(*command)
@@ -300,7 +323,7 @@ def test_tensorboard_is_asked_for_by_name(
     find_spec = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tensorboard" else find_spec(name))
     options = ["--tensorboard", tmp_path / "log"]
-    result = run("train", "cnn", extracted[0] / "images_original", tmp_path / "models", *options)
+    result = run("train", "pictures", extracted[0] / "images_original", tmp_path / "models", *options)
     assert result.exit_code == 2
     assert '"tensorboard>=2.18"' in result.stderr
     assert list((tmp_path / "models").iterdir()) == []

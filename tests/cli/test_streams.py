@@ -68,7 +68,7 @@ def test_without_an_output_nothing_is_begun(command: str, clip: Path) -> None:
     assert run(">&- 2>&-", *arguments) == (2, "", "")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["train", "cnn", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["train", "pictures", "--help"]])
 def test_help_that_cannot_be_written(arguments: list[str]) -> None:
     status, _, errors = run("> /dev/full", *arguments)
     assert (status, errors) == (

@@ -98,7 +98,7 @@ def test_pictures_at_another_hop_are_what_the_classifier_computes(music: Path, t
 def test_extract_says_what_a_changed_recipe_means(music: Path, tmp_path: Path) -> None:
     result = run("extract", music, tmp_path / "out", "-j", 1, "--limit", 1, "--n-mels", 64)
     assert "The recipe is gtzan57-v1[n_mels=64]: its features are not those" in result.stderr
-    assert "Pictures of 64 mel bands cannot train `audio-genre train cnn`, which takes 128" in result.stderr
+    assert "Pictures of 64 mel bands cannot train `audio-genre train pictures`, which takes 128" in result.stderr
     plain = run("extract", music, tmp_path / "plain", "-j", 1, "--limit", 1)
     assert "recipe" not in plain.stderr
 

@@ -8,25 +8,40 @@ from collections.abc import Iterator
 
 import pytest
 
-from audio_genre import training
-from audio_genre.training import Augmentation, CnnSettings, FitSettings, api, cnn, tabular, variants
+from audio_genre.training import (
+    Augmentation,
+    CnnSettings,
+    FitSettings,
+    TransformerSettings,
+    networks,
+    picture_learner,
+    start,
+    tabular,
+    variants,
+)
+
+_FIT = FitSettings("adam", 1e-2, epochs=6, patience=6, batch_size=4)
 
 SMALL_CNN = CnnSettings(
     convolutional=1,
     textures=1,
     hidden=8,
     filters=(4, 8),
-    fit=FitSettings("adam", 1e-2, epochs=6, patience=6, batch_size=4),
+    fit=_FIT,
     augmentation=Augmentation(2, 4.0),
 )
+SMALL_TRANSFORMER = TransformerSettings(
+    patch=(32, 16), width=8, layers=1, heads=2, fit=_FIT, augmentation=Augmentation(2, 4.0)
+)
+SMALL_NETWORKS = {network.kind: network for network in (SMALL_CNN, SMALL_TRANSFORMER)}
 
 
 @contextlib.contextmanager
-def small_cnn() -> Iterator[None]:
-    """Make it the default of everything that asks for the default settings."""
+def small_networks() -> Iterator[None]:
+    """Make them the default of everything that asks for a network on pictures."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (api, cnn, training):
-            patch.setattr(module, "CnnSettings", lambda: SMALL_CNN)
+        for module in (networks, picture_learner, start):
+            patch.setattr(module, "NETWORKS", SMALL_NETWORKS)
         yield
 
 

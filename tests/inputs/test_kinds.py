@@ -158,7 +158,7 @@ def test_a_model_of_a_kind_that_is_not_there_is_refused(tmp_path: Path, levels: 
 
 def test_a_network_on_pictures_refuses_vectors(tmp_path: Path, levels: Path) -> None:
     with pytest.raises(ParameterError, match="learns from pictures"):
-        train(levels, tmp_path / "models", kind="cnn")
+        train(levels, tmp_path / "models", kind="pictures")
 
 
 @pytest.mark.parametrize("name", INPUT_KINDS)

@@ -66,7 +66,11 @@ def test_a_missing_package_is_named_with_its_extra(without, function, package: s
 
 @pytest.mark.parametrize(
     "command",
-    [["train", "tabular", "no-table.csv", "models"], ["train", "cnn", "no-pictures", "models"], ["demo", "folder"]],
+    [
+        ["train", "tabular", "no-table.csv", "models"],
+        ["train", "pictures", "no-pictures", "models"],
+        ["demo", "folder"],
+    ],
     ids=" ".join,
 )
 def test_commands_ask_for_the_extra_before_they_read_or_write(

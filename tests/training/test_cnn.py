@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from small_networks import SMALL_CNN, small_cnn
+from picture_folders import SR, STYLES, signal, write_pictures
+from small_networks import SMALL_CNN, small_networks
 
 from audio_genre.bundles.calibration import apply_temperature
 from audio_genre.datasets import Pictures, get_protocol, load_pictures
@@ -20,62 +21,26 @@ from audio_genre.errors import BundleError, ParameterError, PictureError, Protoc
 from audio_genre.inference import Classifier
 from audio_genre.inputs import load_bundle
 from audio_genre.inputs.pictures import crops_of, cut_crops
-from audio_genre.training import CnnSettings, EpochReport, TrainedModel, train_cnn
+from audio_genre.training import CnnSettings, TrainedModel, train_pictures
 from audio_genre.training import plan as plan_training
-from audio_genre.training.cnn import CnnLearner
-
-SR = GTZAN57.sr
-STYLES = ("hiss", "hum")
-TRACKS = 6
-
-
-def signal(style: str, track: int, seconds: float = 7.0) -> np.ndarray:
-    """A hiss of noise, or a hum of a few partials."""
-    rng = np.random.default_rng([STYLES.index(style), track])
-    t = np.arange(round(seconds * SR)) / SR
-    if style == "hiss":
-        return (0.1 * rng.normal(size=len(t))).astype(np.float32)
-    f = rng.uniform(80, 120)
-    return (0.2 * sum(np.sin(2 * np.pi * f * k * t) / k for k in range(1, 5))).astype(np.float32)
-
-
-def write_pictures(folder: Path, *, foreign: bool = False) -> Path:
-    from matplotlib import colormaps
-    from PIL import Image
-
-    for style in STYLES:
-        (folder / style).mkdir(parents=True)
-        for track in range(TRACKS):
-            path = folder / style / f"{style}{track:05d}.png"
-            M = mel_spectrogram(signal(style, track))
-            if foreign:
-                shown = colormaps["viridis"]((M[::-1] - M.max() + 80) / 80, bytes=True)
-                Image.fromarray(shown).resize((120, 90), Image.Resampling.BOX).save(path)
-            else:
-                path.write_bytes(encode_picture(M, recipe=GTZAN57))
-    return folder
+from audio_genre.training.picture_learner import PictureLearner
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pictures(tmp_path_factory.mktemp("own") / "images_original")
-
-
-@pytest.fixture(scope="module")
-def pictures(folder: Path) -> Iterator[Pictures]:
-    with load_pictures(folder) as loaded:
+def pictures(picture_folder: Path) -> Iterator[Pictures]:
+    with load_pictures(picture_folder) as loaded:
         yield loaded
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _small() -> Iterator[None]:
-    with small_cnn():
+    with small_networks():
         yield
 
 
 @pytest.fixture(scope="module")
 def trained(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
-    (model,) = train_cnn(pictures, tmp_path_factory.mktemp("models"), seed=1)
+    (model,) = train_pictures(pictures, tmp_path_factory.mktemp("models"), seed=1)
     return model
 
 
@@ -113,7 +78,7 @@ def test_the_bundle_votes_as_the_predictions_file_says(trained: TrainedModel, pi
 
 def test_the_normalisation_sees_training_pictures_only(pictures: Pictures) -> None:
     (split,) = get_protocol("track").splits(pictures, seed=1)
-    model = CnnLearner(pictures, SMALL_CNN).build(split)
+    model = PictureLearner(pictures, SMALL_CNN).build(split)
     layer = model.get_layer("normalisation")
     together = np.concatenate([pictures.pixels(row) for row in split.train], axis=1).astype(np.float64)
     np.testing.assert_allclose(np.asarray(layer.mean).ravel(), together.mean(axis=1), rtol=1e-4)
@@ -138,7 +103,7 @@ def test_audio_is_classified_as_its_picture_is(
             (tmp_path / "pictures" / name / "x.png").write_bytes(encode_picture(mel_spectrogram(y), recipe=GTZAN57))
         with load_pictures(tmp_path / "pictures") as loaded:
             crops, _ = next(crops_of(loaded, np.array([0]), 130, 999))
-            described = CnnLearner(loaded, SMALL_CNN).describe(np.array([0]))
+            described = PictureLearner(loaded, SMALL_CNN).describe(np.array([0]))
         bundle = load_bundle(trained.path)
         mean = bundle.predict(crops).mean(axis=0, keepdims=True)
         expected = apply_temperature(mean, bundle.calibration.temperature)[0]
@@ -146,31 +111,8 @@ def test_audio_is_classified_as_its_picture_is(
         assert answer.distance == pytest.approx(bundle.novelty.distances(described)[0], rel=1e-9)
 
 
-def stop_at(number: int) -> Any:
-    def stop(name: str, epochs: int, report: EpochReport) -> None:
-        if report.epoch == number:
-            raise KeyboardInterrupt
-
-    return stop
-
-
-def test_an_interrupted_training_is_resumed_to_the_same_end(pictures: Pictures, tmp_path: Path) -> None:
-    (whole,) = train_cnn(pictures, tmp_path / "whole")
-    plan = plan_training(pictures, tmp_path, kind="cnn")
-    (broken,) = plan.train(stop_at(3))
-    assert broken.interrupted
-    assert load_bundle(broken.path).card.to_dict()["training"]["epochs"] == 3
-    assert plan.resumable() == {"cnn": 3}
-    (resumed,) = plan.train(resume=True)
-    assert resumed.path == broken.path
-    assert not resumed.interrupted
-    assert (resumed.path / "predictions.csv").read_bytes() == (whole.path / "predictions.csv").read_bytes()
-    assert plan.resumable() == {}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cnn", "whole"]
-
-
 def test_folds_and_seeds_are_planned_one_by_one(pictures: Pictures, tmp_path: Path) -> None:
-    plan = plan_training(pictures, tmp_path, epochs=1, folds=3, seeds=2, kind="cnn")
+    plan = plan_training(pictures, tmp_path, epochs=1, folds=3, seeds=2, kind="pictures", variant="cnn")
     assert plan.names == tuple(f"cnn-fold-{fold}{suffix}" for suffix in ("", "-seed1") for fold in (1, 2, 3))
     for seed in (0, 1):
         tested = np.concatenate([pictures.groups[run.split.test] for run in plan.runs if run.seed == seed])
@@ -179,7 +121,7 @@ def test_folds_and_seeds_are_planned_one_by_one(pictures: Pictures, tmp_path: Pa
 
 def test_foreign_pictures_train_but_give_no_classifier_of_audio(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "foreign", foreign=True)
-    (model,) = train_cnn(folder, tmp_path / "models")
+    (model,) = train_pictures(folder, tmp_path / "models")
     card = load_bundle(model.path).card.to_dict()
     assert card["input_shape"] == [128, SMALL_CNN.crop_columns]
     assert card["recipe"] is None
@@ -203,22 +145,22 @@ def test_wrong_options_are_refused_before_anything_is_trained(
     pictures: Pictures, tmp_path: Path, options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        plan_training(pictures, tmp_path, **options, kind="cnn")
+        plan_training(pictures, tmp_path, **options, kind="pictures", variant="cnn")
 
 
 def test_a_folder_without_pictures_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(PictureError):
-        plan_training(tmp_path, tmp_path / "models", kind="cnn")
+        plan_training(tmp_path, tmp_path / "models", kind="pictures", variant="cnn")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_class_with_one_track_is_a_sentence(folder: Path, tmp_path: Path) -> None:
+def test_a_class_with_one_track_is_a_sentence(picture_folder: Path, tmp_path: Path) -> None:
     for style in STYLES:
         (tmp_path / "pictures" / style).mkdir(parents=True)
-        for path in sorted((folder / style).iterdir())[: 1 if style == "hum" else 5]:
+        for path in sorted((picture_folder / style).iterdir())[: 1 if style == "hum" else 5]:
             (tmp_path / "pictures" / style / path.name).write_bytes(path.read_bytes())
     with pytest.raises(ProtocolError, match="'hum' has 1 track"):
-        plan_training(tmp_path / "pictures", tmp_path / "models", kind="cnn")
+        plan_training(tmp_path / "pictures", tmp_path / "models", kind="pictures", variant="cnn")
 
 
 @pytest.mark.parametrize("field", ["pictures", "input_shape"])

@@ -15,12 +15,15 @@ from audio_genre.cli import app
 from audio_genre.datasets import Table
 from audio_genre.errors import ParameterError
 from audio_genre.inputs import load_bundle
-from audio_genre.training import VARIANTS, CnnSettings, DenseVariant, FitSettings, train
-from audio_genre.training.own import CNN_OPTIONS, DENSE_OPTIONS, numbers, options_between, own_settings
+from audio_genre.training import NETWORKS, VARIANTS, CnnSettings, DenseVariant, FitSettings, train
+from audio_genre.training.own import DENSE_OPTIONS, numbers, options_between, own_settings
 
 VALUES = {
     "layers": st.lists(st.integers(1, 512), min_size=1, max_size=5).map(tuple),
     "filters": st.lists(st.integers(1, 64), min_size=1, max_size=7).map(tuple),
+    "patch-size": st.tuples(st.sampled_from([1, 2, 4, 8, 16, 32, 64, 128]), st.integers(1, 64)),
+    "width": st.just(0),
+    "heads": st.integers(1, 16),
     "crop-seconds": st.floats(0.1, 30),
     "dropout": st.floats(0, 0.99),
     "learning-rate": st.floats(1e-6, 10),
@@ -30,19 +33,28 @@ VALUES = {
 
 
 @pytest.mark.parametrize(
-    ("base", "options"), [*((variant, DENSE_OPTIONS) for variant in VARIANTS.values()), (CnnSettings(), CNN_OPTIONS)]
+    ("base", "options"),
+    [
+        *((variant, DENSE_OPTIONS) for variant in VARIANTS.values()),
+        *((network, network.options) for network in NETWORKS.values()),
+    ],
 )
 @given(data=st.data())
 def test_the_options_on_a_card_give_the_same_settings(
     base: object, options: dict[str, str], data: st.DataObject
 ) -> None:
-    chosen = data.draw(st.fixed_dictionaries({}, optional={name: VALUES[name] for name in options}))
+    values = {name: VALUES[name] for name in options} | ({"layers": st.integers(1, 24)} if "heads" in options else {})
+    chosen = data.draw(st.fixed_dictionaries({}, optional=values))
+    if "width" in chosen or "heads" in chosen:
+        # One must be a multiple of the other.
+        chosen["heads"] = chosen.get("heads", 4)
+        chosen["width"] = 4 * chosen["heads"]
     own = own_settings(base, options, chosen)
     words = options_between(base, own, options)
     assert words is not None
     typed = dict(zip((word.removeprefix("--") for word in words[::2]), words[1::2], strict=True))
     read = {
-        name: numbers(text, name) if name in ("layers", "filters") else type(chosen[name])(text)
+        name: numbers(text, name) if isinstance(chosen[name], tuple) else type(chosen[name])(text)
         for name, text in typed.items()
     }
     assert own_settings(base, options, read) == own
@@ -63,6 +75,9 @@ def test_settings_that_no_option_gives_have_none() -> None:
         (lambda: FitSettings(learning_rate=float("nan")), "learning rate must be above 0"),
         (lambda: FitSettings(batch_size=0), "batch size must be 1 or more; got 0"),
         (lambda: CnnSettings(filters=(8,) * 8), "at most 7 blocks; got 8"),
+        (lambda: CnnSettings(convolutional=-1), "convolutional members must be 0 to 16; got -1"),
+        (lambda: CnnSettings(convolutional=0, textures=0), "members must be 1 to 32; got 0"),
+        (lambda: CnnSettings(coefficients=0), "cosine coefficients must be 1 to 128; got 0"),
         (lambda: CnnSettings(crop_seconds=31), "at most 30 s long; got 31 s"),
         (lambda: numbers("256;128", "--layers"), "--layers must be whole numbers with commas"),
     ],
