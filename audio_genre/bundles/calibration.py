@@ -66,7 +66,8 @@ class NoveltyDetector:
     Attributes
     ----------
     mean, scale : np.ndarray, shape (d,), float64
-        Normalisation; infinite where a quantity never varied, which tells nothing about how far away it is.
+        Normalisation; infinite where a quantity is not counted, or never varied, so that it tells nothing about how far
+        away something is.
     prototypes : np.ndarray, shape (n, d), float64
         Centres, after normalisation and squashing.
     """
@@ -76,8 +77,10 @@ class NoveltyDetector:
     prototypes: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, X: NDArray[Any], y: NDArray[np.intp], seed: int = 0) -> NoveltyDetector:
-        """Learn what is familiar."""
+    def fit(
+        cls, X: NDArray[Any], y: NDArray[np.intp], seed: int = 0, counted: NDArray[np.bool_] | None = None
+    ) -> NoveltyDetector:
+        """Learn what is familiar, by all quantities or by those that are counted."""
         from sklearn.cluster import KMeans
         from threadpoolctl import threadpool_limits
 
@@ -85,6 +88,8 @@ class NoveltyDetector:
         mean, scale = X.mean(axis=0), X.std(axis=0)
         # Rounding makes columns of equal numbers vary in their last digits.
         scale = np.where(scale > _SMALLEST * np.maximum(np.abs(mean), _SMALLEST), scale, np.inf)
+        if counted is not None:
+            scale = np.where(counted, scale, np.inf)
         Z = squash((X - mean) / scale)
         centres = []
         # One thread: the order of sums does not depend on the machine.
@@ -101,7 +106,12 @@ class NoveltyDetector:
 
     @classmethod
     def cross_validate(
-        cls, X: NDArray[Any], y: NDArray[np.intp], groups: NDArray[Any], seed: int = 0
+        cls,
+        X: NDArray[Any],
+        y: NDArray[np.intp],
+        groups: NDArray[Any],
+        seed: int = 0,
+        counted: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float64]:
         """Measure how far each track is from the others: from what is familiar without it, in ten folds."""
         _, first, track = np.unique(groups, return_index=True, return_inverse=True)
@@ -115,7 +125,7 @@ class NoveltyDetector:
         sums = np.zeros(count)
         for number in range(fold.max() + 1):
             out = fold[track] == number
-            np.add.at(sums, track[out], cls.fit(X[~out], y[~out], seed).distances(X[out]))
+            np.add.at(sums, track[out], cls.fit(X[~out], y[~out], seed, counted).distances(X[out]))
         distances: NDArray[np.float64] = sums / np.bincount(track)
         return distances
 
@@ -275,9 +285,7 @@ def fit_temperature(probabilities: NDArray[Any], y: NDArray[np.intp]) -> float:
     from scipy.optimize import minimize_scalar
 
     n, classes = probabilities.shape
-    rest = 1 / (n + 2)
-    targets = np.full((n, classes), rest / max(classes - 1, 1))
-    targets[np.arange(n), y] = 1 - rest
+    targets = smoothed(y, classes)
 
     def loss(log_temperature: float) -> float:
         scaled = apply_temperature(probabilities, float(np.exp(log_temperature)))
@@ -285,6 +293,15 @@ def fit_temperature(probabilities: NDArray[Any], y: NDArray[np.intp]) -> float:
 
     found = minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded")
     return float(np.exp(found.x)) if 2 * n * (loss(0.0) - found.fun) > _CLEAR else 1.0
+
+
+def smoothed(y: NDArray[np.intp], classes: int) -> NDArray[np.float64]:
+    """Return target probabilities of which none is 1, see `fit_temperature`."""
+    n = len(y)
+    rest = 1 / (n + 2)
+    targets = np.full((n, classes), rest / max(classes - 1, 1))
+    targets[np.arange(n), y] = 1 - rest
+    return targets
 
 
 def apply_temperature(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:

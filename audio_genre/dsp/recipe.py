@@ -81,6 +81,11 @@ class Recipe(ABC):
         return {}
 
     @property
+    def novelty_features(self) -> tuple[str, ...]:
+        """Features that tell how far audio is from other audio; usually all."""
+        return self.feature_names
+
+    @property
     def segment_samples(self) -> int:
         """Samples in a segment: one fewer than ``segment_seconds`` long, as in the public tables."""
         return self.segment_seconds * self.sr - 1
@@ -291,6 +296,12 @@ class JoinedRecipe(Recipe):
     def tags(self) -> Mapping[str, tuple[str, ...]]:
         """Those of the parts."""
         return {tag: names for part in self.parts for tag, names in part.tags.items()}
+
+    @property
+    def novelty_features(self) -> tuple[str, ...]:
+        """Those of the parts without tags, if there are such: a network that names music hears music in everything."""
+        heard = [part for part in self.parts if not part.tags] or list(self.parts)
+        return tuple(name for part in heard for name in part.novelty_features)
 
     @property
     def pictures(self) -> SpectralParameters | None:

@@ -209,6 +209,21 @@ class InputKind(ABC):
             Quantities of each row, without a unit in common.
         """
 
+    def novelty_columns(self, dataset: Any) -> NDArray[np.bool_] | None:  # noqa: ARG002
+        """Tell which quantities of `describe` say how novel a row is; usually all, which None stands for.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What `load` returned.
+
+        Returns
+        -------
+        np.ndarray of bool, shape (d,), or None
+            True for those that are counted.
+        """
+        return None
+
     @abstractmethod
     def card(self, dataset: Any) -> CardPart:
         """Return what the card of a model says about the rows that it learned from.
@@ -440,6 +455,16 @@ class AudioReader(ABC):
         self.hop_seconds = window_seconds / _HOPS if whole else window_seconds
         self.stride = round(window_seconds * recipe.sr)
         self.stretch_samples = self.stride if whole else self.stride - 1
+
+    @property
+    def needed(self) -> int:
+        """Samples that a signal is continued to by reflection."""
+        return self._needed
+
+    @property
+    def window_of(self) -> tuple[int, float]:
+        """Sampling rate, and length in seconds of the windows that a file is decoded in."""
+        return self.sr, self._seconds
 
     def windows(self, name: str) -> Iterator[NDArray[np.float32]]:
         """Decode a file in clip-long windows.

@@ -7,6 +7,7 @@ from audio_genre.training.baselines import BASELINES, BaselineVariant
 from audio_genre.training.cnn import CnnSettings
 from audio_genre.training.crops import Augmentation
 from audio_genre.training.fit import FitSettings, Progress
+from audio_genre.training.fusion import train_fusion
 from audio_genre.training.run import TrainedModel, TrainedModels, TrainingPlan
 from audio_genre.training.variants import VARIANTS, DenseVariant
 
@@ -31,5 +32,6 @@ __all__ = [
     "train",
     "train_baseline",
     "train_cnn",
+    "train_fusion",
     "train_tabular",
 ]

@@ -88,6 +88,7 @@ def plan(
     seeds: int = 1,
     folds: int | None = None,
     balance: str = "none",
+    refit: bool = False,
     **reading: Any,
 ) -> TrainingPlan:
     """Check everything that a training needs, within a second and without TensorFlow.
@@ -115,7 +116,7 @@ def plan(
         if epochs < 1:
             raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
         chosen = [dataclasses.replace(each, fit=dataclasses.replace(each.fit, epochs=epochs)) for each in chosen]
-    trials = Trials(protocol, seed, seeds, folds)
+    trials = Trials(protocol, seed, seeds, folds, refit)
     dataset = load_dataset(data, protocol=protocol, **reading) if isinstance(data, str | os.PathLike) else data
     dataset.require_labels()
     rows = model.takes(dataset)
@@ -140,6 +141,7 @@ def train(
     seeds: int = 1,
     folds: int | None = None,
     balance: str = "none",
+    refit: bool = False,
     progress: bool | Progress = False,
     resume: bool = False,
     **reading: Any,
@@ -175,6 +177,10 @@ def train(
         Number of folds of a cross-validation; by default what the protocol does by itself.
     balance : {"none", "class-weight", "class-weight-sqrt", "smote", "oversample"}
         How rare classes are made to count for more among the training rows; networks on vectors and baselines only.
+    refit : bool
+        Whether validation rows are learned from too, for small data: what they are for is done on five folds of all
+        rows that are learned from, each predicted by a model that has not seen it. A baseline is then fitted on all of
+        these rows, and a network is the mean of the five networks.
     progress : bool or callable
         True shows a progress bar over the models; a function is called after each epoch with the model's name, the
         maximum number of epochs, and an `EpochReport`.
@@ -230,6 +236,7 @@ def train(
         seeds=seeds,
         folds=folds,
         balance=balance,
+        refit=refit,
         **reading,
     )
     if progress is not True:
