@@ -77,10 +77,8 @@ class NoveltyDetector:
     prototypes: NDArray[np.float64]
 
     @classmethod
-    def fit(
-        cls, X: NDArray[Any], y: NDArray[np.intp], seed: int = 0, counted: NDArray[np.bool_] | None = None
-    ) -> NoveltyDetector:
-        """Learn what is familiar, by all quantities or by those that are counted."""
+    def fit(cls, X: NDArray[Any], y: NDArray[np.intp], seed: int = 0) -> NoveltyDetector:
+        """Learn what is familiar."""
         from sklearn.cluster import KMeans
         from threadpoolctl import threadpool_limits
 
@@ -88,8 +86,6 @@ class NoveltyDetector:
         mean, scale = X.mean(axis=0), X.std(axis=0)
         # Rounding makes columns of equal numbers vary in their last digits.
         scale = np.where(scale > _SMALLEST * np.maximum(np.abs(mean), _SMALLEST), scale, np.inf)
-        if counted is not None:
-            scale = np.where(counted, scale, np.inf)
         Z = squash((X - mean) / scale)
         centres = []
         # One thread: the order of sums does not depend on the machine.
@@ -106,12 +102,7 @@ class NoveltyDetector:
 
     @classmethod
     def cross_validate(
-        cls,
-        X: NDArray[Any],
-        y: NDArray[np.intp],
-        groups: NDArray[Any],
-        seed: int = 0,
-        counted: NDArray[np.bool_] | None = None,
+        cls, X: NDArray[Any], y: NDArray[np.intp], groups: NDArray[Any], seed: int = 0
     ) -> NDArray[np.float64]:
         """Measure how far each track is from the others: from what is familiar without it, in ten folds."""
         _, first, track = np.unique(groups, return_index=True, return_inverse=True)
@@ -125,7 +116,7 @@ class NoveltyDetector:
         sums = np.zeros(count)
         for number in range(fold.max() + 1):
             out = fold[track] == number
-            np.add.at(sums, track[out], cls.fit(X[~out], y[~out], seed, counted).distances(X[out]))
+            np.add.at(sums, track[out], cls.fit(X[~out], y[~out], seed).distances(X[out]))
         distances: NDArray[np.float64] = sums / np.bincount(track)
         return distances
 

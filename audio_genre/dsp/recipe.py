@@ -81,9 +81,9 @@ class Recipe(ABC):
         return {}
 
     @property
-    def novelty_features(self) -> tuple[str, ...]:
-        """Features that tell how far audio is from other audio; usually all."""
-        return self.feature_names
+    def limits(self) -> tuple[str, ...]:
+        """What a user of a model on these features should know, in sentences for its card."""
+        return ()
 
     @property
     def segment_samples(self) -> int:
@@ -298,10 +298,9 @@ class JoinedRecipe(Recipe):
         return {tag: names for part in self.parts for tag, names in part.tags.items()}
 
     @property
-    def novelty_features(self) -> tuple[str, ...]:
-        """Those of the parts without tags, if there are such: a network that names music hears music in everything."""
-        heard = [part for part in self.parts if not part.tags] or list(self.parts)
-        return tuple(name for part in heard for name in part.novelty_features)
+    def limits(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return tuple(sentence for part in self.parts for sentence in part.limits)
 
     @property
     def pictures(self) -> SpectralParameters | None:

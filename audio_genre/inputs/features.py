@@ -39,13 +39,6 @@ class FeatureInput(InputKind):
         """Return the features of rows."""
         return dataset.X[rows]
 
-    def novelty_columns(self, dataset: Table) -> NDArray[np.bool_] | None:
-        """Leave out what a pretrained network hears, where there is more: it hears music in everything."""
-        if dataset.schema.recipe is None:
-            return None
-        counted = get_recipe(dataset.schema.recipe).novelty_features
-        return np.isin(dataset.schema.features, counted)
-
     def name_suffixes(self, dataset: Table) -> tuple[str, ...]:
         """Return the length of the segments, if rows are such."""
         window = dataset.window

@@ -179,7 +179,7 @@ def load_member(folder: Path) -> Bundle:
 
 def _hears_tags_alone(bundle: Bundle) -> bool:
     recipe = bundle.recipe
-    return recipe is not None and {*recipe.novelty_features} == {n for names in recipe.tags.values() for n in names}
+    return recipe is not None and set(recipe.feature_names) == {name for tag in recipe.tags.values() for name in tag}
 
 
 def _sha256(folder: Path) -> str:

@@ -209,21 +209,6 @@ class InputKind(ABC):
             Quantities of each row, without a unit in common.
         """
 
-    def novelty_columns(self, dataset: Any) -> NDArray[np.bool_] | None:  # noqa: ARG002
-        """Tell which quantities of `describe` say how novel a row is; usually all, which None stands for.
-
-        Parameters
-        ----------
-        dataset : Dataset
-            What `load` returned.
-
-        Returns
-        -------
-        np.ndarray of bool, shape (d,), or None
-            True for those that are counted.
-        """
-        return None
-
     @abstractmethod
     def card(self, dataset: Any) -> CardPart:
         """Return what the card of a model says about the rows that it learned from.

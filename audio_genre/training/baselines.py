@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.bundles.arrays import ArrayModel, LinearModel, Tree, TreeModel
+from audio_genre.bundles.calibration import fit_temperature
 from audio_genre.datasets import Split
 from audio_genre.errors import ParameterError
 from audio_genre.extras import install_command
 from audio_genre.inputs import Vectors
 from audio_genre.jobs.processes import usable_cores
-from audio_genre.metrics import squash
+from audio_genre.metrics import softmax, squash
 from audio_genre.training.balance import Learned
 from audio_genre.training.fit import FitResult
 from audio_genre.training.run import FitOptions, Report
@@ -153,6 +154,7 @@ def _fit_logistic_regression(rows: Learned, task: Task) -> Fitted:
 def _fit_discriminant_analysis(rows: Learned, task: Task) -> Fitted:
     from sklearn.covariance import OAS
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     # Weights are those of classes, and decide how probable each is and how much its covariance counts.
     priors = np.bincount(rows.y, weights=rows.weights, minlength=task.classes)
@@ -161,11 +163,26 @@ def _fit_discriminant_analysis(rows: Learned, task: Task) -> Fitted:
     )
     # The library asks for more rows than classes; one that stands twice changes nothing.
     twice = 2 if len(rows.y) <= task.classes else 1
+    X, y = np.repeat(rows.X.astype(np.float64), twice, axis=0), np.repeat(rows.y, twice)
+    temperature, folds = 1.0, min(_FOLDS, int(np.bincount(rows.y, minlength=task.classes).min()))
     with warnings.catch_warnings():
         # A class of one row has no covariance, and takes that of the others.
         warnings.filterwarnings("ignore", "Only one sample available")
-        model.fit(np.repeat(rows.X.astype(np.float64), twice, axis=0), np.repeat(rows.y, twice))
-    return _as_linear(model, task)
+        if folds > 1 and len(y) * (folds - 1) // folds > task.classes:
+            # With many features for so few rows it is far too sure of rows that it has not learned from.
+            splits = StratifiedKFold(folds, shuffle=True, random_state=0)
+            temperature = fit_temperature(softmax(_logits(cross_val_predict(model, X, y, cv=splits, **_LOGITS))), y)
+        model.fit(X, y)
+    return _as_linear(model, task, temperature)
+
+
+_FOLDS = 5
+_LOGITS = MappingProxyType({"method": "decision_function"})
+
+
+def _logits(decision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one logit for each class; of two classes the library gives that of the second."""
+    return decision if decision.ndim > 1 else np.column_stack([np.zeros_like(decision), decision])
 
 
 def _on_squashed(linear: Any) -> Any:
@@ -176,16 +193,16 @@ def _on_squashed(linear: Any) -> Any:
     return make_pipeline(StandardScaler(), FunctionTransformer(squash), linear)
 
 
-def _as_linear(model: Any, task: Task) -> Fitted:
-    """Return such a fitted pipeline as arrays."""
+def _as_linear(model: Any, task: Task, temperature: float = 1.0) -> Fitted:
+    """Return such a fitted pipeline as arrays, its logits divided by a temperature."""
     scaler, linear = model[0], model[-1]
     coefficients, bias = linear.coef_.T, linear.intercept_
     if task.classes == 2:
         # One logit, of the second class.
         coefficients, bias = (np.hstack([np.zeros_like(each), each]) for each in (coefficients, bias))
     return Fitted(
-        lambda X: model.predict_proba(X.astype(np.float64)),
-        LinearModel(scaler.mean_, scaler.scale_, coefficients, bias),
+        lambda X: softmax(_logits(model.decision_function(X.astype(np.float64))) / temperature),
+        LinearModel(scaler.mean_, scaler.scale_, coefficients / temperature, bias / temperature),
     )
 
 
@@ -299,7 +316,7 @@ _VARIANTS = (
     BaselineVariant(
         "discriminant-analysis",
         "linear discriminant analysis with the covariance shrunk (Chen, Wiesel, Eldar and Hero, IEEE Transactions on "
-        "Signal Processing 58, 2010)",
+        "Signal Processing 58, 2010), and a temperature found by cross-validation on the training rows",
         _fit_discriminant_analysis,
         normalisation=NORMALISATION,
     ),

@@ -42,6 +42,7 @@ VALIDATION_FOLDS = 5
 """Folds of the training rows that take the part of validation rows where there are none."""
 
 _ALL = "all"
+_FITTED_ON_WORDS = "all rows but those for testing"
 _FOLDS_WORDS = (
     f"none apart: {VALIDATION_FOLDS} folds of the training rows, each predicted by a model that has not learned from "
     "it; figures, temperature and limits of validation are those of these predictions"
@@ -584,7 +585,7 @@ class Run:
         stage(words)
         predicted = learner.predict(model, split.validation, partial(_report_rows, stage, words))
         stage("fitting the novelty detector")
-        novelty = self._novelty(learner, split.train, y)
+        novelty = NoveltyDetector.fit(learner.describe(split.train), y[split.train], self.seed)
         distances = novelty.distances(learner.describe(split.validation))
         return _Fitted(learner, model, result, novelty, _Validation(split.validation, predicted, distances))
 
@@ -609,12 +610,8 @@ class Run:
             np.concatenate([getattr(each.validation, name) for each in fitted])[order]
             for name in ("rows", "probabilities", "distances")
         )
-        novelty = self._novelty(self.learner, split.train, y)
+        novelty = NoveltyDetector.fit(self.learner.describe(split.train), y[split.train], self.seed)
         return _Fitted(self.learner, model, result, novelty, _Validation(rows_of, predicted, distances))
-
-    def _novelty(self, learner: Learner, train: NDArray[np.intp], y: NDArray[np.intp]) -> NoveltyDetector:
-        counted = learner.input.novelty_columns(learner.dataset)
-        return NoveltyDetector.fit(learner.describe(train), y[train], self.seed, counted)
 
     def _write(self, models: Path, fitted: _Fitted, y: NDArray[np.intp], options: FitOptions) -> TrainedModel:
         """Score and write the bundle."""
@@ -685,13 +682,7 @@ class Run:
         left_out = None
         if len(tracks) < MIN_TRACKS:
             train = self.split.train
-            left_out = NoveltyDetector.cross_validate(
-                self.learner.describe(train),
-                y[train],
-                groups[train],
-                self.seed,
-                self.learner.input.novelty_columns(self.learner.dataset),
-            )
+            left_out = NoveltyDetector.cross_validate(self.learner.describe(train), y[train], groups[train], self.seed)
         votes = mean_by_track(validation.probabilities, groups[rows])
         return Calibration.fit(votes, tracks, distances[:, 0], windows, left_out=left_out)
 
@@ -781,6 +772,7 @@ class Run:
                 **part.facts,
                 **learner.facts(),
                 **measured,
+                **({"fitted_on": _FITTED_ON_WORDS} if self.refit else {}),
                 "limits": self._limits(calibration),
                 "command": self._command(),
                 "identity": self._identity(),
@@ -805,6 +797,8 @@ class Run:
             limits.append("It was trained on segments of its test tracks, so its scores are too high.")
         elif not self.protocol.artists_apart:
             limits.append("Artists are not kept apart in its scores; expect less for unseen artists.")
+        recipe = self.learner.input.card(dataset).recipe
+        limits += recipe.limits if recipe is not None else ()
         if dataset.grouping.note:
             limits.append(f"It is a guess which rows are of one track. {dataset.grouping.note}")
         return limits
