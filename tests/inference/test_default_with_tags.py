@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,12 @@ from typer.testing import CliRunner
 
 from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.cli import app
-from audio_genre.datasets import get_protocol, load_table
-from audio_genre.errors import EncoderError
+from audio_genre.datasets import Table, get_protocol, load_table
+from audio_genre.dsp import get_recipe
+from audio_genre.errors import BundleError, EncoderError, TableError
 from audio_genre.inference import Classifier
 from audio_genre.inference.default import PLAIN, WITH_ENCODER, default_model, shipped_model
-from audio_genre.inputs import load_bundle
+from audio_genre.inputs import load_bundle, read_rows
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,21 @@ def test_without_the_network_a_sentence_tells_how_to_get_it(monkeypatch: pytest.
     monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path)
     with pytest.raises(EncoderError, match="are cut or of another version"):
         Classifier()
+
+
+def test_tables_of_half_of_its_recipe(clips: Table, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="has no column 'rock_mean', which .* takes"):
+        read_rows(load_bundle(shipped_model(WITH_ENCODER)), clips.path)
+    # A side-car that says both, and a table that has one.
+    shutil.copy(clips.path, tmp_path / "features_30_sec.csv")
+    side = {
+        "recipe": get_recipe("gtzan57-v1+musicnn50-v1").parameters(),
+        "tables": {"features_30_sec.csv": len(clips)},
+        "counts": {"clips": len(clips), "failed": 0},
+    }
+    (tmp_path / "extraction.json").write_text(json.dumps(side), encoding="utf-8")
+    with pytest.raises(TableError, match="has 57 of 157, lacks the columns 'rock_mean'"):
+        load_table(tmp_path / "features_30_sec.csv")
 
 
 def test_the_card_tells_what_one_must_know() -> None:

@@ -23,7 +23,7 @@ from audio_genre.dsp.picture import encode_picture
 from audio_genre.errors import BundleError, ParameterError
 from audio_genre.evaluation.comparison import compare_models
 from audio_genre.inference import Classifier
-from audio_genre.inputs import load_bundle
+from audio_genre.inputs import INPUT_KINDS, load_bundle, read_rows
 from audio_genre.training import train_baseline, train_cnn, train_fusion
 from audio_genre.training.fusion import fit_weights
 
@@ -204,11 +204,11 @@ def test_a_fusion_that_was_tampered_with(fused: Path, spoil: Callable[[Path], An
         Classifier(fused)
 
 
-def test_tables_are_not_for_a_fusion(fused: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(
-        app, ["tracks", "classify", str(write_table(tmp_path / "t.csv", segments=False, tracks=2)), "-m", str(fused)]
-    )
-    assert result.exit_code != 0
+def test_tables_are_not_for_a_fusion(fused: Path, models: Path) -> None:
+    with pytest.raises(BundleError, match="takes the votes of several models and no table"):
+        read_rows(load_bundle(fused), models.parent / "30.csv")
+    with pytest.raises(ParameterError, match="holds no votes; run `audio-genre train fusion"):
+        INPUT_KINDS["fusion"].load(models)
 
 
 def test_a_member_that_knows_nothing_counts_for_nothing() -> None:
