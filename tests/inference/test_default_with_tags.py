@@ -61,7 +61,7 @@ def test_without_the_network_a_sentence_tells_how_to_get_it(monkeypatch: pytest.
 
 
 def test_tables_of_half_of_its_recipe(clips: Table, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="has no column 'rock_mean', which .* takes"):
+    with pytest.raises(BundleError, match=r"has no column 'rock_mean', which .* takes"):
         read_rows(load_bundle(shipped_model(WITH_ENCODER)), clips.path)
     # A side-car that says both, and a table that has one.
     shutil.copy(clips.path, tmp_path / "features_30_sec.csv")
