@@ -89,7 +89,7 @@ def test_a_title_comes_from_the_file(organize, music: Path) -> None:
 
 def test_a_model_that_changes_on_the_way_is_told(organize, bundle: Path, music: Path, monkeypatch) -> None:
     helpers.write(music / "x.wav")
-    monkeypatch.setattr(run, "model_identity", lambda card: "another")
+    monkeypatch.setattr(run, "model_identity", lambda card, **_: "another")
     with pytest.raises(BundleError, match="was changed while the library was organized"):
         organize()
 
