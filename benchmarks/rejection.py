@@ -71,7 +71,10 @@ def measure_test_side(classifier: Classifier, table: Table) -> tuple[dict[str, f
         sys.exit(f"rejection.py: {bundle.path} was not calibrated, or trained on another table than {table.path}.")
     protocol, seed = bundle.card.to_dict()["protocol"], bundle.card.to_dict()["seed"]
     folds = FOLDS.search(bundle.card.to_dict()["command"] or "")
-    splits = get_protocol(protocol["name"]).splits(table, seed=seed, folds=int(folds[1]) if folds else None)
+    refit = "--refit" in (bundle.card.to_dict()["command"] or "").split()
+    splits = get_protocol(protocol["name"]).splits(
+        table, seed=seed, folds=int(folds[1]) if folds else None, refit=refit
+    )
     rows = next(split.test for split in splits if split.fold == protocol["fold"])
     groups, y = table.groups[rows], np.searchsorted(table.classes, table.labels[rows])
     truth = mean_by_track(y[:, np.newaxis], groups)[:, 0].astype(int)

@@ -24,6 +24,13 @@ SHARED_DATA = Path(os.environ.get("AUDIO_GENRE_SHARED_DATA", Path(__file__).pare
 
 NOBODY = 65534
 
+
+@pytest.fixture(autouse=True)
+def _no_encoder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the same model by default whether the pretrained network is installed on this machine or not."""
+    monkeypatch.setattr("audio_genre.inference.default.has_encoder", lambda: False)
+
+
 # The same examples in every run; a property test is no lottery.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=60)
 hypothesis.settings.load_profile("repeatable")

@@ -39,6 +39,10 @@ _LARGEST, _SMALLEST = 1e100, 1e-100
 # Shares of a leaf are stored in single precision.
 _SHARE_TOLERANCE = 1e-3
 
+MAX_WEIGHT = 100.0
+"""What a model of a fusion counts at most."""
+
+_LEAST_PROBABILITY = 1e-12
 _STRUCTURE = "structure"
 # What NumPy writes in front of an array of a plain type in C order; nothing else is read.
 _HEADER = re.compile(
@@ -144,6 +148,47 @@ class LinearModel(ArrayModel):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the parameters."""
         return {"mean": self._mean, "scale": self._scale, "weights": self._weights, "bias": self._bias}
+
+
+class FusionModel(ArrayModel):
+    """Several models in one: the weighted product of their probabilities, normalised.
+
+    ``softmax(sum of w_m log p_m)``; an input is the probabilities of the first model, then those of the next. A weight
+    of 0 leaves a model out. It is a logarithmic opinion pool (Hinton, "Products of experts", ICANN 1999).
+
+    Examples
+    --------
+    >>> model = FusionModel(np.array([1.0, 1.0]), outputs=2)
+    >>> model(np.array([[0.5, 0.5, 0.8, 0.2]], dtype=np.float32)).round(3).tolist()
+    [[0.800000011920929, 0.20000000298023224]]
+    """
+
+    types = MappingProxyType({"weights": "<f8"})
+
+    def __init__(self, weights: NDArray[np.float64], outputs: int) -> None:
+        super().__init__(len(weights) * outputs, outputs)
+        _require(weights.ndim == 1, "its arrays do not fit together")
+        _require(bool(((weights >= 0) & (weights <= MAX_WEIGHT)).all()), "it has values out of range")
+        self.weights = weights
+
+    def __call__(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities of all classes."""
+        return softmax(pool(X, self.weights)).astype(np.float32)
+
+    def structure(self) -> dict[str, Any]:
+        """Return the kind of model."""
+        return {"model": "fusion", "outputs": self.outputs}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the weights."""
+        return {"weights": self.weights}
+
+
+def pool(X: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weighted sums of the logarithms of the probabilities of several models, shape (n, classes)."""
+    logs = np.log(np.maximum(X.astype(np.float64), _LEAST_PROBABILITY)).reshape(len(X), len(weights), -1)
+    sums: NDArray[np.float64] = np.tensordot(logs, weights, axes=(1, 0))
+    return sums
 
 
 class Tree(NamedTuple):
@@ -404,15 +449,24 @@ def read_model(content: bytes) -> ArrayModel:
     if model is LinearModel:
         _require(not structure, "its structure is malformed")
         return LinearModel(**arrays)
+    if model is FusionModel:
+        outputs = structure.pop("outputs", None)
+        _require(_is_count(outputs) and not structure, "its structure is malformed")
+        return FusionModel(arrays["weights"], outputs)
     inputs, link = structure.pop("inputs", None), structure.pop("link", None)
-    if isinstance(inputs, bool) or not isinstance(inputs, int) or not isinstance(link, str) or structure:
+    if not _is_count(inputs) or not isinstance(link, str) or structure:
         raise ValueError("its structure is malformed")
     return TreeModel(inputs=inputs, link=link, **arrays)
 
 
-_MODELS: Mapping[str, type[LinearModel] | type[TreeModel]] = MappingProxyType(
-    {"linear": LinearModel, "trees": TreeModel}
+_MODELS: Mapping[str, type[LinearModel] | type[TreeModel] | type[FusionModel]] = MappingProxyType(
+    {"linear": LinearModel, "trees": TreeModel, "fusion": FusionModel}
 )
+
+
+def _is_count(value: Any) -> bool:
+    """Tell whether a value is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _read_array(data: bytes) -> NDArray[Any]:

@@ -11,10 +11,16 @@
       history.csv       one line per epoch
       predictions.csv   probabilities of every test row
       heard.csv         every row that decided the weights; only of models that a training can start from
+      validation.csv    the same of every validation row, and how novel it is; a fusion is fitted to it
 
     random-forest/                a baseline
       model.npz         to predict with NumPy alone
-      card.json, novelty.npz, history.csv (a header only: there are no epochs), predictions.csv
+      card.json, novelty.npz, history.csv (a header only: there are no epochs), the two of predictions
+
+    fusion-a-b/                   several models that answer together
+      model.npz         how much the answer of each counts
+      members/          their bundles, as far as predicting needs them
+      card.json, novelty.npz, history.csv, the two of predictions
 
 Nothing in it is a pickle: reading a bundle runs no code from it.
 """
@@ -64,7 +70,11 @@ KERAS_MODEL = "model.keras"
 ARRAYS = "input.npz"
 NOVELTY = "novelty.npz"
 _NOVELTY_OF_FORMAT_1 = "familiarity.npz"
-HISTORY, PREDICTIONS, HEARD = "history.csv", "predictions.csv", "heard.csv"
+HISTORY, PREDICTIONS, VALIDATION, HEARD = "history.csv", "predictions.csv", "validation.csv", "heard.csv"
+MEMBERS = "members"
+"""Folder of the models that a fusion is made of, as far as predicting needs them."""
+DISTANCE = "distance"
+"""Column of the predictions of validation rows that tells how novel each is."""
 
 _AGREEMENT = 1e-5
 # What single precision may leave of a sum of probabilities, and far less than what is none.
@@ -262,6 +272,8 @@ def write_bundle(
     novelty: NoveltyDetector,
     history: Sequence[EpochReport],
     predictions: Iterable[Sequence[Any]],
+    validation: Iterable[Sequence[Any]] = (),
+    members: Mapping[str, Path] = MappingProxyType({}),
     arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     heard: Sequence[Sequence[str]] = (),
 ) -> None:
@@ -310,6 +322,9 @@ def write_bundle(
         header = [column.name for column in fields(EpochReport)]
         _write_csv(place.unfinished / HISTORY, [header, *(asdict(report).values() for report in history)])
         _write_csv(place.unfinished / PREDICTIONS, predictions)
+        _write_csv(place.unfinished / VALIDATION, validation)
+        for member, source in members.items():
+            _copy_member(source, place.unfinished / MEMBERS / member)
         text = json.dumps(card.to_dict(), indent=2, ensure_ascii=False) + "\n"
         # The card comes last: where it is whole, all is.
         (place.unfinished / CARD).write_text(text, encoding="utf-8")
@@ -319,6 +334,15 @@ def write_bundle(
 def _with_hash(card: Card, name: str, file: Path) -> Card:
     """Return a card that knows a file by its hash."""
     return dataclasses.replace(card, facts={**card.facts, name: hashlib.sha256(file.read_bytes()).hexdigest()})
+
+
+def _copy_member(source: Path, target: Path) -> None:
+    """Copy what of a bundle is needed to predict."""
+    target.mkdir(parents=True)
+    needed = (CARD, NOVELTY, _NOVELTY_OF_FORMAT_1, ARRAYS, *(form.file for form in _FORMATS.values()))
+    for file in needed:
+        if (source / file).is_file():
+            shutil.copyfile(source / file, target / file)
 
 
 class _Replacement:

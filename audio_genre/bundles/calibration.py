@@ -66,7 +66,8 @@ class NoveltyDetector:
     Attributes
     ----------
     mean, scale : np.ndarray, shape (d,), float64
-        Normalisation; infinite where a quantity never varied, which tells nothing about how far away it is.
+        Normalisation; infinite where a quantity is not counted, or never varied, so that it tells nothing about how far
+        away something is.
     prototypes : np.ndarray, shape (n, d), float64
         Centres, after normalisation and squashing.
     """
@@ -275,9 +276,7 @@ def fit_temperature(probabilities: NDArray[Any], y: NDArray[np.intp]) -> float:
     from scipy.optimize import minimize_scalar
 
     n, classes = probabilities.shape
-    rest = 1 / (n + 2)
-    targets = np.full((n, classes), rest / max(classes - 1, 1))
-    targets[np.arange(n), y] = 1 - rest
+    targets = smoothed(y, classes)
 
     def loss(log_temperature: float) -> float:
         scaled = apply_temperature(probabilities, float(np.exp(log_temperature)))
@@ -285,6 +284,15 @@ def fit_temperature(probabilities: NDArray[Any], y: NDArray[np.intp]) -> float:
 
     found = minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded")
     return float(np.exp(found.x)) if 2 * n * (loss(0.0) - found.fun) > _CLEAR else 1.0
+
+
+def smoothed(y: NDArray[np.intp], classes: int) -> NDArray[np.float64]:
+    """Return target probabilities of which none is 1, see `fit_temperature`."""
+    n = len(y)
+    rest = 1 / (n + 2)
+    targets = np.full((n, classes), rest / max(classes - 1, 1))
+    targets[np.arange(n), y] = 1 - rest
+    return targets
 
 
 def apply_temperature(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float64]:

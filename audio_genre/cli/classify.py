@@ -23,6 +23,7 @@ from audio_genre.cli.console import (
     printable,
     shown,
     table_lines,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -82,11 +83,14 @@ def classify(
 
     from audio_genre.errors import AudioError
     from audio_genre.inference.classifier import Classifier
+    from audio_genre.inference.default import WITH_ENCODER
     from audio_genre.inference.strip import refuse_strip, write_strip
 
     if strip is not None:
         refuse_strip(strip)
     classifier = Classifier(model, unknown=unknown)
+    if model is None and classifier.bundle.name == WITH_ENCODER:
+        tell(f"The model is {WITH_ENCODER}, because MusiCNN is installed; --model chooses another.")
     failed = answered = False
     for clip in clips:
         try:

@@ -74,6 +74,13 @@ def organize(
         bool,
         typer.Option("--retry-failed", help="Retry files that failed before, even if they have not changed."),
     ] = False,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole",
+            help="Listen to all of each file; a model with a pretrained network hears 30 s in the middle otherwise.",
+        ),
+    ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Restore tagged files and playlists byte for byte.")] = False,
     list_files: Annotated[bool, typer.Option("--list", help="Show the genre of every file.")] = False,
     csv: Annotated[
@@ -120,6 +127,7 @@ def organize(
             "--playlists": playlists,
             "--write-tags": write_tags,
             "--retry-failed": retry_failed,
+            "--whole": whole,
         }
         for name, value in others.items():
             if value:
@@ -147,6 +155,7 @@ def organize(
             list_files=list_files or as_json,
             excel_safe=excel_safe,
             retry_failed=retry_failed,
+            whole=whole,
             apply=apply,
             progress=_Shown(line),
         )
@@ -169,6 +178,8 @@ def report_lines(report: OrganizeReport) -> list[str]:
         f"{counted(report.found, 'audio file')}: {report.classified} classified by {printable(report.model)} in "
         f"{report.seconds:.1f} s{kept}."
     ]
+    if report.excerpt:
+        lines.append("It heard 30 s in the middle of each file; --whole listens to all of each.")
     lines += _file_lines(report)
     if report.genres:
         rows = [
@@ -329,6 +340,7 @@ def _as_json(report: OrganizeReport) -> dict[str, Any]:
         "music_dir": str(report.music_dir),
         "database": str(report.database),
         "model": report.model,
+        "excerpt": report.excerpt,
         "found": report.found,
         "classified": report.classified,
         "kept": report.kept,

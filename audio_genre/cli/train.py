@@ -92,6 +92,13 @@ _Balance = Annotated[
         "oversample.",
     ),
 ]
+_Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="Learn from the validation rows too; what they are for is done on five folds of the training rows.",
+    ),
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per model, each on its own line.")]
 
 
@@ -132,6 +139,7 @@ def tabular(
     folds: _Folds = None,
     splits: _Splits = None,
     leaky: _Leaky = False,
+    refit: _Refit = False,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     rows: Rows = None,
@@ -176,6 +184,7 @@ def tabular(
         seed=seed,
         seeds=seeds,
         folds=folds,
+        refit=refit,
         kind="tabular",
         balance=balance,
     )
@@ -241,6 +250,7 @@ def pictures(
             "test tracks; scores are marked as leaky.",
         ),
     ] = False,
+    refit: _Refit = False,
     rows: Rows = None,
     resume: _Resume = False,
     tensorboard: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a log for TensorBoard there.")] = None,
@@ -275,6 +285,7 @@ def pictures(
             seeds=seeds,
             folds=folds,
             kind="pictures",
+            refit=refit,
             start_from=start_from,
             leaky=leaky and start_from is not None,
         )
@@ -294,7 +305,8 @@ def baseline(
     variant: Annotated[
         str,
         typer.Option(
-            help="majority, logistic-regression, random-forest, gradient-boosting, xgboost (an extra), or all of them."
+            help="majority, logistic-regression, discriminant-analysis, random-forest, gradient-boosting, xgboost (an "
+            "extra), or all of them."
         ),
     ] = "all",
     protocol: _Protocol = "track",
@@ -303,6 +315,7 @@ def baseline(
     folds: _Folds = None,
     splits: _Splits = None,
     leaky: _Leaky = False,
+    refit: _Refit = False,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     rows: Rows = None,
@@ -333,6 +346,7 @@ def baseline(
         seed=seed,
         seeds=seeds,
         folds=folds,
+        refit=refit,
         kind="baseline",
         balance=balance,
     )
@@ -346,6 +360,54 @@ def baseline(
 
         models = plan.train(finished=show)
     _report(models, plan, as_json=as_json)
+
+
+@train.command()
+@guarded("stopped; no model was made.")
+def fusion(
+    models_dir: Annotated[Path, typer.Argument(metavar="MODELS_DIR", help="Folder of the trained models.")],
+    out_dir: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="OUT_DIR", help="Folder that receives the fusion, in its own folder.", show_default="MODELS_DIR"
+        ),
+    ] = None,
+    members: Annotated[
+        str, typer.Option(metavar="A,B", help="Names of two or more models of the same classes, protocol and tracks.")
+    ] = "",
+    as_json: _Json = False,
+) -> None:
+    """Make one model of several, such as a network on a table and one on pictures; each counts as validation says."""
+    from audio_genre.training import train_fusion
+
+    model = train_fusion(models_dir, [name.strip() for name in members.split(",") if name.strip()], out_dir)
+    card = json.loads((model.path / "card.json").read_text(encoding="utf-8"))
+    if as_json:
+        print_json(card)
+    else:
+        for line in _fusion_lines(model, card["members"], models_dir):
+            typer.echo(printable(line))
+    if model.remark:
+        tell(f"{model.name}: {model.remark}")
+
+
+def _fusion_lines(model: TrainedModel, members: Sequence[dict[str, Any]], models_dir: Path) -> list[str]:
+    """Put a fusion beside its members."""
+    from audio_genre.evaluation.results import read_result
+
+    rows = []
+    for member in members:
+        found = read_result(models_dir / member["name"])
+        validation = "-" if found.validation is None else f"{found.validation:.3f}"
+        rows.append([member["name"], f"{member['weight']:.2f}", validation, str(found.scores.tracks.accuracy)])
+    rows.append([model.name, "", _figure(model.validation.tracks.accuracy), str(model.test.tracks.accuracy)])
+    return [
+        f"protocol: {model.protocol}{' (leaky)' if model.leaky else ''}",
+        f"accuracy over {model.test.tracks.count} test tracks; weights fitted on {model.validation.tracks.count} "
+        "validation tracks",
+        *table_lines(["model", "weight", "validation", "test, 95 % interval"], rows),
+        f"model: {model.path}",
+    ]
 
 
 def _protocol(name: str, splits: Path | None, *, leaky: bool) -> str | SplitProtocol:

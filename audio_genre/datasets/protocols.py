@@ -7,10 +7,11 @@ for all of them. `track` and `segment` deal any rows; `artist` and `fault-filter
 from __future__ import annotations
 
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -205,7 +206,7 @@ class SplitProtocol(ABC):
     def _deal(self, rows: Rows, seed: int, folds: int | None) -> tuple[Split, ...]:
         """Assign every row to one subset of each split, or leave it out."""
 
-    def splits(self, rows: Rows, *, seed: int = 0, folds: int | None = None) -> tuple[Split, ...]:
+    def splits(self, rows: Rows, *, seed: int = 0, folds: int | None = None, refit: bool = False) -> tuple[Split, ...]:
         """Split rows in train, validation and test.
 
         The result depends on the names of the rows and on the seed, not on the order in which they stand.
@@ -220,6 +221,8 @@ class SplitProtocol(ABC):
             Number of folds, 3 or more, for cross-validation: what the protocol deals is dealt in so many parts, and
             fold i tests on part i, tunes on the next one and learns from the rest, so that everything is tested once.
             By default what the protocol does by itself: one split, or the published ones.
+        refit : bool
+            Whether the rows for validation, of which there need be none, are to be learned from too.
 
         Returns
         -------
@@ -241,16 +244,84 @@ class SplitProtocol(ABC):
             )
         fitting = self.for_rows(rows)
         if fitting is not self:
-            return fitting.splits(rows, seed=seed, folds=folds)
+            return fitting.splits(rows, seed=seed, folds=folds, refit=refit)
         splits = self._deal(rows, seed, folds)
+        if refit:
+            splits = tuple(
+                replace(split, train=np.sort(np.concatenate([split.train, split.validation])), validation=_no_rows())
+                for split in splits
+            )
         for split in splits:
-            self._check(split, rows)
+            self._check(split, rows, refit=refit)
         tested = np.concatenate([split.test for split in splits])
         if len(np.unique(tested)) != len(tested):
             raise ProtocolError(f"The protocol {self.name!r} tested a row in two folds.")
         return splits
 
-    def _check(self, split: Split, rows: Rows) -> None:
+    def validation_folds(
+        self, rows: Rows, train: NDArray[np.intp], folds: int, seed: int = 0
+    ) -> tuple[NDArray[np.intp], ...]:
+        """Deal training rows in parts, each of which is for validation once while the others are learned from.
+
+        Parameters
+        ----------
+        rows : Rows
+            All rows.
+        train : np.ndarray of int, shape (n_train,)
+            Numbers of the rows to deal.
+        folds : int
+            Number of parts.
+        seed : int
+            Non-negative seed of the random choice.
+
+        Returns
+        -------
+        tuple of np.ndarray of int
+            Row numbers of each part, sorted; without any one part every class is left. What the protocol keeps in one
+            subset is in one part, unless a class would be too: then tracks are.
+
+        Raises
+        ------
+        ProtocolError
+            If a class has one track.
+        """
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        labels, y = np.unique(rows.labels[train], return_inverse=True)
+        totals, absent = np.bincount(y), _no_rows()
+        kept = [units[train] for units in self._apart(rows)]
+        for units in (_joined(kept), _joined(kept[:1])):
+            count = min(folds, int(units.max()) + 1, int(totals.max()))
+            absent = np.flatnonzero(totals < 2)
+            if count < 2 or len(absent):
+                continue
+            with warnings.catch_warnings():
+                # A class of few tracks is not in every part, which it need not be.
+                warnings.filterwarnings("ignore", "The least populated class")
+                dealt = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(units, y, units)
+                parts = [part for _, part in dealt]
+            most = np.max([np.bincount(y[part], minlength=len(totals)) for part in parts], axis=0)
+            absent = np.flatnonzero(most == totals)
+            if not len(absent):
+                return tuple(train[part] for part in parts)
+        raise ProtocolError(
+            f"The class {str(labels[absent[0] if len(absent) else 0])!r} has one track to learn from, and folds need "
+            "two or more of each class; add more tracks of it, or leave it out."
+        )
+
+    def _apart(self, rows: Rows) -> list[NDArray[np.intp]]:
+        """Return what must not be torn apart, as numbers for each row: tracks first, then what is larger."""
+        kept = self._kept(rows)
+        return kept or [np.unique(rows.items if self.leaky else rows.groups, return_inverse=True)[1]]
+
+    def _lacks(self, label: str, subset: str, fold: str) -> ProtocolError:  # noqa: ARG002
+        """Say that a subset has no row of a class."""
+        return ProtocolError(
+            f"The protocol {self.name!r} left no row of class {label!r} for {subset}; add more tracks of it, or leave "
+            "it out."
+        )
+
+    def _check(self, split: Split, rows: Rows, *, refit: bool = False) -> None:
         subsets = split.subsets()
         everything = np.concatenate([*subsets.values(), split.left_out])
         if not np.array_equal(np.sort(everything), np.arange(len(rows.labels))):
@@ -258,13 +329,12 @@ class SplitProtocol(ABC):
         if len(split.left_out) and not self.leaves_out:
             raise ProtocolError(f"The protocol {self.name!r} left out rows, and only a list of names may.")
         classes = set(np.unique(rows.labels).tolist())
-        for subset, indices in subsets.items():
-            absent = sorted(classes - set(np.unique(rows.labels[indices]).tolist()))
+        for subset in _SUBSETS:
+            if subset == "validation" and refit:
+                continue
+            absent = sorted(classes - set(np.unique(rows.labels[subsets[subset]]).tolist()))
             if absent:
-                raise ProtocolError(
-                    f"The protocol {self.name!r} left no row of class {absent[0]!r} for {subset}; add more tracks of "
-                    "it, or leave it out."
-                )
+                raise self._lacks(absent[0], subset, split.fold)
         if not self.leaky:
             # What votes together is no larger than a song.
             kept: list[NDArray[Any]] = [*self._kept(rows)]
@@ -480,7 +550,6 @@ class _Published(SplitProtocol):
         splits = []
         for fold, subsets in self._deal_clips([by_name[name] for name in present.tolist()], seed):
             subset = np.array([subsets.get(name, _LEFT_OUT) for name in present.tolist()], dtype=np.intp)[clip_of_row]
-            self._require_classes(rows, subset, fold)
             splits.append(_split(subset, fold))
         return tuple(splits)
 
@@ -529,16 +598,19 @@ class _Published(SplitProtocol):
             )
         return known
 
-    def _require_classes(self, rows: Rows, subset: NDArray[np.intp], fold: str) -> None:
-        classes = np.unique(rows.labels)
-        for number, task in ((_TEST, "for testing"), (_VALIDATION, "for validation"), (_TRAIN, "for training")):
-            absent = sorted(set(classes.tolist()) - set(rows.labels[subset == number].tolist()))
-            if absent:
-                raise ProtocolError(
-                    f"The protocol {self.name!r} has no clip of the class {absent[0]!r} {task}"
-                    f"{f' in {fold}' if fold else ''}, because too many of GTZAN's clips are missing; add them, leave "
-                    f"the class out, or use the protocol {DEFAULT_PROTOCOL!r}."
-                )
+    def _apart(self, rows: Rows) -> list[NDArray[np.intp]]:
+        artist_of = same_artist()
+        artists = np.array([artist_of[clip.name] for clip in self._recognise(rows)], dtype=np.intp)
+        return [*super()._apart(rows), artists]
+
+    def _lacks(self, label: str, subset: str, fold: str) -> ProtocolError:
+        why = dict(zip(_SUBSETS, ("for training", "for validation", "for testing"), strict=True))[subset]
+        without = "" if subset != "validation" else ", or learn without a subset for validation (--refit)"
+        return ProtocolError(
+            f"The protocol {self.name!r} has no clip of the class {label!r} {why}{f' in {fold}' if fold else ''}, "
+            f"because too many of GTZAN's clips are missing; add them, leave the class out, or use the protocol "
+            f"{DEFAULT_PROTOCOL!r}{without}."
+        )
 
 
 class FaultFilteredProtocol(_Published):
@@ -630,6 +702,22 @@ def _draw_by_artist(clips: list[Clip], rng: np.random.Generator) -> list[str]:
             taken.append(rest[0])
         drawn += [name for artist in taken for name in names[artist]]
     return drawn
+
+
+def _joined(kept: list[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """Return numbers of what hangs together by any of several numberings of the same rows."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    units = np.unique(kept[0], return_inverse=True)[1]
+    for other in kept[1:]:
+        count = len(units)
+        links = np.unique(other, return_inverse=True)[1]
+        nodes = units.max() + 1 + links
+        size = int(nodes.max()) + 1
+        graph = coo_array((np.ones(count), (units, nodes)), shape=(size, size))
+        units = connected_components(graph, directed=False)[1][units]
+    return np.unique(units, return_inverse=True)[1]
 
 
 def _split(subset: NDArray[np.intp], fold: str = "") -> Split:

@@ -121,14 +121,6 @@ class ListedProtocol(SplitProtocol):
         subset, _ = self._match(rows)
         if not self._lists["validation"]:
             _draw_validation(rows, subset, seed)
-        classes = set(rows.labels.tolist())
-        for number, why in enumerate(_PURPOSES):
-            absent = sorted(classes - set(rows.labels[subset == number].tolist()))
-            if absent:
-                raise ProtocolError(
-                    f"The protocol {self.name!r} lists no row of the class {absent[0]!r} {why}; add some to its "
-                    f"{_SUBSETS[number]} list, or leave the class out of the table."
-                )
         subsets_of: dict[str, set[int]] = defaultdict(set)
         for group, number in zip(rows.groups.tolist(), subset.tolist(), strict=True):
             if number != _LEFT_OUT:
@@ -142,6 +134,13 @@ class ListedProtocol(SplitProtocol):
             )
         train, validation, test, left_out = (np.flatnonzero(subset == number) for number in (0, 1, 2, _LEFT_OUT))
         return (Split(train, validation, test, left_out=left_out),)
+
+    def _lacks(self, label: str, subset: str, fold: str) -> ProtocolError:  # noqa: ARG002
+        why = dict(zip(_SUBSETS, _PURPOSES, strict=True))[subset]
+        return ProtocolError(
+            f"The protocol {self.name!r} lists no row of the class {label!r} {why}; add some to its {subset} list, or "
+            "leave the class out of the table."
+        )
 
     def _match(self, rows: Rows) -> tuple[NDArray[np.intp], int]:
         """Return the subset of each row, and the number of names that no row has."""

@@ -81,6 +81,14 @@ class Musicnn50(Recipe):
         return {tag: (f"{stem}_mean", f"{stem}_std") for tag, stem in stems.items()}
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What the network has heard before, and its licence."""
+        return (
+            f"Its tags are those of {MUSICNN.title.partition(',')[0]} ({MUSICNN.licence}), which was trained on "
+            f"{MUSICNN.trained_on}: artists that are new to the model here need not be new to that network.",
+        )
+
+    @property
     def shortest(self) -> int:
         """A signal needs one segment."""
         return self.segment_samples

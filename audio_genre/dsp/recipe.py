@@ -81,6 +81,11 @@ class Recipe(ABC):
         return {}
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What a user of a model on these features should know, in sentences for its card."""
+        return ()
+
+    @property
     def segment_samples(self) -> int:
         """Samples in a segment: one fewer than ``segment_seconds`` long, as in the public tables."""
         return self.segment_seconds * self.sr - 1
@@ -291,6 +296,11 @@ class JoinedRecipe(Recipe):
     def tags(self) -> Mapping[str, tuple[str, ...]]:
         """Those of the parts."""
         return {tag: names for part in self.parts for tag, names in part.tags.items()}
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return tuple(sentence for part in self.parts for sentence in part.limits)
 
     @property
     def pictures(self) -> SpectralParameters | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audio_genre.bundles.bundle import HISTORY, PREDICTIONS, require_model
+from audio_genre.bundles.bundle import DISTANCE, HISTORY, PREDICTIONS, VALIDATION, require_model
 from audio_genre.bundles.calibration import BINS, apply_temperature, bins_of, calibration_error
 from audio_genre.bundles.card import CARD, Card, read_bounded, read_card
 from audio_genre.datasets.gtzan import find_clip
@@ -41,6 +41,7 @@ KIND_NAMES = {
     "baseline": "baseline",
     "cnn": "convolutional network",
     "transformer": "transformer",
+    "fusion": "fusion",
 }
 """What the kinds of models are called; any other is called what it is."""
 
@@ -371,26 +372,62 @@ def read_history(folder: Path) -> pd.DataFrame | None:
     return history if len(history) > 1 else None
 
 
-def _read_predictions(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """What a model answers to tracks: one vote each.
+
+    Attributes
+    ----------
+    tracks, labels : np.ndarray of str, shape (n,)
+        The tracks, sorted, in a spelling that tables and pictures share, and their classes.
+    probabilities : np.ndarray, shape (n, classes), float64
+        The mean over the rows of each track, before the temperature.
+    distances : np.ndarray, shape (n,), float64
+        How novel each track is, the mean over its rows; 0 where the file does not tell.
+    """
+
+    tracks: NDArray[np.str_]
+    labels: NDArray[np.str_]
+    probabilities: NDArray[np.float64]
+    distances: NDArray[np.float64]
+
+
+def read_votes(folder: Path, classes: Sequence[str], name: str = PREDICTIONS) -> Votes:
+    """Read what a model answered to the tracks that it was tested or validated on."""
+    rows = _read_predictions(folder, classes, name)
+    spelled = _shared_names(rows["track"].tolist(), rows["label"].tolist())
+    tracks, first = np.unique(spelled, return_index=True)
+    values = rows[[*(f"p({name})" for name in classes), *([DISTANCE] if DISTANCE in rows else [])]]
+    means = mean_by_track(values.to_numpy(dtype=np.float64), spelled)
+    distances = means[:, len(classes)] if DISTANCE in rows else np.zeros(len(tracks))
+    labels = rows["label"].to_numpy(dtype=np.str_)[first]
+    return Votes(tracks, labels, means[:, : len(classes)], distances)
+
+
+def _read_predictions(folder: Path, classes: Sequence[str], name: str = PREDICTIONS) -> pd.DataFrame:
     import pandas as pd
 
-    file = folder / PREDICTIONS
+    file = folder / name
     probabilities = [f"p({name})" for name in classes]
     try:
         # Genres and tracks are text, also those named 1980 or NA.
         content = io.BytesIO(read_bounded(file, _MAX_BYTES))
         table = pd.read_csv(content, dtype=dict.fromkeys(_TEXT_COLUMNS, str), keep_default_na=False, encoding="utf-8")
-        rows = table[[*_TEXT_COLUMNS, *probabilities]]
+        told = [DISTANCE] if name == VALIDATION else []
+        rows = table[[*_TEXT_COLUMNS, *probabilities, *told]]
+        rows = rows.assign(**{column: pd.to_numeric(rows[column]).astype(np.float64) for column in told})
         # Models answer in single precision, which nine digits give back exactly.
-        rows = rows.assign(**{name: pd.to_numeric(rows[name]).astype(np.float32) for name in probabilities})
+        rows = rows.assign(**{each: pd.to_numeric(rows[each]).astype(np.float32) for each in probabilities})
     except (OSError, ValueError, KeyError, TypeError):
-        raise BundleError(f"{folder} has no readable {PREDICTIONS}; train the model again.") from None
+        raise BundleError(f"{folder} has no readable {name}; train the model again.") from None
     values = rows[probabilities].to_numpy(dtype=np.float64)
     unknown = sorted(set(rows["label"]) - set(classes))
     if [name for name in table.columns if name in probabilities] != probabilities:
         reason = f"its columns of probabilities are not in the order of the classes of {CARD}"
     elif rows.empty:
         reason = "it has no row"
+    elif told and not (rows[DISTANCE] >= 0).all():
+        reason = "a distance is not 0 or more"
     elif not np.isfinite(values).all() or (values < 0).any() or (values > 1).any():
         reason = "a probability is outside 0 to 1"
     elif unknown:

@@ -33,11 +33,13 @@ class Classifier:
     Parameters
     ----------
     bundle : str or os.PathLike, optional
-        Folder of a model trained on a table of audio features, or on pictures that `extract` wrote; by default the
-        model that comes with the package.
+        Folder of a model trained on a table of audio features, or on pictures that `extract` wrote; by default a model
+        that comes with the package: where MusiCNN is installed, the one that takes its tags.
     unknown : bool
         Whether a clip unlike the training data, or without a genre that is probable enough, is answered
         ``"unknown"``. Without it the most probable genre is the answer, whatever the clip is; of silence there is none.
+    excerpt : bool
+        Whether `classify` hears one clip-long window in the middle of a file in place of all of it.
 
     Attributes
     ----------
@@ -50,9 +52,11 @@ class Classifier:
         If the bundle cannot be used, or its model takes something that cannot be computed from audio.
     """
 
-    def __init__(self, bundle: str | os.PathLike[str] | None = None, *, unknown: bool = True) -> None:
+    def __init__(
+        self, bundle: str | os.PathLike[str] | None = None, *, unknown: bool = True, excerpt: bool = False
+    ) -> None:
         self.bundle = load_bundle(default_model() if bundle is None else bundle)
-        self._unknown = unknown
+        self._unknown, self._excerpt = unknown, excerpt
         self._reader = open_reader(self.bundle)
         self._calibration, self._novelty = self.bundle.calibration, self.bundle.novelty
         self._tags: TagReasons | None = None
@@ -96,7 +100,8 @@ class Classifier:
             if sr is not None:
                 raise ParameterError(f"sr is for signals, and {os.fspath(clip)!r} is a file; leave it out.")
             name = os.fspath(clip)
-            return self._classify(name, self._reader.windows(name))
+            windows = self._reader.windows(name)
+            return self._classify(name, self._middle(name, windows) if self._excerpt else windows)
         if sr is None:
             raise ParameterError("A signal needs its sampling rate; give it as sr.")
         y = as_signal(clip, sr)
@@ -139,7 +144,17 @@ class Classifier:
         return Classifications(tuple(answers), failed)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(Classifier, unknown=self._unknown), (os.fspath(self.bundle.path),)
+        return partial(Classifier, unknown=self._unknown, excerpt=self._excerpt), (os.fspath(self.bundle.path),)
+
+    def _middle(self, name: str, windows: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Pass on one window: that in the middle of the file, or the first after it that is not silent."""
+        middle = int(read_header(name)[0] / self._reader.window_of[1]) // 2
+        window = None
+        for number, window in enumerate(windows):
+            if number >= middle and window.any():
+                break
+        if window is not None:
+            yield window
 
     def _classify(self, name: str, windows: Iterator[NDArray[np.float32]]) -> Classification:
         votes: dict[_Place, _Vote] = {}

@@ -1,6 +1,7 @@
 """Kinds of input, one file each: how files and audio become rows, how rows vote, what a card says of them."""
 
 from audio_genre.inputs.features import FeatureInput
+from audio_genre.inputs.fusion import FusionInput
 from audio_genre.inputs.kind import (
     INPUT_KINDS,
     AudioReader,
@@ -22,6 +23,7 @@ __all__ = [
     "CardPart",
     "Dataset",
     "FeatureInput",
+    "FusionInput",
     "InputKind",
     "PictureInput",
     "TableRows",
@@ -35,5 +37,5 @@ __all__ = [
     "register",
 ]
 
-for _kind in (FeatureInput(), PictureInput(), TrackInput()):
+for _kind in (FeatureInput(), PictureInput(), TrackInput(), FusionInput()):
     register(_kind)

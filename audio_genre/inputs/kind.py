@@ -441,6 +441,16 @@ class AudioReader(ABC):
         self.stride = round(window_seconds * recipe.sr)
         self.stretch_samples = self.stride if whole else self.stride - 1
 
+    @property
+    def needed(self) -> int:
+        """Samples that a signal is continued to by reflection."""
+        return self._needed
+
+    @property
+    def window_of(self) -> tuple[int, float]:
+        """Sampling rate, and length in seconds of the windows that a file is decoded in."""
+        return self.sr, self._seconds
+
     def windows(self, name: str) -> Iterator[NDArray[np.float32]]:
         """Decode a file in clip-long windows.
 

@@ -38,17 +38,20 @@ class ClassifySettings:
     bundle : Path
         Folder of the model.
     model : str
-        The model's `model_identity` when the run began.
+        The `model_identity` of model and listening when the run began.
+    excerpt : bool
+        Whether one window of each file is heard in place of all of it.
     """
 
     music_dir: Path
     bundle: Path
     model: str
+    excerpt: bool = False
 
 
-def model_identity(card: Card) -> str:
+def model_identity(card: Card, *, excerpt: bool = False) -> str:
     """Return what tells whether an answer is one of this model: its name, and a hash of all that its card says."""
-    answered = json.dumps([_ANSWERS, card.to_dict()], sort_keys=True)
+    answered = json.dumps([_ANSWERS, card.to_dict(), *(["excerpt"] if excerpt else [])], sort_keys=True)
     return f"{card.name} {hashlib.sha256(answered.encode()).hexdigest()[:32]}"
 
 
@@ -69,7 +72,7 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
         suffix = PurePosixPath(path).suffix
         return Failure(size, mtime_ns, needs_extra(suffix))
     try:
-        classifier = _classifier(settings.bundle, settings.model)
+        classifier = _classifier(settings.bundle, settings.model, settings.excerpt)
         classification = classifier.classify(file)
         seconds, title = _describe(file)
         after = file.stat()
@@ -101,11 +104,11 @@ def as_answer(
 
 
 @lru_cache(maxsize=1)
-def _classifier(bundle: Path, model: str) -> Classifier:
+def _classifier(bundle: Path, model: str, excerpt: bool) -> Classifier:
     from audio_genre.inference.classifier import Classifier
 
-    classifier = Classifier(bundle)
-    if model_identity(classifier.bundle.card) != model:
+    classifier = Classifier(bundle, excerpt=excerpt)
+    if model_identity(classifier.bundle.card, excerpt=excerpt) != model:
         raise BundleError(f"{bundle} was changed while the library was organized; run the same command again.")
     return classifier
 

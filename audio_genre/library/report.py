@@ -197,6 +197,8 @@ class OrganizeReport:
         Duration of the run.
     trust : str
         How far the model's answers can be trusted, in one sentence.
+    excerpt : bool
+        Whether one window of each file was heard in place of all of it.
     files : tuple of FileGenre
         The answer of every file, in the order of their paths, if it was asked for.
     """
@@ -217,6 +219,7 @@ class OrganizeReport:
     applied: bool
     seconds: float
     trust: str = ""
+    excerpt: bool = False
     files: tuple[FileGenre, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:

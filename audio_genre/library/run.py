@@ -89,6 +89,7 @@ def organize(
     list_files: bool = False,
     excel_safe: bool = False,
     retry_failed: bool = False,
+    whole: bool = False,
     apply: bool = False,
     progress: bool | LibraryProgress | None = None,
 ) -> OrganizeReport:
@@ -137,6 +138,9 @@ def organize(
         Whether cells of the table that a spreadsheet program would take for a formula get a leading apostrophe.
     retry_failed : bool
         Whether to try all files again that failed, also those that did not change.
+    whole : bool
+        Whether all of each file is heard also by a model with a pretrained network, which takes half a second for 30 s;
+        by default such a model hears one window of 30 s in the middle of each file.
     apply : bool
         Whether to write playlists, tags, and a table in the library.
     progress : LibraryProgress, optional
@@ -178,7 +182,8 @@ def organize(
         refuse_foreign_table(table)
     closed: list[tuple[str, OSError | None]] = []
     clips = _clips(music, closed)
-    settings = ClassifySettings(music, bundle, model_identity(card))
+    excerpt = not whole and card.recipe is not None and bool(card.recipe.tags)
+    settings = ClassifySettings(music, bundle, model_identity(card, excerpt=excerpt), excerpt)
     with _opened(music, file) as kept:
         accepted = Acceptance(min_confidence, limits=unknown)
         run = _Run(music, kept, settings.model, accepted, progress)
@@ -206,6 +211,7 @@ def organize(
         music_dir=music,
         database=file,
         model=card.name,
+        excerpt=excerpt,
         found=run.found,
         classified=run.classified,
         kept=run.found - run.todo,

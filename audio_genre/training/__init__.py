@@ -15,6 +15,7 @@ from audio_genre.training.baselines import BASELINES, BaselineVariant
 from audio_genre.training.cnn import CnnSettings
 from audio_genre.training.crops import Augmentation
 from audio_genre.training.fit import FitSettings, Progress
+from audio_genre.training.fusion import train_fusion
 from audio_genre.training.networks import NETWORKS
 from audio_genre.training.run import TrainedModel, TrainedModels, TrainingPlan
 from audio_genre.training.transformer import TransformerSettings
@@ -43,6 +44,7 @@ __all__ = [
     "train",
     "train_baseline",
     "train_cnn",
+    "train_fusion",
     "train_pictures",
     "train_tabular",
 ]

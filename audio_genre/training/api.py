@@ -93,6 +93,7 @@ def plan(
     balance: str = "none",
     start_from: str | os.PathLike[str] | None = None,
     leaky: bool = False,
+    refit: bool = False,
     **reading: Any,
 ) -> TrainingPlan:
     """Check everything that a training needs, within a second and without TensorFlow.
@@ -124,7 +125,7 @@ def plan(
         if epochs < 1:
             raise ParameterError(f"The number of epochs must be 1 or more; got {epochs}.")
         chosen = [dataclasses.replace(each, fit=dataclasses.replace(each.fit, epochs=epochs)) for each in chosen]
-    trials = Trials(protocol, seed, seeds, folds)
+    trials = Trials(protocol, seed, seeds, folds, refit)
     dataset = load_dataset(data, protocol=protocol, **reading) if isinstance(data, str | os.PathLike) else data
     dataset.require_labels()
     rows = model.takes(dataset)
@@ -164,6 +165,7 @@ def train(
     balance: str = "none",
     start_from: str | os.PathLike[str] | None = None,
     leaky: bool = False,
+    refit: bool = False,
     progress: bool | Progress = False,
     resume: bool = False,
     **reading: Any,
@@ -206,6 +208,10 @@ def train(
     leaky : bool
         Whether it may start from a bundle that has learned from test tracks, or of which that is not known; the scores
         are marked as leaky then.
+    refit : bool
+        Whether validation rows are learned from too, for small data: what they are for is done on five folds of all
+        rows that are learned from, each predicted by a model that has not seen it. A baseline is then fitted on all of
+        these rows, and a network is the mean of the five networks.
     progress : bool or callable
         True shows a progress bar over the models; a function is called after each epoch with the model's name, the
         maximum number of epochs, and an `EpochReport`.
@@ -263,6 +269,7 @@ def train(
         balance=balance,
         start_from=start_from,
         leaky=leaky,
+        refit=refit,
         **reading,
     )
     if progress is not True:

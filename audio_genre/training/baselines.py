@@ -6,7 +6,7 @@ import importlib.util
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_genre.bundles.arrays import ArrayModel, LinearModel, Tree, TreeModel
+from audio_genre.bundles.calibration import fit_temperature
 from audio_genre.datasets import Split
 from audio_genre.errors import ParameterError
 from audio_genre.extras import install_command
 from audio_genre.inputs import Vectors
 from audio_genre.jobs.processes import usable_cores
-from audio_genre.metrics import squash
+from audio_genre.metrics import softmax, squash
 from audio_genre.training.balance import Learned
 from audio_genre.training.fit import FitResult
 from audio_genre.training.run import FitOptions, Report
@@ -141,27 +142,67 @@ def _fit_majority(rows: Learned, task: Task) -> Fitted:
 def _fit_logistic_regression(rows: Learned, task: Task) -> Fitted:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    model = make_pipeline(
-        StandardScaler(),
-        FunctionTransformer(squash),
-        LogisticRegression(random_state=task.seed, **task.parameters),
-    )
+    model = _on_squashed(LogisticRegression(random_state=task.seed, **task.parameters))
     with warnings.catch_warnings():
         # After so many steps on standardised features the last digits do not matter.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # In double precision: the squares of features reach 1e14.
         model.fit(rows.X.astype(np.float64), rows.y, logisticregression__sample_weight=rows.weights)
+    return _as_linear(model, task)
+
+
+def _fit_discriminant_analysis(rows: Learned, task: Task) -> Fitted:
+    from sklearn.covariance import OAS
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    # Weights are those of classes, and decide how probable each is and how much its covariance counts.
+    priors = np.bincount(rows.y, weights=rows.weights, minlength=task.classes)
+    model = _on_squashed(
+        LinearDiscriminantAnalysis("lsqr", covariance_estimator=OAS(), priors=priors / priors.sum(), **task.parameters)
+    )
+    # The library asks for more rows than classes; one that stands twice changes nothing.
+    twice = 2 if len(rows.y) <= task.classes else 1
+    X, y = np.repeat(rows.X.astype(np.float64), twice, axis=0), np.repeat(rows.y, twice)
+    temperature, folds = 1.0, min(_FOLDS, int(np.bincount(rows.y, minlength=task.classes).min()))
+    with warnings.catch_warnings():
+        # A class of one row has no covariance, and takes that of the others.
+        warnings.filterwarnings("ignore", "Only one sample available")
+        if folds > 1 and len(y) * (folds - 1) // folds > task.classes:
+            # With many features for so few rows it is far too sure of rows that it has not learned from.
+            splits = StratifiedKFold(folds, shuffle=True, random_state=0)
+            temperature = fit_temperature(softmax(_logits(cross_val_predict(model, X, y, cv=splits, **_LOGITS))), y)
+        model.fit(X, y)
+    return _as_linear(model, task, temperature)
+
+
+_FOLDS = 5
+_LOGITS = MappingProxyType({"method": "decision_function"})
+
+
+def _logits(decision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one logit for each class; of two classes the library gives that of the second."""
+    return decision if decision.ndim > 1 else np.column_stack([np.zeros_like(decision), decision])
+
+
+def _on_squashed(linear: Any) -> Any:
+    """Return a pipeline that standardises and squashes features first; in double precision, as squares reach 1e14."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    return make_pipeline(StandardScaler(), FunctionTransformer(squash), linear)
+
+
+def _as_linear(model: Any, task: Task, temperature: float = 1.0) -> Fitted:
+    """Return such a fitted pipeline as arrays, its logits divided by a temperature."""
     scaler, linear = model[0], model[-1]
     coefficients, bias = linear.coef_.T, linear.intercept_
     if task.classes == 2:
         # One logit, of the second class.
         coefficients, bias = (np.hstack([np.zeros_like(each), each]) for each in (coefficients, bias))
     return Fitted(
-        lambda X: model.predict_proba(X.astype(np.float64)),
-        LinearModel(scaler.mean_, scaler.scale_, coefficients, bias),
+        lambda X: softmax(_logits(model.decision_function(X.astype(np.float64))) / temperature),
+        LinearModel(scaler.mean_, scaler.scale_, coefficients / temperature, bias / temperature),
     )
 
 
@@ -273,6 +314,13 @@ _VARIANTS = (
         "multinomial logistic regression with an L2 penalty",
         _fit_logistic_regression,
         MappingProxyType({"C": 0.3, "max_iter": 2000}),
+        normalisation=NORMALISATION,
+    ),
+    BaselineVariant(
+        "discriminant-analysis",
+        "linear discriminant analysis with the covariance shrunk (Chen, Wiesel, Eldar and Hero, IEEE Transactions on "
+        "Signal Processing 58, 2010), and a temperature found by cross-validation on the training rows",
+        _fit_discriminant_analysis,
         normalisation=NORMALISATION,
     ),
     BaselineVariant(
@@ -411,6 +459,12 @@ class BaselineLearner(VectorLearner):
         with threadpool_limits(limits=threads):
             model.fitted = variant.fit(rows, Task(len(table.classes), self.parameters, seed, threads))
         return FitResult((), best_epoch=0, seconds=time.perf_counter() - started, interrupted=False)
+
+    def joined(self, models: Sequence[Any], split: Split, y: NDArray[np.intp], seed: int) -> Baseline:  # noqa: ARG002
+        """Return the baseline fitted on all training rows."""
+        model = Baseline()
+        self.fit(model, split, y, seed, FitOptions())
+        return model
 
     def predict(self, model: Baseline, rows: NDArray[np.intp], report: Report | None = None) -> NDArray[np.float32]:  # noqa: ARG002
         """Predict rows of the table, with what the bundle will hold."""

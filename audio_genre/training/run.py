@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from audio_genre.bundles.bundle import recover_bundles, write_bundle
+from audio_genre.bundles.bundle import DISTANCE, recover_bundles, write_bundle
 from audio_genre.bundles.calibration import MIN_TRACKS, UNKNOWN, Calibration, NoveltyDetector, apply_temperature
 from audio_genre.bundles.card import CARD, SEEDS, Card
 from audio_genre.datasets import DEFAULT_PROTOCOL, PROTOCOLS, Split, SplitProtocol, get_protocol
@@ -38,7 +38,15 @@ if TYPE_CHECKING:
 Report = Callable[[int], None]
 """Called with the number of rows that are done."""
 
+VALIDATION_FOLDS = 5
+"""Folds of the training rows that take the part of validation rows where there are none."""
+
 _ALL = "all"
+_FITTED_ON_WORDS = "all rows but those for testing"
+_FOLDS_WORDS = (
+    f"none apart: {VALIDATION_FOLDS} folds of the training rows, each predicted by a model that has not learned from "
+    "it; figures, temperature and limits of validation are those of these predictions"
+)
 # Rows of each class on which the compact export is compared with the library that trained the model.
 _CHECKED_ROWS = 20
 _PREDICTION_ROWS = 1024
@@ -156,6 +164,21 @@ class Learner(ABC):
         """Return what the library in which the model was trained answers to `inputs`, shape (n, classes)."""
         probabilities: NDArray[Any] = model.predict(X, batch_size=len(X), verbose=0)
         return probabilities
+
+    def joined(self, models: Sequence[Any], split: Split, y: NDArray[np.intp], seed: int) -> Any:  # noqa: ARG002
+        """Return what is learned from all training rows, given the models that left one fold of them out each.
+
+        A network needs rows that tell it when to stop, so that it is the mean of these models.
+        """
+        from audio_genre.training.backend import import_keras
+
+        keras = import_keras()
+        inputs = keras.Input(models[0].input_shape[1:], name="inputs")
+        for number, model in enumerate(models, start=1):
+            model.name = f"without_fold_{number}"
+        answers = [keras.ops.expand_dims(model(inputs), axis=1) for model in models]
+        together = keras.layers.Concatenate(axis=1, name="answers")(answers)
+        return keras.Model(inputs, keras.ops.mean(together, axis=1))
 
     def exported(self, model: Any) -> Any:
         """Return what is written: a Keras model as it is, any other as an `ArrayModel`."""
@@ -427,12 +450,15 @@ class Trials:
         The first seed, and the number of seeds that follow each other.
     folds : int, optional
         Number of folds of a cross-validation; by default what each protocol does by itself.
+    refit : bool
+        Whether the rows for validation are learned from too; what they are for is then done on folds of all these.
     """
 
     protocol: str | SplitProtocol = DEFAULT_PROTOCOL
     seed: int = 0
     seeds: int = 1
     folds: int | None = None
+    refit: bool = False
 
     def __post_init__(self) -> None:
         if (
@@ -463,7 +489,8 @@ class Trials:
             folds = None if self.protocol == _ALL and protocol.published else self.folds
             try:
                 for seed in range(self.seed, self.seed + self.seeds):
-                    trials += [(protocol, seed, split) for split in protocol.splits(dataset, seed=seed, folds=folds)]
+                    splits = protocol.splits(dataset, seed=seed, folds=folds, refit=self.refit)
+                    trials += [(protocol, seed, split) for split in splits]
             except ProtocolError as error:
                 refused.append(error)
         if not trials:
@@ -479,8 +506,13 @@ def plan_runs(learners: Sequence[Learner], models_dir: str | os.PathLike[str], t
             f"No genre can be named {UNKNOWN!r}, which is the answer for clips of no known genre; rename it "
             f"in {dataset.path.name}."
         )
+    if trials.refit and type(learners[0].input).prepared is not InputKind.prepared:
+        raise ParameterError(
+            f"{dataset.path} is {learners[0].input.title}, whose rows depend on those that are learned from, so that "
+            "models of folds cannot be joined; leave out --refit."
+        )
     runs = tuple(
-        Run(learner, protocol, split, seed, trials.folds)
+        Run(learner, protocol, split, seed, trials.folds, trials.refit)
         for protocol, seed, split in trials.splits(dataset)
         for learner in learners
     )
@@ -496,6 +528,24 @@ def plan_runs(learners: Sequence[Learner], models_dir: str | os.PathLike[str], t
     except OSError as error:
         raise BundleError(f"{models} cannot be used as a models folder: {error.strerror}; choose another.") from None
     return TrainingPlan(dataset, models, runs, tuple(recover_bundles(models)))
+
+
+class _Validation(NamedTuple):
+    """Rows for validation: their numbers, what a model says that has not learned from them, and how novel they are."""
+
+    rows: NDArray[np.intp]
+    probabilities: NDArray[np.float32]
+    distances: NDArray[np.float64]
+
+
+class _Fitted(NamedTuple):
+    """A fitted model with its learner, and what calibration needs."""
+
+    learner: Learner
+    model: Any
+    result: FitResult
+    novelty: NoveltyDetector
+    validation: _Validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -514,6 +564,8 @@ class Run:
         Seed of the split and of the training.
     folds : int or None
         Number of folds that were asked for.
+    refit : bool
+        Whether the split has no rows for validation, so that folds of the training rows take their part.
     """
 
     learner: Learner
@@ -521,6 +573,7 @@ class Run:
     split: Split
     seed: int
     folds: int | None = None
+    refit: bool = False
 
     @property
     def name(self) -> str:
@@ -531,6 +584,8 @@ class Run:
             parts.append(re.sub(r"[^\w.-]+", "-", self.protocol.name))
         if self.split.fold:
             parts.append(self.split.fold)
+        if self.refit:
+            parts.append("refit")
         if self.seed:
             parts.append(f"seed{self.seed}")
         return "-".join(parts)
@@ -546,39 +601,75 @@ class Run:
 
     def train(self, models: Path, options: FitOptions) -> TrainedModel:
         """Fit, score and write the bundle."""
-        stage = partial(options.stage, self.name)
         y = np.searchsorted(self.learner.dataset.classes, self.learner.dataset.labels)
-        stage("preparing the rows")
-        prepared = replace(self, learner=self.learner.prepared(self.split.train, y, self.seed))
-        return prepared._train(models, y, options)
+        name = self._folder(models, interrupted=False).name
+        fitted = self._fit_on_folds(name, y, options) if self.refit else self._fit(name, self.split, y, options)
+        return replace(self, learner=fitted.learner)._write(models, fitted, y, options)
 
-    def _train(self, models: Path, y: NDArray[np.intp], options: FitOptions) -> TrainedModel:
-        learner, split, dataset = self.learner, self.split, self.learner.dataset
-        learner.set_seed(self.seed)
+    def _fit(self, name: str, split: Split, y: NDArray[np.intp], options: FitOptions) -> _Fitted:
+        """Fit on the training rows, and predict those for validation."""
         stage = partial(options.stage, self.name)
+        stage("preparing the rows")
+        learner = self.learner.prepared(split.train, y, self.seed)
+        learner.set_seed(self.seed)
         stage("building the model")
         model = learner.build(split)
-        model.name = self._folder(models, interrupted=False).name
+        model.name = name
         result = learner.fit(model, split, y, self.seed, options)
+        words = f"predicting {len(split.validation)} validation rows"
+        stage(words)
+        predicted = learner.predict(model, split.validation, partial(_report_rows, stage, words))
+        stage("fitting the novelty detector")
+        novelty = NoveltyDetector.fit(learner.describe(split.train), y[split.train], self.seed)
+        distances = novelty.distances(learner.describe(split.validation))
+        return _Fitted(learner, model, result, novelty, _Validation(split.validation, predicted, distances))
+
+    def _fit_on_folds(self, name: str, y: NDArray[np.intp], options: FitOptions) -> _Fitted:
+        """Fit on all training rows, and predict each of them by a model that has not learned from its fold."""
+        split, rows = self.split, self.learner.dataset
+        parts = self.protocol.validation_folds(rows, split.train, VALIDATION_FOLDS, self.seed)
+        fitted = []
+        for number, part in enumerate(parts, start=1):
+            options.stage(self.name, f"fold {number} of {len(parts)}")
+            fold = replace(split, train=np.setdiff1d(split.train, part), validation=part)
+            # Only a whole training can be gone on with.
+            fitted.append(self._fit(name, fold, y, replace(options, checkpoint=None, tensorboard=None)))
+            if fitted[-1].result.interrupted:
+                raise KeyboardInterrupt
+        options.stage(self.name, f"fitting on all {len(split.train)} rows")
+        model = self.learner.joined([each.model for each in fitted], split, y, self.seed)
+        model.name = name
+        result = FitResult((), best_epoch=0, seconds=sum(each.result.seconds for each in fitted), interrupted=False)
+        order = np.argsort(np.concatenate(parts))
+        rows_of, predicted, distances = (
+            np.concatenate([getattr(each.validation, name) for each in fitted])[order]
+            for name in ("rows", "probabilities", "distances")
+        )
+        novelty = NoveltyDetector.fit(self.learner.describe(split.train), y[split.train], self.seed)
+        return _Fitted(self.learner, model, result, novelty, _Validation(rows_of, predicted, distances))
+
+    def _write(self, models: Path, fitted: _Fitted, y: NDArray[np.intp], options: FitOptions) -> TrainedModel:
+        """Score and write the bundle."""
+        learner, split, dataset = self.learner, self.split, self.learner.dataset
+        model, result, novelty, validation = fitted.model, fitted.result, fitted.novelty, fitted.validation
+        stage = partial(options.stage, self.name)
         # What was ended early never takes the place of what was trained to the end.
         folder = self._folder(models, interrupted=result.interrupted)
         model.name = folder.name
-        subsets = split.subsets()
-        predicted = {}
-        for subset, rows in subsets.items():
-            words = f"predicting {len(rows)} {subset} rows"
+        subsets = {"train": split.train, "validation": validation.rows, "test": split.test}
+        predicted = {"validation": validation.probabilities}
+        for subset in ("train", "test"):
+            words = f"predicting {len(subsets[subset])} {subset} rows"
             stage(words)
-            predicted[subset] = learner.predict(model, rows, partial(_report_rows, stage, words))
+            predicted[subset] = learner.predict(model, subsets[subset], partial(_report_rows, stage, words))
         stage("computing scores and their intervals")
         scores = {
             subset: score(predicted[subset], y[rows], dataset.groups[rows], seed=self.seed)
             for subset, rows in subsets.items()
         }
-        stage("fitting the novelty detector")
-        novelty = NoveltyDetector.fit(learner.describe(split.train), y[split.train], self.seed)
-        calibration = self._calibrate(novelty, predicted["validation"], y)
+        calibration = self._calibrate(validation, y)
         measured = self._measured(model, subsets, predicted, calibration.temperature)
-        used = np.concatenate(list(subsets.values()))
+        used = np.concatenate(list(split.subsets().values()))
         checked = np.concatenate([used[y[used] == number][:_CHECKED_ROWS] for number in range(len(dataset.classes))])
         stage("exporting the model")
         X = learner.inputs(checked)
@@ -590,6 +681,7 @@ class Run:
             novelty=novelty,
             history=result.history,
             predictions=_predictions(dataset, split.test, predicted["test"]),
+            validation=_predictions(dataset, validation.rows, validation.probabilities, validation.distances),
             arrays=learner.input.arrays(dataset),
             heard=learner.heard(split),
         )
@@ -616,20 +708,18 @@ class Run:
             remark=calibration.remark,
         )
 
-    def _calibrate(
-        self, novelty: NoveltyDetector, probabilities: NDArray[np.float32], y: NDArray[np.intp]
-    ) -> Calibration:
+    def _calibrate(self, validation: _Validation, y: NDArray[np.intp]) -> Calibration:
         """Fit temperature and limits to the votes of the validation tracks, and where these are few, to others too."""
-        rows, groups = self.split.validation, self.learner.dataset.groups
+        rows, groups = validation.rows, self.learner.dataset.groups
         # A track has one class, so that its mean is that.
         tracks = mean_by_track(y[rows][:, np.newaxis], groups[rows])[:, 0].astype(np.intp)
-        distances = mean_by_track(novelty.distances(self.learner.describe(rows))[:, np.newaxis], groups[rows])
-        windows = (probabilities, y[rows]) if len(tracks) < len(rows) else None
+        distances = mean_by_track(validation.distances[:, np.newaxis], groups[rows])
+        windows = (validation.probabilities, y[rows]) if len(tracks) < len(rows) else None
         left_out = None
         if len(tracks) < MIN_TRACKS:
             train = self.split.train
             left_out = NoveltyDetector.cross_validate(self.learner.describe(train), y[train], groups[train], self.seed)
-        votes = mean_by_track(probabilities, groups[rows])
+        votes = mean_by_track(validation.probabilities, groups[rows])
         return Calibration.fit(votes, tracks, distances[:, 0], windows, left_out=left_out)
 
     def _identity(self) -> dict[str, Any]:
@@ -643,23 +733,13 @@ class Run:
             "settings": hashlib.sha256(settings.encode()).hexdigest(),
             "sha256": self.learner.dataset.sha256,
         }
+        if self.refit:
+            identity["refit"] = VALIDATION_FOLDS
         # The same file read in another way is other data.
         return identity | ({"reading": list(self.learner.dataset.options)} if self.learner.dataset.options else {})
 
     def _folder(self, models: Path, *, interrupted: bool) -> Path:
-        """Return the first folder of the model's name that is free, or holds the same run and is to be replaced."""
-        folder, number = models / self.name, 1
-        while folder.exists() and not self._may_replace(folder, interrupted=interrupted):
-            number += 1
-            folder = models / f"{self.name}-{number}"
-        return folder
-
-    def _may_replace(self, folder: Path, *, interrupted: bool) -> bool:
-        try:
-            card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-            return bool(card["identity"] == self._identity() and (card["training"]["interrupted"] or not interrupted))
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        return folder_for(models, self.name, self._identity(), interrupted=interrupted)
 
     def _measured(
         self,
@@ -704,6 +784,7 @@ class Run:
                 "fold": self.split.fold,
                 "left_out": len(self.split.left_out),
                 **self.protocol.facts(dataset),
+                **({"validation": _FOLDS_WORDS} if self.refit else {}),
                 "sizes": {
                     subset: {"rows": len(rows), "tracks": len(np.unique(dataset.groups[rows]))}
                     for subset, rows in self.split.subsets().items()
@@ -727,6 +808,7 @@ class Run:
                 **part.facts,
                 **learner.facts(),
                 **measured,
+                **({"fitted_on": _FITTED_ON_WORDS} if self.refit else {}),
                 "limits": self._limits(calibration),
                 "command": self._command(),
                 "identity": self._identity(),
@@ -738,10 +820,11 @@ class Run:
         """Return what a user of the model should know, in sentences."""
         dataset = self.learner.dataset
         tracks = len(np.unique(dataset.groups[self.split.train]))
+        fitted = "folds of the training" if self.refit else "the validation"
         limits = [
             f"It knows {len(dataset.classes)} genres from {tracks} tracks of {dataset.path.name}; music made or "
             "recorded in another way is more often unknown, or wrong.",
-            "Temperature and limits were fitted on the validation tracks, and hold for tracks like those: of a longer "
+            f"Temperature and limits were fitted on {fitted} tracks, and hold for tracks like those: of a longer "
             "recording that changes its genre, no genre may be probable enough.",
         ]
         if calibration.remark:
@@ -751,6 +834,8 @@ class Run:
         elif not self.protocol.artists_apart:
             limits.append("Artists are not kept apart in its scores; expect less for unseen artists.")
         limits += self.learner.limits(self.split)
+        recipe = self.learner.input.card(dataset).recipe
+        limits += recipe.limits if recipe is not None else ()
         if dataset.grouping.note:
             limits.append(f"It is a guess which rows are of one track. {dataset.grouping.note}")
         return limits
@@ -764,6 +849,8 @@ class Run:
         words += [*self.learner.dataset.options, *self.protocol.options, "--seed", str(self.seed)]
         if self.folds is not None:
             words += ["--folds", str(self.folds)]
+        if self.refit:
+            words.append("--refit")
         return shlex.join(words)
 
 
@@ -771,10 +858,46 @@ def _report_rows(stage: Callable[[str], None], words: str, done: int) -> None:
     stage(f"{words}, {done} done")
 
 
-def _predictions(dataset: Dataset, rows: NDArray[np.intp], probabilities: NDArray[np.float32]) -> list[list[Any]]:
-    lines: list[list[Any]] = [["item", "track", "label", "predicted", *(f"p({name})" for name in dataset.classes)]]
-    for row, p in zip(rows, probabilities, strict=True):
-        predicted = dataset.classes[int(p.argmax())]
-        names = [str(dataset.items[row]), str(dataset.groups[row]), str(dataset.labels[row]), predicted]
-        lines.append(names + [f"{value:.9g}" for value in p])
+def _predictions(
+    dataset: Dataset,
+    rows: NDArray[np.intp],
+    probabilities: NDArray[np.float32],
+    distances: NDArray[np.float64] | None = None,
+) -> list[list[Any]]:
+    items, tracks, labels = dataset.items[rows], dataset.groups[rows], dataset.labels[rows]
+    return prediction_lines(dataset.classes, items, tracks, labels, probabilities, distances)
+
+
+def prediction_lines(
+    classes: Sequence[str],
+    items: NDArray[np.str_],
+    tracks: NDArray[np.str_],
+    labels: NDArray[np.str_],
+    probabilities: NDArray[np.float32],
+    distances: NDArray[np.float64] | None = None,
+) -> list[list[Any]]:
+    """Return what a file of predictions holds, line by line."""
+    header = ["item", "track", "label", "predicted", *(f"p({name})" for name in classes)]
+    values = np.column_stack([probabilities, *([] if distances is None else [distances])])
+    lines: list[list[Any]] = [header if distances is None else [*header, DISTANCE]]
+    for item, track, label, numbers in zip(items, tracks, labels, values, strict=True):
+        predicted = classes[int(numbers[: len(classes)].argmax())]
+        lines.append([str(item), str(track), str(label), predicted, *(f"{value:.9g}" for value in numbers)])
     return lines
+
+
+def folder_for(models: Path, name: str, identity: Mapping[str, Any], *, interrupted: bool = False) -> Path:
+    """Return the first folder of a model's name that is free, or holds the same training and is to be replaced."""
+    folder, number = models / name, 1
+    while folder.exists() and not _may_replace(folder, identity, interrupted=interrupted):
+        number += 1
+        folder = models / f"{name}-{number}"
+    return folder
+
+
+def _may_replace(folder: Path, identity: Mapping[str, Any], *, interrupted: bool) -> bool:
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        return bool(card["identity"] == identity and (card["training"]["interrupted"] or not interrupted))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

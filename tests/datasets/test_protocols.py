@@ -422,7 +422,7 @@ BLUES_BUT_TWO_ARTISTS = frozenset(
         (
             "fault-filtered",
             gtzan_rows(without=frozenset(load_clips()) - excluded_clips()["fault-filtered"]),
-            "has no clip of the class 'classical' for testing, because",
+            "has no clip of the class 'classical' for training, because",
         ),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -315,3 +316,24 @@ def test_classification_is_quiet_and_loads_no_tensorflow(bundles, write) -> None
 def test_the_best_genres_first() -> None:
     answer = Classification("x.wav", "b", 0.5, {"a": 0.2, "b": 0.5, "c": 0.3}, "adam-4")
     assert answer.top(2) == [("b", 0.5), ("c", 0.3)]
+
+
+class TestExcerpt:
+    """One window in the middle of a file is heard in place of all of it."""
+
+    def test_the_middle_decides(self, bundles, write) -> None:
+        path = write(np.concatenate([make("hiss", 0, 60), make("hum", 0, 30), make("hiss", 1, 60)]))
+        model = Classifier(bundles["clip"], unknown=False, excerpt=True)
+        assert Classifier(bundles["clip"], unknown=False).classify(path).genre == "hiss"
+        assert model.classify(path).genre == "hum"
+        assert pickle.loads(pickle.dumps(model)).classify(path) == model.classify(path)
+
+    def test_what_is_silent_there_is_heard_later(self, bundles, write) -> None:
+        path = write(np.concatenate([make("hiss", 0, 60), np.zeros(30 * SR), make("hum", 1, 60)]))
+        assert Classifier(bundles["clip"], unknown=False, excerpt=True).classify(path).genre == "hum"
+
+    def test_silence_and_a_short_file(self, bundles, write) -> None:
+        model = Classifier(bundles["clip"], unknown=False, excerpt=True)
+        assert model.classify(write(np.zeros(100 * SR))).is_silent
+        path = write(make("hum", 0, 5))
+        assert model.classify(path) == Classifier(bundles["clip"], unknown=False).classify(path)

@@ -89,7 +89,7 @@ def test_a_title_comes_from_the_file(organize, music: Path) -> None:
 
 def test_a_model_that_changes_on_the_way_is_told(organize, bundle: Path, music: Path, monkeypatch) -> None:
     helpers.write(music / "x.wav")
-    monkeypatch.setattr(run, "model_identity", lambda card: "another")
+    monkeypatch.setattr(run, "model_identity", lambda card, **_: "another")
     with pytest.raises(BundleError, match="was changed while the library was organized"):
         organize()
 
@@ -510,3 +510,18 @@ def test_ctrl_c_ends_the_workers(faked, bundle: Path, music: Path, tmp_path: Pat
 
 def test_stand_in_knows_the_model_s_genres(bundle: Path) -> None:
     assert Classifier(bundle).genres == library_work.GENRES
+
+
+@pytest.mark.usefixtures("faked")
+def test_a_model_with_a_pretrained_network_hears_one_window_unless_all_is_asked_for(organize, music: Path) -> None:
+    from audio_genre.inference.default import WITH_ENCODER, shipped_model
+
+    helpers.write(music / "hum.wav", "hum")
+    with_tags = shipped_model(WITH_ENCODER)
+    first = organize(model=with_tags)
+    assert (first.excerpt, first.classified) == (True, 1)
+    assert organize(model=with_tags).classified == 0
+    # All of a file is another answer than a window of it.
+    whole = organize(model=with_tags, whole=True)
+    assert (whole.excerpt, whole.classified) == (False, 1)
+    assert not organize().excerpt
