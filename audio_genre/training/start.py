@@ -200,6 +200,11 @@ def read_start(path: str | os.PathLike[str]) -> Start:
             f"{folder} is of the kind {card.kind}, and a training starts from a network on pictures "
             f"({', '.join(NETWORKS)}); choose one."
         )
+    if "fitted_on" in card.facts:
+        raise BundleError(
+            f"{folder} was trained with --refit and is the mean of several networks, so a training cannot start from it; "
+            "choose a network that was trained without."
+        )
     base = NETWORKS[card.kind]
     taken = {
         name: _like(folder, name, card.variant.get(name), getattr(base, name))

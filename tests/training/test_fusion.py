@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from small_networks import small_cnn
+from small_networks import small_networks
 from typer.testing import CliRunner
 
 from audio_genre.bundles.arrays import FusionModel, read_model
@@ -66,7 +66,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for k in range(TRACKS):
             content = encode_picture(mel_spectrogram(signal(style, k)), recipe=GTZAN57)
             (folder / "images" / style / f"{style}{k:05d}.png").write_bytes(content)
-    with small_cnn():
+    with small_networks():
         train_cnn(folder / "images", folder / "models", epochs=2)
     return folder / "models"
 

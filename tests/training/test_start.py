@@ -209,6 +209,9 @@ def test_only_networks_on_pictures_start_and_are_started_from(source: Path, pict
         plan_training(pictures, tmp_path, kind="pictures", leaky=True)
     with pytest.raises(BundleError, match="there is no such folder"):
         start(tmp_path / "nothing", pictures, tmp_path)
+    joined = changed(source, tmp_path / "joined", fitted_on="all rows but those for testing")
+    with pytest.raises(BundleError, match="trained with --refit and is the mean of several networks"):
+        start(joined, pictures, tmp_path)
 
 
 def rewritten(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
