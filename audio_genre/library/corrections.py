@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -14,6 +15,8 @@ from audio_genre.files.store import Store, decoded_name, encoded_name
 
 _APPLICATION = 0x61674343
 _MAX_GENRE = 60
+_WAIT_SECONDS = 3.0
+_PAUSE_SECONDS = 0.02
 
 
 def correct(music_dir: str | os.PathLike[str], genres: Mapping[str, str | None]) -> None:
@@ -74,6 +77,10 @@ def store_file() -> Path:
     return platformdirs.user_data_path("audio-genre", appauthor=False) / "corrections.sqlite"
 
 
+class _HeldError(LibraryError):
+    """Somebody else reads or writes the choices."""
+
+
 class _Corrections(Store):
     """What was chosen, by whole path."""
 
@@ -106,7 +113,7 @@ class _Corrections(Store):
 
     def _failure(self, kind: Literal["held", "damaged", "other"], error: sqlite3.Error) -> LibraryError:
         if kind == "held":
-            return LibraryError(f"Another program uses {self._path} at the moment; try again.")
+            return _HeldError(f"Another program uses {self._path} at the moment; try again.")
         return LibraryError(
             f"The genres chosen by hand, in {self._path}, cannot be used ({error}); check the disk and its "
             "permissions, or move the file away to start again."
@@ -119,7 +126,15 @@ def _opened() -> _Corrections:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, file.parent) from None
-    return _Corrections(file)
+    end = time.monotonic() + _WAIT_SECONDS
+    while True:
+        # It is held for moments only.
+        try:
+            return _Corrections(file)
+        except _HeldError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _place(music: Path, path: str, genre: str | None) -> str:

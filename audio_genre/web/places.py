@@ -40,22 +40,27 @@ def path_of(name: str) -> str:
 
 def below(root: Path, name: str) -> Path:
     """Return where a path below a folder is, free of links."""
-    path = path_of(name)
-    parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts:
-        raise OutsideError(f"{shown(path)} is no path below {root.name}; take paths from the server's answers.")
+    path = _plain(name)
     real, home = Path(os.path.realpath(root / path)), Path(os.path.realpath(root))
     if not real.is_relative_to(home):
         raise OutsideError(f"{shown(path)} leads out of the folder of --music, which is refused.")
     return real
 
 
-def audio_file(root: Path, name: str) -> Path:
-    """Return where an audio file below a folder is."""
-    file = below(root, name)
+def audio_file(root: Path, folder: str, track: str) -> Path:
+    """Return where an audio file of a folder is, which is below another one."""
+    file = below(root, id_of(str(Path(_plain(folder), _plain(track)))))
     if file.suffix.lower() not in AUDIO_SUFFIXES | UNREAD_SUFFIXES or not os.path.isfile(file):  # noqa: PTH113 (a name may be too long)
-        raise LibraryError(f"There is no audio file {shown(path_of(name))}; load the library again.")
+        raise LibraryError(f"There is no audio file {shown(path_of(track))}; load the library again.")
     return file
+
+
+def _plain(name: str) -> str:
+    path = path_of(name)
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts:
+        raise OutsideError(f"{shown(path)} is no path below the music folder; take paths from the server's answers.")
+    return path
 
 
 def folders(folder: Path, root: Path) -> list[str]:

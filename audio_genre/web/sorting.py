@@ -138,7 +138,7 @@ class Library:
             "left_out": report.left_out,
             "tags": None if report.tags is None else asdict(report.tags),
             "applied": report.applied,
-            "tracks": tracks,
+            "tracks": dict(sorted(tracks.items())),
         }
 
     def undo(self, folder: Path, *, apply: bool, told: Task) -> dict[str, Any]:

@@ -72,9 +72,7 @@ async def list_tracks(state: Shared, folder: Folder = "") -> Response:
 @router.get("/audio", response_class=FileResponse, responses={200: {"content": {"audio/*": {}}}})
 def play(state: Shared, track: Annotated[str, Query(max_length=5000)], folder: Folder = "") -> FileResponse:
     """Send an audio file of a folder."""
-    root = _root(state)
-    file = audio_file(root, f"{folder.rstrip('/')}/{track}".lstrip("/"))
-    return FileResponse(file)
+    return FileResponse(audio_file(_root(state), folder, track))
 
 
 @router.put("/genres")

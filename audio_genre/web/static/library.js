@@ -98,7 +98,8 @@ async function enter(wanted) {
   byId("picker").hidden = true;
   byId("opened").hidden = false;
   byId("tracks").hidden = true;
-  byId("summary").textContent = "";
+  byId("summary").textContent = byId("search").value = byId("genre-filter").value = "";
+  filter();
   const { music } = await api.open();
   byId("folder-name").textContent = [music, ...(wanted ? decodeURIComponent(wanted).split("/") : [])].join(" / ");
   const { task } = await api.task();
@@ -157,6 +158,7 @@ function offer() {
   const former = select.value;
   select.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
   if (options.some(([value]) => value === former)) select.value = former;
+  else filter();
   plan.setGenres(present);
 }
 
@@ -206,7 +208,6 @@ async function move(row, genre) {
     ({ changes } = await api.correct(folder, { [row.id]: genre }));
     if (genre === null) {
       await load();
-      filter();
       return;
     }
     Object.assign(row, { genre, by_hand: true, reason: null });
@@ -253,10 +254,7 @@ async function look() {
   try {
     const found = await api.task();
     if (found.task?.state === "running" && found.task.subject === folder) await follow(found.task);
-    else if (found.changes !== changes && changes >= 0) {
-      await load();
-      filter();
-    }
+    else if (found.changes !== changes && changes >= 0) await load();
   } catch {
     // The next look, or what somebody does, tells.
   } finally {
