@@ -19,13 +19,13 @@ from audio_genre.web.tasks import Task
 
 router = APIRouter(prefix="/api/library", tags=["library"])
 
-Folder = Annotated[str, Query(description="Id of a folder below --music, empty for that itself.", max_length=5000)]
+Folder = Annotated[str, Query(description="Id of a folder below --music, empty for that itself.")]
 
 
 class Choice(BaseModel):
     """Genres for tracks, by their ids; null takes a choice back."""
 
-    folder: str = Field("", max_length=5000)
+    folder: str = ""
     genres: dict[str, str | None]
 
 
@@ -37,7 +37,7 @@ class Order(BaseModel):
     """
 
     kind: Literal["classify", "preview", "apply", "undo-preview", "undo"]
-    folder: str = Field("", max_length=5000)
+    folder: str = ""
     genres: list[str] | None = Field(None, description="The genres to keep; all where it is left out.")
     min_confidence: float = Field(0.0, ge=0, le=1)
     playlists: bool = True
@@ -70,7 +70,7 @@ async def list_tracks(state: Shared, folder: Folder = "") -> Response:
 
 
 @router.get("/audio", response_class=FileResponse, responses={200: {"content": {"audio/*": {}}}})
-def play(state: Shared, track: Annotated[str, Query(max_length=5000)], folder: Folder = "") -> FileResponse:
+def play(state: Shared, track: str, folder: Folder = "") -> FileResponse:
     """Send an audio file of a folder."""
     return FileResponse(audio_file(_root(state), folder, track))
 
