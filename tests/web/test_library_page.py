@@ -128,6 +128,7 @@ def test_a_library_is_sorted_from_beginning_to_end(visit: Visit, music: Path, br
     move(page, "0 song.wav", "jazz")
     move(page, "So <i>what", "field recording")
     expect(page.locator("#genre-filter")).to_contain_text("moved by hand (2)")
+    expect(page.locator("#summary")).to_have_text("5 audio files, 4 with an answer, 2 moved by hand, 1 failed.")
     page.get_by_role("button", name="None").click()
     for genre in ("jazz", "field recording"):
         page.locator(".ticks").get_by_label(genre).check()

@@ -19,6 +19,7 @@ let folder = null;
 let changes = -1;
 let rows = [];
 let choices = [];
+let facts = null;
 let byTrack = new Map();
 let isBusy = false;
 let table, line, plan, player, mover;
@@ -114,29 +115,25 @@ async function load() {
     const found = await api.tracks(mine);
     if (mine !== folder) return;
     ({ changes, choices } = found);
+    facts = found;
     rows = found.rows;
     byTrack = new Map(rows.map((row) => [row.id, row]));
-    tell(found);
+    tell();
     line.say("");
   } catch (error) {
     line.say(error.message, true);
   }
 }
 
-function tell(found) {
-  const parts = [`${found.found} audio files`, `${rows.filter((row) => row.genre).length} with an answer`];
-  if (found.by_hand) parts.push(`${found.by_hand} moved by hand`);
-  if (found.failed) parts.push(`${found.failed} failed`);
-  if (found.pending) parts.push(`${found.pending} not classified yet`);
-  byId("summary").textContent = `${parts.join(", ")}.`;
-  byId("trust").textContent = found.trust;
-  byId("classify-new").hidden = !found.pending;
-  byId("classify-new").textContent = `Classify ${found.pending} ${found.pending === 1 ? "file" : "files"}`;
-  byId("retry").hidden = !found.failed;
+function tell() {
+  byId("trust").textContent = facts.trust;
+  byId("classify-new").hidden = !facts.pending;
+  byId("classify-new").textContent = `Classify ${facts.pending} ${facts.pending === 1 ? "file" : "files"}`;
+  byId("retry").hidden = !facts.failed;
   const failed = rows.filter((row) => !row.genre);
-  byId("failures").hidden = !failed.length && !found.notes.length;
+  byId("failures").hidden = !failed.length && !facts.notes.length;
   byId("failure-list").replaceChildren(
-    ...[...found.notes, ...failed.slice(0, MOST_FAILURES).map((row) => `${row.path} ${row.reason}.`)].map((words) => make("li", {}, words)));
+    ...[...facts.notes, ...failed.slice(0, MOST_FAILURES).map((row) => `${row.path} ${row.reason}.`)].map((words) => make("li", {}, words)));
   byId("tracks").hidden = !rows.length;
   offer();
   table.setRows(rows);
@@ -151,6 +148,11 @@ function offer() {
   const present = [...counts].filter(([, number]) => number);
   const byHand = rows.filter((row) => row.by_hand).length;
   const failed = rows.filter((row) => !row.genre).length;
+  const parts = [`${facts.found} audio files`, `${rows.length - failed} with an answer`];
+  if (byHand) parts.push(`${byHand} moved by hand`);
+  if (facts.failed) parts.push(`${facts.failed} failed`);
+  if (facts.pending) parts.push(`${facts.pending} not classified yet`);
+  byId("summary").textContent = `${parts.join(", ")}.`;
   const options = [["", `All genres (${rows.length})`], ...present.map(([genre, number]) => [`=${genre}`, `${genre} (${number})`])];
   if (byHand) options.push(["hand", `moved by hand (${byHand})`]);
   if (failed) options.push(["failed", `no answer (${failed})`]);
