@@ -25,12 +25,12 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no brow
 MANY = 10_000
 
 
-@pytest.fixture
-def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A library of four tracks, one of which names itself, and of one file that is no audio."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    folder = tmp_path / "My Music"
-    raw = synthesis.write_dataset(tmp_path / "raw", tracks_per_style=1, seconds=3, styles=synthesis.STYLES[:4])
+    place = tmp_path_factory.mktemp("library")
+    folder = place / "My Music"
+    raw = synthesis.write_dataset(place / "raw", tracks_per_style=1, seconds=3, styles=synthesis.STYLES[:4])
     for k, path in enumerate(raw):
         samples, sr = soundfile.read(path)
         target = folder / "Ä <b>" / f"{k} song.wav"
@@ -40,10 +40,12 @@ def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 file.title, file.artist, file.album = "So <i>what", "Somebody", "Blue"
             file.write(samples)
     (folder / "Ä <b>" / "notes.mp3").write_bytes(b"no audio" * 99)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(place / "data"))
+        yield folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address(music: Path) -> Iterator[str]:
     with served("--music", music) as address:
         yield address
@@ -170,7 +172,7 @@ def test_a_library_is_sorted_from_beginning_to_end(visit: Visit, music: Path, br
     visit.check()
 
 
-def many_rows() -> dict[str, Any]:
+def many_rows(changes: int) -> dict[str, Any]:
     genres = ("blues", "jazz", "unknown")
     rows = [
         {
@@ -181,11 +183,13 @@ def many_rows() -> dict[str, Any]:
         for k in range(MANY)
     ]  # fmt: skip
     facts = {"model": "m", "trust": "", "found": MANY, "classified": 0, "pending": 0, "failed": 0, "by_hand": 0}
-    return {**facts, "genres": [], "choices": list(genres), "notes": [], "changes": 0, "rows": rows}
+    return {**facts, "genres": [], "choices": list(genres), "notes": [], "changes": changes, "rows": rows}
 
 
 def with_many_rows(page: Any, address: str) -> None:
-    page.route("**/api/library/tracks*", lambda route: route.fulfill(json=many_rows()))
+    # That is no number of changes by the server's own count, so that all is loaded again every time it is looked at.
+    rows = many_rows(changes=10**6)
+    page.route("**/api/library/tracks*", lambda route: route.fulfill(json=rows))
     page.goto(f"{address}#library?folder=")
     expect(page.locator("#count")).to_have_text(f"{MANY} tracks")
 

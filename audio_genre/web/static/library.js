@@ -29,7 +29,7 @@ const nameOf = (row) => (row.artist ? `${row.artist} - ${titleOf(row)}` : titleO
 
 export function start() {
   line = new TaskLine({ task: api.task, stop: api.stop }, KINDS);
-  player = new Player((row) => table.update(row));
+  player = new Player((row) => table.update(byTrack.get(row.id)));
   mover = new Mover({ name: nameOf, move });
   table = new Table("Tracks", [
     { key: "play", title: "Play", value: (row) => (playable(row.path) ? 0 : 1), fill: fillPlay },
@@ -205,13 +205,15 @@ function sureWords(row) {
   return row.confidence === null ? "–" : percent(row.confidence);
 }
 
-async function move(row, genre) {
+async function move({ id }, genre) {
   try {
-    ({ changes } = await api.correct(folder, { [row.id]: genre }));
+    ({ changes } = await api.correct(folder, { [id]: genre }));
     if (genre === null) {
       await load();
       return;
     }
+    // The rows may have been loaded again since the dialog was opened.
+    const row = byTrack.get(id);
     Object.assign(row, { genre, by_hand: true, reason: null });
     if (!choices.includes(genre)) choices.splice(choices.indexOf(UNKNOWN), 0, genre);
     table.update(row);
