@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
@@ -282,6 +282,31 @@ def undo_tags(
         f"{nothing}{other.file} has records of files that are here{was}; if the library was moved, undo with: "
         f"{other.command(music, '--undo')}"
     )
+
+
+def listen_to(
+    music_dir: Path,
+    paths: Collection[str],
+    *,
+    progress: LibraryProgress,
+    model: Path | None = None,
+    jobs: int | None = None,
+    database: Path | None = None,
+) -> tuple[str, dict[str, Answer]]:
+    """Return a model's name, and its answers for some files of a library, kept with those of `organize`."""
+    from audio_genre.bundles.card import read_card
+
+    music = _real_music_dir(music_dir)
+    bundle = (default_model() if model is None else model).absolute()
+    card = read_card(bundle)
+    settings = ClassifySettings(music, bundle, model_identity(card))
+    with _opened(music, database or default_database(music)) as kept:
+        run = _Run(music, kept, settings.model, Acceptance(), progress)
+        kept.retry_failures(decoder_versions(), always=False)
+        run.see(clip for clip in _clips(music, []) if clip.path in paths)
+        run.listen(settings, jobs or usable_cores())
+        entries = kept.entries(settings.model, Acceptance())
+        return card.name, {entry.path: entry.answer for entry in entries if entry.answer is not None}
 
 
 def _undo(music: Path, file: Path, progress: LibraryProgress, *, playlists: bool, apply: bool) -> UndoReport | None:
