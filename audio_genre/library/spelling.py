@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Spellings that the rule of capital letters does not give, and the other names by which the genre goes.
 _USUAL = {
@@ -43,6 +44,7 @@ def same_genre(first: str, second: str) -> bool:
     return genre_key(first) == genre_key(second)
 
 
+@lru_cache(maxsize=4096)
 def genre_key(genre: str) -> str:
     """Return what all names of one genre have in common.
 

@@ -123,11 +123,11 @@ class Authorization:
     def refresh(self) -> str:
         """Get a new access token; the refresh token that comes with it is kept before anything is sent with it."""
         token = self.token()
-        pkce = self._pkce(str(token["client_id"]), "")
+        pkce = self._pkce(str(token["client_id"]))
         new = self._ask(lambda: pkce.refresh_access_token(token["refresh_token"]), str(token["client_id"]))
         return str(new["access_token"])
 
-    def _pkce(self, client_id: str, redirect_uri: str, *, public: bool = False) -> SpotifyPKCE:
+    def _pkce(self, client_id: str, redirect_uri: str | None = None, *, public: bool = False) -> SpotifyPKCE:
         require_spotipy()
         from spotipy.cache_handler import CacheHandler
         from spotipy.oauth2 import SpotifyPKCE
@@ -145,7 +145,7 @@ class Authorization:
                     old = state.read_token() or {}
                 except LoginNeededError:
                     old = {}
-                is_same = old.get("client_id") == client_id and not redirect_uri
+                is_same = old.get("client_id") == client_id and redirect_uri is None
                 kept: dict[str, Any] = {
                     name: old[name] for name in ("authorized_at", "account", "scope") if is_same and name in old
                 }
@@ -154,7 +154,8 @@ class Authorization:
         scope = " ".join([*SCOPES, *([PUBLIC_SCOPE] if public else [])])
         pkce = SpotifyPKCE(
             client_id=client_id,
-            redirect_uri=redirect_uri,
+            # Asked for also where a token is only renewed.
+            redirect_uri=redirect_uri or f"http://127.0.0.1{CALLBACK}",
             scope=scope,
             requests_session=self._session,
             open_browser=False,

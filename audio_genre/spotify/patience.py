@@ -49,6 +49,14 @@ class GoneError(AccountError):
     """What was asked for is not there."""
 
 
+class RefusedError(AccountError):
+    """A request is not allowed, and will not be if it is sent again."""
+
+
+class ScopeError(LoginNeededError):
+    """A login does not allow a request."""
+
+
 class Patience:
     """Sends requests again where that helps."""
 
@@ -150,13 +158,13 @@ def _refusal(error: SpotifyException) -> AccountError:
     if error.http_status == 404:
         return GoneError("Spotify does not have this playlist any more; run the same command again.")
     if error.http_status == 403 and "scope" in said.lower():
-        return LoginNeededError(
+        return ScopeError(
             "This login does not allow that; log in again with `audio-genre spotify login`, with --public where "
             "playlists are to be public."
         )
     if error.http_status == 403:
-        return AccountError(
+        return RefusedError(
             f"Spotify refuses this (403: {said}); the owner of an app in development mode needs Premium, and your "
             "account must be among the app's users, see docs/spotify.md."
         )
-    return AccountError(f"Spotify refuses this ({error.http_status}: {said}); please report it with this sentence.")
+    return RefusedError(f"Spotify refuses this ({error.http_status}: {said}); please report it with this sentence.")

@@ -145,12 +145,13 @@ class AccountStore(Store):
     temporary_schema = ""
     application = 0x61675350
     version = 1
+    synchronous = "FULL"
+    """What was sent must be known after a loss of power too."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         with self._told():
-            # What was sent must be known after a loss of power too.
-            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute(f"PRAGMA synchronous = {self.synchronous}")
             self._db.execute("PRAGMA secure_delete = ON")
 
     def _foreign(self, application: int, version: int) -> AccountError:

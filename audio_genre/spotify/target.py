@@ -13,7 +13,7 @@ from audio_genre.library.plan import Held
 from audio_genre.library.spelling import genre_key
 from audio_genre.library.targets.target import Target, register
 from audio_genre.spotify.client import CHUNK, Client
-from audio_genre.spotify.patience import GoneError, Patience, UncertainError
+from audio_genre.spotify.patience import GoneError, Patience, RefusedError, ScopeError, UncertainError
 from audio_genre.spotify.store import AccountStore, Playlist, Write
 
 GENRE = "{genre}"
@@ -47,7 +47,18 @@ class Naming:
             )
 
     def name(self, genre: str) -> str:
-        """Return the name of the playlist of a genre."""
+        """Return the name of the playlist of a genre.
+
+        Parameters
+        ----------
+        genre : str
+            The genre.
+
+        Returns
+        -------
+        str
+            A name of at most 100 letters, on one line.
+        """
         name = " ".join(self.template.replace(GENRE, genre).split())
         name = "".join(letter for letter in name if letter.isprintable() or letter == "\u200d")
         return name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 1] + "…"
@@ -206,9 +217,7 @@ class AccountTarget(Target):
                 return [f"{playlist.name} stays, because it has songs that you added."]
             try:
                 self._client.unfollow(playlist.id)
-            except (UncertainError, GoneError):
-                raise
-            except AccountError:
+            except (RefusedError, ScopeError):
                 self._store.drop(write)
                 return [f"{playlist.name} is empty now and stays, because Spotify does not let it be deleted."]
             self._store.forget_playlist(playlist.id)

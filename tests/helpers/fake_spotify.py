@@ -174,6 +174,12 @@ def track(number: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
+def small_track(number: int) -> dict[str, Any]:
+    """The least that a track is: for what is done hundreds of times."""
+    track_id = f"{number:022d}"
+    return {"type": "track", "id": track_id, "uri": f"spotify:track:{track_id}", "name": f"Song {number}"}
+
+
 def saved(item: dict[str, Any] | None, number: int) -> dict[str, Any]:
     """An entry of the liked songs; the higher the number, the earlier it was liked."""
     day, rest = divmod(10_000_000 - number, 86_400)
@@ -204,7 +210,7 @@ class FakeSpotify:
         Is given every request to the Web API and its answer, as a contract test.
     """
 
-    def __init__(self, songs: int = 0) -> None:
+    def __init__(self, songs: int = 0, make: Callable[[int], dict[str, Any]] = track) -> None:
         self.user = {
             "id": "user-1",
             "account_id": "aB3dE5fG7h",
@@ -216,7 +222,8 @@ class FakeSpotify:
             "images": [],
         }
         self.client_ids = {CLIENT_ID}
-        self.liked = [saved(track(number), number) for number in range(songs)]
+        self._make = make
+        self.liked = [saved(make(number), number) for number in range(songs)]
         self.playlists: dict[str, Playlist] = {}
         self.features: dict[str, dict[str, float]] = {}
         self.requests: list[Request] = []
@@ -418,7 +425,7 @@ class FakeSpotify:
     def _row(self, uri: str) -> dict[str, Any]:
         if uri == "":
             return {"added_at": "2026-01-01T00:00:00Z", "added_by": None, "is_local": False, "item": None}
-        item = track(0) | {"uri": uri, "id": uri.rpartition(":")[2]}
+        item = self._make(0) | {"uri": uri, "id": uri.rpartition(":")[2]}
         return {"added_at": "2026-01-01T00:00:00Z", "is_local": False, "item": item}
 
     # Login
