@@ -195,6 +195,7 @@ class AccountTarget(Target):
         """Take a run back, the last write first; returns what cannot be taken back, in sentences."""
         self._store.set_run(run, "undoing")
         left: list[str] = []
+        read: set[str] = set()
         writes = [write for write in reversed(self._store.writes(run)) if write.state == "done"]
         for done, write in enumerate(writes):
             self._patience.show(done, len(writes), "writes taken back")
@@ -203,7 +204,10 @@ class AccountTarget(Target):
                 self._store.drop(write)
                 continue
             try:
-                left += self._undo(write, self._read(playlist))
+                if playlist.id not in read:
+                    read.add(playlist.id)
+                    playlist = self._read(playlist)
+                left += self._undo(write, playlist)
             except GoneError:
                 self._store.forget_playlist(playlist.id)
                 self._store.drop(write)
