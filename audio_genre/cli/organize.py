@@ -74,6 +74,20 @@ def organize(
         bool,
         typer.Option("--retry-failed", help="Retry files that failed before, even if they have not changed."),
     ] = False,
+    known_only: Annotated[
+        bool, typer.Option("--known-only", help="Use the answers of earlier runs; classify no file.")
+    ] = False,
+    stay_inside: Annotated[
+        bool, typer.Option("--stay-inside", help="Refuse links that lead out of MUSIC_DIR.")
+    ] = False,
+    correct: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE=GENRE",
+            help="Choose a genre by hand, for good; FILE= takes that back. FILE is a path below MUSIC_DIR.",
+            show_default=False,
+        ),
+    ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Restore tagged files and playlists byte for byte.")] = False,
     list_files: Annotated[bool, typer.Option("--list", help="Show the genre of every file.")] = False,
     csv: Annotated[
@@ -104,7 +118,8 @@ def organize(
 
     Files are always classified, and answers are kept outside of MUSIC_DIR, so that a second run processes only new and
     changed files, and an interrupted run continues. Without --apply nothing is written in MUSIC_DIR and no playlists or
-    tags anywhere; the planned changes are only shown.
+    tags anywhere; the planned changes are only shown. A genre that was chosen with --correct, or on the page of
+    audio-genre serve, holds whatever the model says.
 
     Exit status: 0 all done, 1 some files failed, 2 nothing could be done, 130 stopped with Ctrl-C.
     """
@@ -120,6 +135,8 @@ def organize(
             "--playlists": playlists,
             "--write-tags": write_tags,
             "--retry-failed": retry_failed,
+            "--known-only": known_only,
+            "--correct": correct,
         }
         for name, value in others.items():
             if value:
@@ -128,8 +145,11 @@ def organize(
         return
     if no_playlists and playlists is not None:
         raise typer.BadParameter("--playlists and --no-playlists exclude each other; give one of the two.")
+    from audio_genre.library import correct as correct_genres
     from audio_genre.library import organize as run
 
+    if correct:
+        correct_genres(music_dir, dict(map(_correction, correct)))
     with ProgressLine("listening", "files") as line:
         report = run(
             music_dir,
@@ -147,6 +167,8 @@ def organize(
             list_files=list_files or as_json,
             excel_safe=excel_safe,
             retry_failed=retry_failed,
+            known_only=known_only,
+            stay_inside=stay_inside,
             apply=apply,
             progress=_Shown(line),
         )
@@ -177,6 +199,9 @@ def report_lines(report: OrganizeReport) -> list[str]:
         ]
         lines += table_lines(("genre", "tracks", "share", "time"), rows)
         lines.append(printable(report.trust))
+    if report.by_hand:
+        verb = "has" if report.by_hand == 1 else "have"
+        lines.append(f"{counted(report.by_hand, 'file')} {verb} a genre that was chosen by hand.")
     if report.failed:
         hint = "" if report.csv else "; --csv FILE lists them"
         lines.append(f"{counted(report.failed, 'file')} could not be used{hint}.")
@@ -205,7 +230,9 @@ def _file_lines(report: OrganizeReport) -> list[str]:
         (
             printable(file.genre) if file.genre else "-",
             "-" if file.confidence is None else f"{file.confidence:.3f}",
-            printable(file.path) + (f" ({printable(file.reason)})" if file.reason else ""),
+            printable(file.path)
+            + (f" ({printable(file.reason)})" if file.reason else "")
+            + (" (chosen by hand)" if file.by_hand else ""),
         )
         for file in report.files
     ]
@@ -309,6 +336,13 @@ def _split(genres: str, model: Path | None) -> list[str]:
     return [genre for genre in (part.strip() for part in genres.split(",")) if genre]
 
 
+def _correction(text: str) -> tuple[str, str | None]:
+    path, equals, genre = text.rpartition("=")
+    if not equals:
+        raise typer.BadParameter(f"--correct needs FILE=GENRE, got {text!r}.")
+    return path, genre or None
+
+
 def _short(genre: str) -> str:
     text = printable(genre)
     return text if len(text) <= _GENRE_LETTERS else text[: _GENRE_LETTERS - 1] + "…"
@@ -333,6 +367,7 @@ def _as_json(report: OrganizeReport) -> dict[str, Any]:
         "classified": report.classified,
         "kept": report.kept,
         "failed": report.failed,
+        "by_hand": report.by_hand,
         "genres": [
             {
                 "genre": line.genre,
@@ -359,7 +394,13 @@ def _as_json(report: OrganizeReport) -> dict[str, Any]:
         },
         "trust": report.trust,
         "files": [
-            {"path": file.path, "genre": file.genre, "confidence": file.confidence, "reason": file.reason}
+            {
+                "path": file.path,
+                "genre": file.genre,
+                "confidence": file.confidence,
+                "reason": file.reason,
+                "by_hand": file.by_hand,
+            }
             for file in report.files
         ],
         "applied": report.applied,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from audio_genre.cli.console import guarded
-from audio_genre.errors import AudioGenreError, BundleError
+from audio_genre.errors import AudioGenreError, BundleError, LibraryError
 
 
 @guarded()
@@ -25,10 +25,14 @@ def serve(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of model folders to look at and choose from.", show_default=False),
     ] = None,
+    music: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of music that can be sorted on the page.", show_default=False),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     max_mb: Annotated[int, typer.Option(min=1, max=4096, metavar="N", help="Largest file in MB.")] = 200,
 ) -> None:
-    """Classify audio files and look at models in a browser, on this machine only.
+    """Classify audio files, sort a library and look at models in a browser, on this machine only.
 
     Exit status: 130 stopped with Ctrl-C, 2 it could not be started.
     """
@@ -41,6 +45,8 @@ def serve(
         raise BundleError(f"{model} is no model folder: it has no card.json; train one with `audio-genre train`.")
     if models is not None and not models.is_dir():
         raise BundleError(f"{models} is no folder; give the folder that contains the folders of the models.")
+    if music is not None and not music.is_dir():
+        raise LibraryError(f"{music} is no folder; give the folder that contains the music.")
 
     from audio_genre.web.server import serve as run
     from audio_genre.web.settings import MEGABYTE, Settings
@@ -52,4 +58,11 @@ def serve(
 
             webbrowser.open(address)
 
-    run(Settings(port=port, model=model, models=models, max_bytes=max_mb * MEGABYTE), ready=ready)
+    settings = Settings(
+        port=port,
+        model=model,
+        models=models,
+        music=None if music is None else music.resolve(),
+        max_bytes=max_mb * MEGABYTE,
+    )
+    run(settings, ready=ready)

@@ -51,16 +51,22 @@ _Listing: TypeAlias = Iterator[Union[Clip, "_Listing"]]
 
 
 def find_clips(
-    audio_dir: Path, *, leave_out: Path | None = None, unreadable: Unreadable, empty: Empty | None = None
+    audio_dir: Path,
+    *,
+    leave_out: Path | None = None,
+    unreadable: Unreadable,
+    empty: Empty | None = None,
+    stay_inside: bool = False,
 ) -> Iterator[Clip]:
     """Walk a folder for audio files, without opening any; those in formats that are not read are among them.
 
     Names that begin with a dot are skipped, as are folders that lead back to themselves through links. The order is
     that of label and path, character by character, whatever the file system's own order is. No more is held in memory
-    than the names of one folder on each level.
+    than the names of one folder on each level. Links that lead out of the folder can be refused as unreadable.
     """
     skipped = None if leave_out is None else _identity(leave_out)
-    levels = [_listing(audio_dir, "", frozenset({skipped, _identity(audio_dir)}), unreadable, empty)]
+    inside = Path(os.path.realpath(audio_dir)) if stay_inside else None
+    levels = [_listing(audio_dir, "", frozenset({skipped, _identity(audio_dir)}), unreadable, empty, inside)]
     while levels:
         entry = next(levels[-1], None)
         if entry is None:
@@ -153,11 +159,12 @@ def _listing(
     above: frozenset[tuple[int, int] | None],
     unreadable: Unreadable,
     empty: Empty | None,
+    inside: Path | None,
 ) -> _Listing:
     from audio_genre.audio import AUDIO_SUFFIXES, UNREAD_SUFFIXES
 
     try:
-        files, folders, unclear = _scan(folder, AUDIO_SUFFIXES | UNREAD_SUFFIXES)
+        files, folders, unclear = _scan(folder, AUDIO_SUFFIXES | UNREAD_SUFFIXES, inside)
     except OSError as error:
         unreadable(prefix, error)
         return
@@ -179,7 +186,7 @@ def _listing(
             continue
         identity = status.st_dev, status.st_ino
         if identity not in above:
-            yield _listing(folder / name, f"{prefix}{name}/", above | {identity}, unreadable, empty)
+            yield _listing(folder / name, f"{prefix}{name}/", above | {identity}, unreadable, empty, inside)
 
 
 def list_folder(folder: Path, suffixes: Collection[str]) -> tuple[list[str], list[str]]:
@@ -188,7 +195,9 @@ def list_folder(folder: Path, suffixes: Collection[str]) -> tuple[list[str], lis
     return files, folders
 
 
-def _scan(folder: Path, suffixes: Collection[str]) -> tuple[list[str], list[str], dict[str, OSError]]:
+def _scan(
+    folder: Path, suffixes: Collection[str], inside: Path | None = None
+) -> tuple[list[str], list[str], dict[str, OSError]]:
     """List a folder as `list_folder` does, and with their errors the names of what may be folders as well."""
     files: list[str] = []
     folders: list[str] = []
@@ -207,13 +216,20 @@ def _scan(folder: Path, suffixes: Collection[str]) -> tuple[list[str], list[str]
                 fault = FileNotFoundError(errno.ENOENT, "it is a link that leads nowhere")
             except OSError as error:
                 fault = None if error.errno == errno.ELOOP else error
-            if is_folder:
+            is_file = not is_folder and PurePosixPath(entry.name).suffix.lower() in suffixes
+            if (is_folder or is_file) and inside is not None and _leaves(entry, inside):
+                unclear[entry.name] = OSError(errno.EXDEV, "it is a link that leads out of the library")
+            elif is_folder:
                 folders.append(entry.name)
-            elif PurePosixPath(entry.name).suffix.lower() in suffixes:
+            elif is_file:
                 files.append(entry.name)
             elif fault is not None:
                 unclear[entry.name] = fault
     return sorted(files), sorted(folders), unclear
+
+
+def _leaves(entry: os.DirEntry[str], inside: Path) -> bool:
+    return entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(inside)
 
 
 def _is_empty(folder: Path) -> bool:

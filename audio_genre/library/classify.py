@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from audio_genre.inference.answer import Classification
 from audio_genre.inference.classifier import Classifier
 
-_LONGEST_TITLE = 500
+_LONGEST_TEXT = 500
 # Counts up when the same model comes to other answers or keeps them in another way.
 _ANSWERS = 1
 
@@ -71,7 +72,7 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
     try:
         classifier = _classifier(settings.bundle, settings.model)
         classification = classifier.classify(file)
-        seconds, title = _describe(file)
+        seconds, texts = _describe(file)
         after = file.stat()
     except AudioError as error:
         return Failure(size, mtime_ns, error.reason, retry=isinstance(error, UnreadableError))
@@ -81,11 +82,16 @@ def classify_file(path: str, settings: ClassifySettings) -> Answer | Failure:
         return Failure(size, mtime_ns, passing_reason(error), retry=True)
     if (after.st_size, after.st_mtime_ns) != (size, mtime_ns):
         return Failure(size, mtime_ns, "changed while it was classified", retry=True)
-    return as_answer(classification, size=size, mtime_ns=mtime_ns, seconds=seconds, title=title)
+    return as_answer(classification, size=size, mtime_ns=mtime_ns, seconds=seconds, texts=texts)
 
 
 def as_answer(
-    classification: Classification, *, size: int, mtime_ns: int, seconds: float | None = None, title: str | None = None
+    classification: Classification,
+    *,
+    size: int,
+    mtime_ns: int,
+    seconds: float | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Answer:
     """Turn a classifier's answer into what is kept."""
     return Answer(
@@ -96,7 +102,7 @@ def as_answer(
         classification.probabilities,
         classification.reason,
         seconds,
-        title,
+        **(texts or {}),
     )
 
 
@@ -110,11 +116,11 @@ def _classifier(bundle: Path, model: str) -> Classifier:
     return classifier
 
 
-def _describe(file: Path) -> tuple[float | None, str | None]:
-    """Return the length in seconds, and artist and title, as far as the file tells."""
+def _describe(file: Path) -> tuple[float | None, dict[str, str]]:
+    """Return the length in seconds, and title, artist and album, as far as the file tells."""
     try:
         seconds, texts = read_header(file)
     except AudioError:
-        return None, None
-    named = [text for text in (texts.get(name, "").strip() for name in ("artist", "title")) if text]
-    return seconds, " - ".join(named)[:_LONGEST_TITLE] if texts.get("title", "").strip() else None
+        return None, {}
+    told = {name: texts.get(name, "").strip()[:_LONGEST_TEXT] for name in ("title", "artist", "album")}
+    return seconds, {name: text for name, text in told.items() if text}

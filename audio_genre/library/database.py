@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from audio_genre.bundles.calibration import UNKNOWN
@@ -16,7 +16,7 @@ from audio_genre.library.records import Acceptance, Answer, Entry, Failure, File
 APPLICATION = 0x61674C69
 """What the file is marked with."""
 
-VERSION = 2
+VERSION = 3
 """Version of the layout; an earlier one is brought to it in place."""
 
 LIBRARY = "library"
@@ -40,7 +40,9 @@ CREATE TABLE IF NOT EXISTS answers (
     title TEXT,
     error TEXT,                            -- why there is no answer
     retry INTEGER NOT NULL,
-    losses INTEGER NOT NULL                -- how often in a row its worker died
+    losses INTEGER NOT NULL,               -- how often in a row its worker died
+    artist TEXT,
+    album TEXT
 );
 CREATE TABLE IF NOT EXISTS tags (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -71,7 +73,10 @@ CREATE TABLE IF NOT EXISTS playlists (
 );
 """
 # Statements that bring a database of each version to the next one.
-_MIGRATIONS = {1: [_PLAYLISTS_SCHEMA]}
+_MIGRATIONS = {
+    1: [_PLAYLISTS_SCHEMA],
+    2: ["ALTER TABLE answers ADD COLUMN artist TEXT;\n", "ALTER TABLE answers ADD COLUMN album TEXT;\n"],
+}
 # What is there lies in a temporary table, which SQLite moves to a file as it grows.
 _SEEN_SCHEMA = """
 CREATE TEMP TABLE seen (
@@ -81,11 +86,14 @@ CREATE TEMP TABLE seen (
     losses INTEGER NOT NULL DEFAULT 0,
     todo INTEGER NOT NULL DEFAULT 1
 );
+CREATE TEMP TABLE by_hand (path BLOB PRIMARY KEY, genre BLOB NOT NULL);
 """
 _RESULTS = (
-    "SELECT path, a.size AS size, a.mtime_ns AS mtime_ns, genre, confidence, probabilities, reason, seconds, title, "
-    "error, CASE WHEN confidence < :bar OR (:limits AND reason IS NOT NULL) THEN :unknown ELSE genre END AS decided "
-    "FROM seen JOIN answers AS a USING (path) WHERE model = :model"
+    "SELECT path, a.size AS size, a.mtime_ns AS mtime_ns, a.genre AS genre, confidence, probabilities, reason, "
+    "seconds, title, artist, album, error, h.genre IS NOT NULL AS is_by_hand, CASE WHEN a.genre IS NULL THEN NULL "
+    "WHEN h.genre IS NOT NULL THEN h.genre WHEN confidence < :bar OR (:limits AND reason IS NOT NULL) THEN :unknown "
+    "ELSE a.genre END AS decided "
+    "FROM seen JOIN answers AS a USING (path) LEFT JOIN by_hand AS h USING (path) WHERE model = :model"
 )
 _TAG_COLUMNS = (
     "number, path, genre, is_settled, part, sha256_before, size_before, mtime_ns_before, sha256_after, size_after, "
@@ -164,6 +172,12 @@ class Database(Store):
                     yield found, todo
         yield found, todo
 
+    def take_by_hand(self, genres: Mapping[str, str]) -> None:
+        """Let genres that somebody chose hold for files, in place of what a model says, while this is open."""
+        rows = [(encoded_name(path), _encoded_genre(genre)) for path, genre in genres.items()]
+        with self.at_once(), self._told():
+            self._db.executemany("INSERT INTO by_hand VALUES (?, ?)", rows)
+
     def keep_below(self, folder: str, model: str) -> int:
         """Take the files that are known below a folder for seen, because it cannot be read."""
         start = encoded_name(folder.rstrip("/"))
@@ -191,7 +205,7 @@ class Database(Store):
                 json.dumps(dict(result.probabilities)),
                 _valid(result.reason),
                 result.seconds,
-                _valid(result.title),
+                *map(_valid, (result.title, result.artist, result.album)),
                 None,
                 False,
                 0,
@@ -199,7 +213,7 @@ class Database(Store):
         else:
             if result.retry and self._keep_beside(path, model, result.reason):
                 return
-            values = (*[None] * 6, _valid(result.reason), result.retry, 0)
+            values = (*[None] * 8, _valid(result.reason), result.retry, 0)
         self._keep(path, result.size, result.mtime_ns, model, values)
 
     def _keep_beside(self, path: str, model: str, reason: str) -> bool:
@@ -223,14 +237,15 @@ class Database(Store):
         left = "the next run tries once more" if again else "it is skipped until it changes or --retry-failed is given"
         times = "" if again else f" {losses} times"
         reason = f"could not be finished: its worker process died{times} ({how}); {left}"
-        self._keep(path, size, mtime_ns, model, (*[None] * 6, reason, again, losses))
+        self._keep(path, size, mtime_ns, model, (*[None] * 8, reason, again, losses))
         return reason
 
     def _keep(self, path: str, size: int, mtime_ns: int, model: str, values: tuple[object, ...]) -> None:
         with self._told():
             self._db.execute(
                 "INSERT OR REPLACE INTO answers (path, size, mtime_ns, model, genre, confidence, probabilities, "
-                "reason, seconds, title, error, retry, losses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "reason, seconds, title, artist, album, error, retry, losses) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (encoded_name(path), size, mtime_ns, _valid(model), *values),
             )
 
@@ -245,6 +260,12 @@ class Database(Store):
     def count_failures(self, model: str, accepted: Acceptance) -> int:
         """Count the files that failed, also those that an earlier answer is kept of."""
         query = f"SELECT count(*) FROM ({_RESULTS}) WHERE error IS NOT NULL"
+        ((count,),) = self._rows(query, _parameters(model, accepted))
+        return int(count)
+
+    def count_by_hand(self, model: str, accepted: Acceptance) -> int:
+        """Count the files whose genre somebody chose."""
+        query = f"SELECT count(*) FROM ({_RESULTS}) WHERE is_by_hand AND genre IS NOT NULL"
         ((count,),) = self._rows(query, _parameters(model, accepted))
         return int(count)
 
@@ -388,12 +409,14 @@ def _parameters(model: str, accepted: Acceptance) -> dict[str, Any]:
 
 
 def _entry(row: tuple[Any, ...], accepted: Acceptance) -> Entry:
-    path, size, mtime_ns, genre, confidence, probabilities, reason, seconds, title, error, decided = row
+    path, size, mtime_ns, genre, confidence, probabilities, reason, seconds, *texts, error, by_hand, decided = row
     if genre is None:
         return Entry(decoded_name(path), "", error=error)
     answer = Answer(
-        size, mtime_ns, _decoded_genre(genre), confidence, json.loads(probabilities), reason, seconds, title
+        size, mtime_ns, _decoded_genre(genre), confidence, json.loads(probabilities), reason, seconds, *texts
     )
+    if by_hand:
+        return Entry(decoded_name(path), _decoded_genre(decided), answer, error=error, by_hand=True)
     if answer.genre != UNKNOWN and not accepted.limits:
         reason = None
     if reason is None and confidence < accepted.min_confidence:

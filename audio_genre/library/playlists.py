@@ -73,7 +73,7 @@ def playlist_text(entries: Iterable[Entry], music_dir: Path, folder: Path) -> tu
         if location[0] in "#" or location[0].isspace() or ":" in location.partition("/")[0]:
             location = location if Path(location).is_absolute() else f"./{location}"
         seconds = None if entry.answer is None else entry.answer.seconds
-        title = (entry.answer and entry.answer.title) or PurePosixPath(entry.path).stem
+        title = (entry.answer and entry.answer.full_title) or PurePosixPath(entry.path).stem
         lines += [f"#EXTINF:{-1 if seconds is None else round(seconds)},{_one_line(title)}", location]
         count += 1
     return "\n".join([*lines, ""]), count, left_out

@@ -40,8 +40,8 @@ class Answer:
         Why the genre is unknown by the limits of the model; None where it is known.
     seconds : float or None
         Length of the audio in seconds, None where the file does not tell.
-    title : str or None
-        Artist and title, as far as the file tells them.
+    title, artist, album : str or None
+        What the file tells of itself; a title that an earlier version kept has the artist before it.
     """
 
     size: int
@@ -52,6 +52,13 @@ class Answer:
     reason: str | None = None
     seconds: float | None = None
     title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+
+    @property
+    def full_title(self) -> str | None:
+        """Artist and title, as far as the file tells them."""
+        return f"{self.artist} - {self.title}" if self.artist and self.title else self.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,8 @@ class Entry:
         Why the genre is unknown.
     error : str or None
         Why there is no answer, or why the answer is one of an earlier run.
+    by_hand : bool
+        Whether the genre is one that somebody chose, see `audio_genre.library.correct`.
     """
 
     path: str
@@ -97,6 +106,7 @@ class Entry:
     answer: Answer | None = None
     reason: str | None = None
     error: str | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

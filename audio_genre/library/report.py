@@ -153,12 +153,26 @@ class FileGenre:
         Probability of the most probable genre.
     reason : str or None
         Why the genre is unknown, or why there is no answer.
+    by_hand : bool
+        Whether the genre was chosen with `correct`.
+    model_genre : str
+        The most probable genre by the model, also where the answer is another; empty where there is no answer.
+    title, artist, album : str or None
+        What the file tells of itself.
+    seconds : float or None
+        Playing time.
     """
 
     path: str
     genre: str
     confidence: float | None
     reason: str | None
+    by_hand: bool = False
+    model_genre: str = ""
+    title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,8 @@ class OrganizeReport:
         How far the model's answers can be trusted, in one sentence.
     files : tuple of FileGenre
         The answer of every file, in the order of their paths, if it was asked for.
+    by_hand : int
+        Files whose genre was chosen with `correct`.
     """
 
     music_dir: Path
@@ -218,6 +234,7 @@ class OrganizeReport:
     seconds: float
     trust: str = ""
     files: tuple[FileGenre, ...] = ()
+    by_hand: int = 0
 
     def to_frame(self) -> pd.DataFrame:
         """Return the answers as a data frame.
@@ -225,11 +242,11 @@ class OrganizeReport:
         Returns
         -------
         pandas.DataFrame
-            One row per file: path below the library's folder, genre, confidence, reason.
+            One row per file: path below the library's folder, genre, confidence, reason, by_hand.
         """
         import pandas as pd
 
-        columns = ["path", "genre", "confidence", "reason"]
+        columns = ["path", "genre", "confidence", "reason", "by_hand"]
         return pd.DataFrame([[getattr(file, name) for name in columns] for file in self.files], columns=columns)
 
     @property

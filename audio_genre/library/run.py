@@ -24,6 +24,7 @@ from audio_genre.inference.default import default_model
 from audio_genre.jobs.engines import Lost
 from audio_genre.jobs.processes import WorkerProcesses, usable_cores
 from audio_genre.library.classify import ClassifySettings, classify_file, model_identity
+from audio_genre.library.corrections import corrections, move_corrections
 from audio_genre.library.database import LIBRARY, Database
 from audio_genre.library.moved import Fitting, fitting_database
 from audio_genre.library.playlists import Writer, playlist_names, real_folder, undo_playlist
@@ -89,6 +90,8 @@ def organize(
     list_files: bool = False,
     excel_safe: bool = False,
     retry_failed: bool = False,
+    known_only: bool = False,
+    stay_inside: bool = False,
     apply: bool = False,
     progress: bool | LibraryProgress | None = None,
 ) -> OrganizeReport:
@@ -100,6 +103,8 @@ def organize(
     process died of is tried once more, in the next run. A file that cannot be read at the moment, or lies in a folder
     that cannot, keeps its answer and its place in playlists, and counts as failed. Without `apply` nothing is written
     in the library, nor playlists anywhere: the report tells what would be.
+
+    Where somebody chose the genre of a file with `correct`, that is its genre, whatever the model says.
 
     A playlist that this function did not write, or that was changed since, is left alone. Files reached through links,
     with several names, read-only or changed in the meantime get no tag.
@@ -137,6 +142,10 @@ def organize(
         Whether cells of the table that a spreadsheet program would take for a formula get a leading apostrophe.
     retry_failed : bool
         Whether to try all files again that failed, also those that did not change.
+    known_only : bool
+        Whether to use the answers that are there, and listen to no file.
+    stay_inside : bool
+        Whether to refuse links that lead out of the library.
     apply : bool
         Whether to write playlists, tags, and a table in the library.
     progress : LibraryProgress, optional
@@ -168,24 +177,28 @@ def organize(
     music = _real_music_dir(music_dir)
     bundle = (default_model() if model is None else Path(model)).absolute()
     card = read_card(bundle)
-    chosen = _chosen(genres, card.classes)
     folder = None if playlists is False else real_folder(music / PLAYLISTS if playlists is True else Path(playlists))
     file = _usual_database(music, progress) if database is None else Path(os.path.realpath(database))
+    by_hand = corrections(music)
+    classes = list(dict.fromkeys([*card.classes, *by_hand.values()]))
+    chosen = _chosen(genres, classes)
     table = None if csv is None else Path(os.path.realpath(csv))
     if table is not None:
         if table == file:
             raise ParameterError(f"The table and the database cannot be the same file, {file}; choose another --csv.")
         refuse_foreign_table(table)
     closed: list[tuple[str, OSError | None]] = []
-    clips = _clips(music, closed)
+    clips = _clips(music, closed, stay_inside=stay_inside)
     settings = ClassifySettings(music, bundle, model_identity(card))
     with _opened(music, file) as kept:
         accepted = Acceptance(min_confidence, limits=unknown)
         run = _Run(music, kept, settings.model, accepted, progress)
+        kept.take_by_hand(by_hand)
         kept.retry_failures(decoder_versions(), always=retry_failed)
         run.see(clips)
         run.keep_unseen(closed)
-        run.listen(settings, jobs or usable_cores())
+        if not known_only:
+            run.listen(settings, jobs or usable_cores())
         summary, failed = run.summary()
         csv_written = table is not None and (apply or not table.is_relative_to(music))
         if table is not None and csv_written:
@@ -194,13 +207,14 @@ def organize(
         lists: list[PlaylistReport] = []
         left_out = 0
         if folder is not None:
-            lists, left_out = run.write_playlists(Writer(folder, music, kept, apply), card.classes, chosen)
+            lists, left_out = run.write_playlists(Writer(folder, music, kept, apply), classes, chosen)
         tags = None
         if write_tags:
             wanted = [line for line in summary if line.genre in chosen and line.genre != UNKNOWN]
             tags = run.write_tags(
                 Tagger(music, kept, apply), wanted, overwrite=overwrite, at_least=overwrite_confidence
             )
+        kept_by_hand = kept.count_by_hand(settings.model, accepted)
         files = tuple(map(_file_genre, kept.entries(settings.model, accepted))) if list_files else ()
     return OrganizeReport(
         music_dir=music,
@@ -220,6 +234,7 @@ def organize(
         seconds=time.perf_counter() - started,
         trust=trust_sentence(card),
         files=files,
+        by_hand=kept_by_hand,
     )
 
 
@@ -345,6 +360,8 @@ def _usual_database(music: Path, progress: LibraryProgress) -> Path:
         return file
     if other.is_certain:
         progress.note(_moved_sentence(music, other))
+        if other.library not in (None, music):
+            move_corrections(other.library, music)
         return other.file
     was = f" from when they were in {other.library}" if other.library is not None else ""
     progress.note(
@@ -517,8 +534,13 @@ def trust_sentence(card: Card) -> str:
 
 
 def _file_genre(entry: Entry) -> FileGenre:
-    confidence = None if entry.answer is None else entry.answer.confidence
-    return FileGenre(entry.path, entry.genre, confidence, entry.error if entry.answer is None else entry.reason)
+    answer = entry.answer
+    if answer is None:
+        return FileGenre(entry.path, "", None, entry.error)
+    return FileGenre(
+        entry.path, entry.genre, answer.confidence, entry.reason, entry.by_hand, answer.genre, answer.title,
+        answer.artist, answer.album, answer.seconds,
+    )  # fmt: skip
 
 
 def _chosen(genres: Sequence[str] | None, classes: Sequence[str]) -> frozenset[str]:
@@ -531,7 +553,7 @@ def _chosen(genres: Sequence[str] | None, classes: Sequence[str]) -> frozenset[s
     return frozenset(known if genres is None else genres)
 
 
-def _clips(music_dir: Path, closed: list[tuple[str, OSError | None]]) -> Iterator[Clip]:
+def _clips(music_dir: Path, closed: list[tuple[str, OSError | None]], *, stay_inside: bool = False) -> Iterator[Clip]:
     """Begin to look for audio files; that there are none is told before anything is written.
 
     Folders that cannot be read, or that nothing is in, are put on a list.
@@ -542,7 +564,12 @@ def _clips(music_dir: Path, closed: list[tuple[str, OSError | None]]) -> Iterato
             raise LibraryError(f"The folder {music_dir} cannot be read: {error.strerror}; check its permissions.")
         closed.append((folder, error))
 
-    clips = find_clips(music_dir, unreadable=leave_out, empty=lambda folder: closed.append((folder, None)))
+    clips = find_clips(
+        music_dir,
+        unreadable=leave_out,
+        empty=lambda folder: closed.append((folder, None)),
+        stay_inside=stay_inside,
+    )
     first = next(clips, None)
     if first is None:
         for folder, error in closed:

@@ -57,7 +57,7 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
                     safe(entry.genre),
                     repr(answer.confidence),
                     "" if answer.genre == UNKNOWN else safe(runner_up(entry.genre, answer.probabilities.items())),
-                    safe(entry.reason or ""),
+                    "chosen by hand" if entry.by_hand else safe(entry.reason or ""),
                     safe(entry.error or ""),
                     *(repr(answer.probabilities.get(genre, "")) for genre in genres),
                 ]

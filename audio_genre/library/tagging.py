@@ -63,7 +63,7 @@ class Tagger:
                 return "unchanged"
             if genres and not overwrite:
                 return "has_genre"
-            if genres and entry.answer.confidence < overwrite_confidence:
+            if genres and not entry.by_hand and entry.answer.confidence < overwrite_confidence:
                 return "held_back"
             if self.apply:
                 self._write(entry.path, genre, file, status)

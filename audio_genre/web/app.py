@@ -18,12 +18,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from audio_genre._version import __version__
-from audio_genre.errors import AudioError, AudioGenreError
+from audio_genre.errors import AudioError, AudioGenreError, ParameterError
 from audio_genre.jobs.processes import usable_cores
 from audio_genre.web.catalogue import Catalogue
+from audio_genre.web.failures import FAILURES
 from audio_genre.web.guard import Guard
 from audio_genre.web.listening import describe_model
-from audio_genre.web.routes import clips, models, session
+from audio_genre.web.places import OutsideError
+from audio_genre.web.routes import clips, library, models, report, session
 from audio_genre.web.settings import Settings
 from audio_genre.web.state import State
 from audio_genre.web.uploads import TooLargeError
@@ -50,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
             finally:
                 for task in tasks:
                     task.cancel()
+                state.tasks.close()
                 pool.close()
 
     app = FastAPI(
@@ -67,8 +70,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(ClientDisconnect, _left)
-    for routes in (session, clips, models):
-        app.include_router(routes.router)
+    for routes in (session, clips, library, models, report):
+        app.include_router(routes.router, responses=FAILURES)
+    app.include_router(report.pages)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
@@ -86,6 +90,8 @@ _STATUS: dict[type[Exception], int] = {
     AudioError: 422,
     TooLargeError: 413,
     LostError: 503,
+    OutsideError: 403,
+    ParameterError: 422,
     AudioGenreError: 409,
 }
 

@@ -41,6 +41,10 @@ class Catalogue:
             raise BundleError(f"There is no model {name!r}; choose one of {', '.join(folders)}.")
         return folders[name]
 
+    def stamps(self) -> dict[str, int]:
+        """Return when each model of the folder changed."""
+        return {folder.name: (folder / _CARD).stat().st_mtime_ns for folder in self._of_folder()}
+
     def _of_folder(self) -> list[Path]:
         if self._models is None:
             return []

@@ -28,6 +28,7 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cache-control", b"no-cache"),
 )  # fmt: skip
 
 
@@ -55,8 +56,10 @@ class Guard:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                own = [] if scope["path"].startswith("/api/models/") else [(b"cache-control", b"no-cache")]
-                message["headers"] = [*message.get("headers", ()), *_HEADERS, *own]
+                headers = list(message.get("headers", ()))
+                named = {name.lower() for name, _ in headers}
+                # A route may have rules of its own, see `audio_genre.web.reports`.
+                message["headers"] = [*headers, *(each for each in _HEADERS if each[0] not in named)]
             await send(message)
 
         refusal = self._refusal(scope)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import asdict
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from audio_genre.inference.classifier import Classifier
 
 
-def listen(path: str, name: str, model: Path | None) -> dict[str, Any]:
+def listen(path: str, name: str, model: Path | None, *, picture: bool = False) -> dict[str, Any]:
     """Classify a file as `audio-genre classify --timeline --json` does, and tell what the answer is worth."""
     from audio_genre.inference.strip import point_edges
 
@@ -31,6 +33,20 @@ def listen(path: str, name: str, model: Path | None) -> dict[str, Any]:
         "seconds": ends[-1],
         "timeline": points,
         "worth": worth(classifier.bundle.card),
+        "picture": draw_overview(path, ends[-1]) if picture else None,
+    }
+
+
+def draw_overview(path: str, seconds: float) -> dict[str, Any]:
+    """Return a small mel spectrogram of a file: rows from the lowest band, a byte from 0 to 255 for a value."""
+    from audio_genre.dsp.overview import RANGE_DB, mel_overview
+
+    levels = mel_overview(path, seconds)
+    return {
+        "bands": levels.shape[0],
+        "frames": levels.shape[1],
+        "range_db": RANGE_DB,
+        "levels": base64.b64encode(levels.tobytes()).decode(),
     }
 
 
@@ -93,7 +109,15 @@ def measure(model: Path | None) -> dict[str, Any]:
         "confusion": result.confusion().tolist(),
         "per_class": result.per_class(),
         "cannot_classify": refusal,
+        "history": _history(_folder(model)),
     }
+
+
+def write_comparison(models: Path, report: Path) -> None:
+    """Compare models and write the report, as `audio-genre compare` does."""
+    from audio_genre.evaluation.compare import compare
+
+    compare(models, report)
 
 
 def draw_confusion(model: Path | None) -> bytes:
@@ -126,6 +150,22 @@ def _folder(model: Path | None) -> Path:
     from audio_genre.inference.default import default_model
 
     return default_model() if model is None else model
+
+
+def _history(folder: Path) -> list[dict[str, float]] | None:
+    """Return loss and accuracy by epoch; None where there were no epochs, or they cannot be read."""
+    from audio_genre.evaluation.plots import thinned
+    from audio_genre.evaluation.results import read_history
+
+    try:
+        history = read_history(folder)
+    except BundleError:
+        return None
+    if history is None:
+        return None
+    shown = thinned(history, 300)[["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]]
+    rows = [{str(name): float(value) for name, value in row.items()} for row in shown.to_dict("records")]
+    return [row for row in rows if all(map(isfinite, row.values()))]
 
 
 def _test_tracks(card: Card) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Settings:
         Folder of the model that classifies; None for the one that comes with the package.
     models : Path or None
         Folder of the folders of further models to choose from.
+    music : Path or None
+        Folder of the library, which no request leads out of.
     max_bytes : int
         Largest file that is classified.
     max_seconds : float
@@ -36,6 +38,7 @@ class Settings:
     port: int
     model: Path | None = None
     models: Path | None = None
+    music: Path | None = None
     max_bytes: int = 200 * MEGABYTE
     max_seconds: float = 120.0
     max_memory: int = 4 * 2**30

@@ -10,7 +10,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from audio_genre.web.catalogue import Catalogue
+from audio_genre.web.reports import Reports
 from audio_genre.web.settings import Settings
+from audio_genre.web.sorting import Library
+from audio_genre.web.tasks import Tasks
 from audio_genre.web.worker import Pool
 
 
@@ -24,6 +27,9 @@ class State:
     catalogue: Catalogue
     uploads: Path
     room: asyncio.Semaphore
+    library: Library = field(default_factory=Library)
+    tasks: Tasks = field(default_factory=Tasks)
+    reports: Reports = field(default_factory=Reports)
     measured: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
 
 

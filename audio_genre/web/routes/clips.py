@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from audio_genre.errors import AudioError
+from audio_genre.web.failures import Failure
 from audio_genre.web.listening import listen
 from audio_genre.web.state import Shared
 from audio_genre.web.uploads import received, shown_name
@@ -15,15 +16,15 @@ from audio_genre.web.worker import LostError
 router = APIRouter(prefix="/api", tags=["clips"])
 
 _BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}, "required": True}
-_FAILURES: dict[int | str, dict[str, Any]] = {
-    413: {"description": "The file is too large."},
-    422: {"description": "The file cannot be decoded, is too short, or takes too long."},
-}
+_FAILURES: dict[int | str, dict[str, Any]] = {413: {"model": Failure, "description": "The file is too large."}}
 
 
 @router.post("/clips", openapi_extra={"requestBody": _BODY}, responses=_FAILURES)
 async def classify(
-    request: Request, state: Shared, name: Annotated[str, Query(description="Name of the file, shown only.")] = ""
+    request: Request,
+    state: Shared,
+    name: Annotated[str, Query(description="Name of the file, shown only.")] = "",
+    picture: Annotated[bool, Query(description="Whether the answer has a mel spectrogram.")] = False,
 ) -> dict[str, Any]:
     """Classify an audio file, which is the body of the request: its genre, and the genre over time."""
     name = shown_name(name)
@@ -31,7 +32,7 @@ async def classify(
     # Those who wait here send nothing yet, so that few files are on the disk at a time.
     async with state.room, received(request, state.uploads, name, state.settings.max_bytes) as path:
         try:
-            return await state.pool.call(listen, str(path), name, model)
+            return await state.pool.call(listen, str(path), name, model, picture=picture)
         except AudioError as error:
             raise AudioError(name, error.reason) from None
         except LostError as error:

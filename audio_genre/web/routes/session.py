@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from audio_genre._version import __version__
+from audio_genre.web.places import shown
 from audio_genre.web.state import Shared
 
 router = APIRouter(prefix="/api", tags=["session"])
@@ -21,4 +22,6 @@ def session(state: Shared) -> dict[str, Any]:
         "max_bytes": state.settings.max_bytes,
         "max_seconds": state.settings.max_seconds,
         "chosen": state.catalogue.chosen,
+        "music": None if state.settings.music is None else shown(state.settings.music.name),
+        "models": state.settings.models is not None,
     }

@@ -40,14 +40,26 @@ async function change(path, options) {
 }
 
 export const classify = (file) =>
-  change(`/api/clips?name=${encodeURIComponent(file.name)}`, {
+  change(`/api/clips?picture=true&name=${encodeURIComponent(file.name)}`, {
     method: "POST",
     body: file,
     headers: { "content-type": "application/octet-stream" },
   });
 
-export const choose = (id) =>
-  change("/api/model", { method: "PUT", body: JSON.stringify({ id }), headers: { "content-type": "application/json" } });
+const send = (path, method, body) =>
+  change(path, { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+const query = (parameters) => new URLSearchParams(parameters).toString();
+
+export const choose = (id) => send("/api/model", "PUT", { id });
+export const report = () => send("/api/report", "POST");
+
+export const folders = (folder) => request(`/api/library/folders?${query({ folder })}`);
+export const tracks = (folder) => request(`/api/library/tracks?${query({ folder })}`);
+export const audio = (folder, track) => `/api/library/audio?${query({ folder, track })}`;
+export const correct = (folder, genres) => send("/api/library/genres", "PUT", { folder, genres });
+export const task = () => request("/api/library/task");
+export const begin = (order) => send("/api/library/task", "POST", order);
+export const stop = () => send("/api/library/task", "DELETE");
 
 export const chosen = () => request("/api/model");
 export const models = () => request("/api/models");

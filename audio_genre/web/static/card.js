@@ -1,5 +1,6 @@
 // A card: one file and its answer.
 import { clock, make, percent, worthWords } from "./dom.js";
+import { spectrogram } from "./spectrogram.js";
 import { strip } from "./strip.js";
 
 export function waitingCard(file) {
@@ -17,13 +18,13 @@ export function failedCard(card, sentence) {
   card.querySelector(".answer").replaceWith(make("p", { class: "error", role: "status" }, `Failed: ${sentence}`));
 }
 
-export function filledCard(card, answer) {
+export function filledCard(card, answer, picture) {
   card.setAttribute("aria-busy", "false");
   const isKnown = answer.reason === null;
   card.querySelector(".answer").textContent = isKnown ? `${answer.genre} ${percent(answer.confidence)}` : "unknown";
   const parts = [];
   if (!isKnown) card.querySelector(".answer").after(make("p", { class: "reason" }, `Why: ${answer.reason}.`));
-  parts.push(strip(answer, card.querySelector("audio")));
+  parts.push(strip(answer, card.querySelector("audio"), picture && spectrogram(picture)));
   if (!answer.silent) parts.push(bars(answer));
   parts.push(stretches(answer), make("p", { class: "hint" }, worthWords(answer.worth)));
   card.append(...parts);

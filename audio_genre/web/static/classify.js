@@ -2,13 +2,12 @@
 import * as api from "./api.js";
 import { failedCard, filledCard, waitingCard } from "./card.js";
 import { csvOf } from "./csv.js";
-import { worthWords } from "./dom.js";
+import { byId, worthWords } from "./dom.js";
 
 // A browser has six connections to a server; the others are for the rest of the page.
 const AT_ONCE = 4;
 const MEGABYTE = 2 ** 20;
 
-const byId = (id) => document.getElementById(id);
 const waiting = [];
 let entries = [];
 let underWay = 0;
@@ -81,8 +80,10 @@ async function answer(entry) {
     if (entry.file.size > most) {
       throw new Error(`${entry.file.name} is larger than the ${most / MEGABYTE} MB that this server takes; start it with --max-mb.`);
     }
-    entry.answer = await api.classify(entry.file);
-    filledCard(entry.card, entry.answer);
+    const { picture, ...answer } = await api.classify(entry.file);
+    // What is copied and saved is numbers and words.
+    entry.answer = answer;
+    filledCard(entry.card, answer, picture);
   } catch (error) {
     entry.error = error.message;
     failedCard(entry.card, error.message);

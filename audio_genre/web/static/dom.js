@@ -9,6 +9,8 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+export const byId = (id) => document.getElementById(id);
+
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 export function clock(seconds) {

@@ -1,11 +1,13 @@
 // Shows the view that the address names.
 import * as classify from "./classify.js";
+import * as library from "./library.js";
 import * as models from "./models.js";
 
-const views = { classify, models };
+const views = { classify, library, models };
 
 function show(isFirst = false) {
-  const name = location.hash.slice(1) in views ? location.hash.slice(1) : "classify";
+  const [wanted, parameters] = location.hash.slice(1).split("?");
+  const name = wanted in views ? wanted : "classify";
   for (const key of Object.keys(views)) {
     document.getElementById(key).hidden = key !== name;
     const link = document.querySelector(`nav a[href="#${key}"]`);
@@ -13,9 +15,9 @@ function show(isFirst = false) {
     else link.removeAttribute("aria-current");
   }
   if (!isFirst) window.scrollTo(0, 0);
-  views[name].show();
+  views[name].show(new URLSearchParams(parameters));
 }
 
-classify.start();
+for (const view of Object.values(views)) view.start?.();
 window.addEventListener("hashchange", () => show());
 show(true);

@@ -1,18 +1,34 @@
 // The view of models: scores by protocol, the confusion matrix of each, and the choice of the one that classifies.
 import * as api from "./api.js";
-import { interval, make } from "./dom.js";
+import { curves } from "./curves.js";
+import { byId, interval, make } from "./dom.js";
 
-const byId = (id) => document.getElementById(id);
+export function start() {
+  byId("make-report").addEventListener("click", report);
+}
 
 export async function show() {
   byId("models-status").textContent = "Reading the models…";
   try {
+    byId("report-line").hidden = !(await api.open()).models;
     const { chosen, models } = await api.models();
     byId("model-lists").replaceChildren(...sections(models, chosen));
     byId("models-status").textContent = "";
   } catch (error) {
     byId("models-status").textContent = error.message;
   }
+}
+
+async function report() {
+  byId("make-report").disabled = true;
+  byId("report-status").textContent = "Comparing the models; this takes a while…";
+  try {
+    const { address } = await api.report();
+    byId("report-status").replaceChildren(make("a", { href: address, target: "_blank", rel: "noopener" }, "Open the report"));
+  } catch (error) {
+    byId("report-status").textContent = error.message;
+  }
+  byId("make-report").disabled = false;
 }
 
 function sections(models, chosen) {
@@ -64,7 +80,7 @@ async function choose(model, button) {
 
 function details(model) {
   const place = make("div", {}, make("p", {}, "Scoring its predictions…"));
-  const box = make("details", {}, make("summary", {}, `Confusion matrix of ${nameOf(model)}`), place);
+  const box = make("details", {}, make("summary", {}, `Confusion matrix and learning curves of ${nameOf(model)}`), place);
   box.addEventListener("toggle", async () => {
     if (!box.open || box.dataset.isAsked) return;
     box.dataset.isAsked = "yes";
@@ -83,6 +99,8 @@ function measuredParts(model, found) {
     `calibration error ${interval(found.calibration_error)}, over ${found.tracks} test tracks, scored anew from its predictions.`;
   const parts = [make("p", {}, scores)];
   if (found.cannot_classify) parts.push(make("p", {}, `It cannot classify audio here: ${found.cannot_classify}`));
+  if (found.history) parts.push(make("h3", {}, "Learning curves"), curves(found.history));
+  parts.push(make("h3", {}, "Confusion matrix"));
   parts.push(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Picture" },
     make("img", { class: "picture", src: api.confusionPicture(model.id), alt: label })));
   const head = ["True class", ...found.classes, "Recall"];

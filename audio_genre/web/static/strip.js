@@ -16,7 +16,8 @@ function blocksOf(points) {
   return blocks;
 }
 
-export function strip(answer, player) {
+// `drawing` stands above the strip, and the marker goes through both.
+export function strip(answer, player, drawing = null) {
   const genres = Object.keys(answer.probabilities);
   const total = answer.seconds || 1;
   const items = blocksOf(answer.timeline).map((block) => {
@@ -28,7 +29,7 @@ export function strip(answer, player) {
   });
   const head = make("div", { class: "head", "aria-hidden": "true" });
   const now = make("p", { class: "now hint" });
-  const lane = make("div", { class: "strip" }, make("ol", { "aria-label": "Genre over time" }, ...items), head);
+  const lane = make("div", { class: "strip" }, drawing, make("ol", { "aria-label": "Genre over time" }, ...items), head);
 
   const move = () => {
     const time = Math.min(player?.currentTime ?? 0, total);
