@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
-from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError
 from audio_genre.files.store import Store, decoded_name, encoded_name
 from audio_genre.files.walk import Clip
+from audio_genre.library.plan import accepted_genre
 from audio_genre.library.records import Acceptance, Answer, Entry, Failure, FileState, PlaylistRecord, TagRecord
 
 APPLICATION = 0x61674C69
@@ -84,7 +85,7 @@ CREATE TEMP TABLE seen (
 """
 _RESULTS = (
     "SELECT path, a.size AS size, a.mtime_ns AS mtime_ns, genre, confidence, probabilities, reason, seconds, title, "
-    "error, CASE WHEN confidence < :bar OR (:limits AND reason IS NOT NULL) THEN :unknown ELSE genre END AS decided "
+    "error, accepted(genre, confidence, reason, :bar, :limits) AS decided "
     "FROM seen JOIN answers AS a USING (path) WHERE model = :model"
 )
 _TAG_COLUMNS = (
@@ -101,6 +102,11 @@ class Database(Store):
     temporary_schema = _SEEN_SCHEMA
     application = APPLICATION
     version = VERSION
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(path)
+        # So that files are decided upon by the function that decides upon everything else.
+        self._db.create_function("accepted", 5, _accepted, deterministic=True)
 
     def _note_key(self, name: str) -> bytes:
         return encoded_name(name)
@@ -383,7 +389,6 @@ def _parameters(model: str, accepted: Acceptance) -> dict[str, Any]:
         "model": _valid(model),
         "bar": accepted.min_confidence,
         "limits": accepted.limits,
-        "unknown": _encoded_genre(UNKNOWN),
     }
 
 
@@ -394,11 +399,17 @@ def _entry(row: tuple[Any, ...], accepted: Acceptance) -> Entry:
     answer = Answer(
         size, mtime_ns, _decoded_genre(genre), confidence, json.loads(probabilities), reason, seconds, title
     )
-    if answer.genre != UNKNOWN and not accepted.limits:
-        reason = None
-    if reason is None and confidence < accepted.min_confidence:
-        reason = f"the confidence {confidence:.3f} is below {accepted.min_confidence:g}"
-    return Entry(decoded_name(path), _decoded_genre(decided), answer, reason, error)
+    _, why = accepted_genre(answer.genre, confidence, reason, accepted)
+    return Entry(decoded_name(path), _decoded_genre(decided), answer, why, error)
+
+
+def _accepted(
+    genre: bytes | None, confidence: float | None, reason: str | None, bar: float, limits: int
+) -> bytes | None:
+    if genre is None:
+        return None
+    decided, _ = accepted_genre(_decoded_genre(genre), confidence, reason, Acceptance(bar, limits=bool(limits)))
+    return None if decided is None else _encoded_genre(decided)
 
 
 def _tag(row: tuple[Any, ...]) -> TagRecord:
