@@ -518,7 +518,11 @@ def test_some_files_are_listened_to_and_the_others_left(faked: None, bundle: Pat
     told = helpers.Recorder()
     wanted = {"a.wav", "b/c.wav", "bad.wav", "nowhere.wav"}
     name, heard = run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)
-    assert (name, set(heard), told.failures) == (read_card(bundle).name, {"a.wav", "b/c.wav"}, {"bad.wav": "is bad"})
+    assert (name, set(heard), told.failures) == (
+        Classifier(bundle).bundle.name,
+        {"a.wav", "b/c.wav"},
+        {"bad.wav": "is bad"},
+    )
     # What is known is kept with the answers of `organize`.
     told = helpers.Recorder()
     assert run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)[1] == heard
