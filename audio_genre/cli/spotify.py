@@ -304,7 +304,7 @@ def _refuse_no_folder(csv: Path | None) -> None:
 def _refuse_with_undo(**options: Any) -> None:
     for name, value in options.items():
         if value:
-            raise typer.BadParameter(f"--undo only takes back what was written; leave out --{name}.")
+            raise ParameterError(f"--undo only takes back what was written; leave out --{name}.")
 
 
 def _undo(*, apply: bool, as_json: bool) -> None:

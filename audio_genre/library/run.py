@@ -27,7 +27,6 @@ from audio_genre.library.classify import ClassifySettings, classify_file, model_
 from audio_genre.library.corrections import corrections, move_corrections
 from audio_genre.library.database import LIBRARY, Database
 from audio_genre.library.moved import Fitting, fitting_database
-from audio_genre.library.playlists import Writer, playlist_names, real_folder, undo_playlist
 from audio_genre.library.records import Acceptance, Answer, Entry
 from audio_genre.library.report import (
     FileGenre,
@@ -42,6 +41,7 @@ from audio_genre.library.report import (
 from audio_genre.library.table import refuse_foreign_table, write_table
 from audio_genre.library.tagging import Tagger
 from audio_genre.library.tags import TagError, require_mutagen
+from audio_genre.library.targets.m3u8 import FolderTarget, real_folder, undo_playlist
 from audio_genre.progress import shows_progress
 
 PLAYLISTS = "playlists"
@@ -207,7 +207,7 @@ def organize(
         lists: list[PlaylistReport] = []
         left_out = 0
         if folder is not None:
-            lists, left_out = run.write_playlists(Writer(folder, music, kept, apply), classes, chosen)
+            lists, left_out = run.write_playlists(FolderTarget(folder, music, kept, apply=apply), classes, chosen)
         tags = None
         if write_tags:
             wanted = [line for line in summary if line.genre in chosen and line.genre != UNKNOWN]
@@ -436,14 +436,13 @@ class _Run:
         return tuple(sorted(lines, key=lambda line: line.genre == UNKNOWN)), failed
 
     def write_playlists(
-        self, writer: Writer, classes: Sequence[str], chosen: frozenset[str]
+        self, target: FolderTarget, classes: Sequence[str], chosen: frozenset[str]
     ) -> tuple[list[PlaylistReport], int]:
-        names = playlist_names(dict.fromkeys([*classes, UNKNOWN]))
         reports = []
         left_out: list[str] = []
-        for genre, name in sorted(names.items(), key=lambda pair: pair[1]):
+        for genre in target.name_them([*classes, UNKNOWN]):
             if genre in chosen:
-                report, lost = writer.write(name, self._database.entries(self._model, self._accepted, genre))
+                report, lost = target.write(genre, self._database.entries(self._model, self._accepted, genre))
                 if report.tracks or report.action != "keep":
                     reports.append(report)
                 left_out += lost

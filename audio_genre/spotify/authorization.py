@@ -34,7 +34,17 @@ LIFE_SECONDS = 183 * 86400
 
 _CLIENT_ID = re.compile(r"[0-9a-f]{32}")
 _EARLY_SECONDS = 60
-LOGIN = "`audio-genre spotify login`"
+
+
+def login_command(client_id: str = "") -> str:
+    """Return what a user types to log in.
+
+    Examples
+    --------
+    >>> login_command()
+    '`audio-genre spotify login`'
+    """
+    return f"`audio-genre spotify login{f' --client-id {client_id}' if client_id else ''}`"
 
 
 def require_spotipy() -> None:
@@ -95,12 +105,12 @@ class Authorization:
         """Take the way back, check it, and keep the token that it gives."""
         found = {name: values[0] for name, values in parse_qs(urlsplit(callback).query).items()}
         if not secrets.compare_digest(found.get("state", "").encode(), pending.state.encode()):
-            raise LoginNeededError(f"The answer does not belong to this login; begin again with {LOGIN}.")
+            raise LoginNeededError(f"The answer does not belong to this login; begin again with {login_command()}.")
         if "code" not in found:
             why = (
                 "you declined" if found.get("error") == "access_denied" else f"Spotify says {found.get('error')!r:.60}"
             )
-            raise LoginNeededError(f"You are not logged in: {why}; to try again use {LOGIN}.")
+            raise LoginNeededError(f"You are not logged in: {why}; to try again use {login_command()}.")
         pkce = self._pkce(pending.client_id, pending.redirect_uri)
         pkce.code_verifier, pkce.code_challenge = pending.verifier, "in the page that the user agreed on"
         self._ask(lambda: pkce.get_access_token(code=found["code"], check_cache=False), pending.client_id)
@@ -109,7 +119,7 @@ class Authorization:
         """Return what is kept with the token, also where it has run out."""
         token = self._state.read_token()
         if token is None:
-            raise LoginNeededError(f"Nobody is logged in to Spotify; log in with {LOGIN} --client-id ID.")
+            raise LoginNeededError(f"Nobody is logged in to Spotify; log in with {login_command('ID')}.")
         return token
 
     def get_access_token(self, as_dict: bool = False) -> str:  # noqa: ARG002
@@ -185,14 +195,16 @@ class Authorization:
                 self._state.forget_token()
                 raise LoginNeededError(
                     "Spotify no longer accepts this login: it ran out, as all do after six months, or was withdrawn; "
-                    f"log in again with {LOGIN} --client-id {client_id}."
+                    f"log in again with {login_command(client_id)}."
                 ) from None
             if kind in ("invalid_client", "unauthorized_client"):
                 raise LoginNeededError(
                     f"Spotify does not know the client id {client_id}; copy it from the page of your app at "
                     "https://developer.spotify.com/dashboard."
                 ) from None
-            raise LoginNeededError(f"Spotify refused the login ({kind[:60]!r}); try again with {LOGIN}.") from None
+            raise LoginNeededError(
+                f"Spotify refused the login ({kind[:60]!r}); try again with {login_command()}."
+            ) from None
         except (requests.RequestException, ValueError, KeyError) as error:
             what = "cannot be reached" if isinstance(error, requests.RequestException) else "gave no token"
             raise AccountError(

@@ -33,17 +33,24 @@ class Door(requests.Session):  # type: ignore[misc]
         response = super().request(method, url, *args, **kwargs)
         if response.is_redirect:
             response.status_code = 502  # an answer from something in between
+        is_token = address == self._bases[1]
+        if is_token and response.ok and not isinstance(_json(response), dict):
+            response.status_code = 502
         if response.status_code >= 400:
-            response._content = _error_body(response, address == self._bases[1])
+            response._content = _error_body(response, is_token)
         return response
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
 
 def _error_body(response: requests.Response, is_token: bool) -> bytes:
     """Return an error as spotipy can read it, whatever was sent."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
+    body = _json(response)
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, str if is_token else dict):
         return bytes(response.content)

@@ -553,6 +553,7 @@ def mounted(fake: FakeSpotify, monkeypatch: Any) -> Iterator[Endpoints]:
     def begin_mounted(self: Any, *arguments: Any) -> None:
         begin(self, *arguments)
         self.mount(IN_PROCESS, Adapter(fake))
+        self.trust_env = False  # looking for proxies takes longer than all the rest
 
     with monkeypatch.context() as patch:
         patch.setattr(Door, "__init__", begin_mounted)

@@ -510,3 +510,20 @@ def test_ctrl_c_ends_the_workers(faked, bundle: Path, music: Path, tmp_path: Pat
 
 def test_stand_in_knows_the_model_s_genres(bundle: Path) -> None:
     assert Classifier(bundle).genres == library_work.GENRES
+
+
+def test_some_files_are_listened_to_and_the_others_left(faked: None, bundle: Path, music: Path, tmp_path: Path) -> None:
+    helpers.touch(music / "a.wav", music / "b" / "c.wav", music / "d.wav", music / "bad.wav")
+    database = tmp_path / "library.sqlite"
+    told = helpers.Recorder()
+    wanted = {"a.wav", "b/c.wav", "bad.wav", "nowhere.wav"}
+    name, heard = run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)
+    assert (name, set(heard), told.failures) == (
+        Classifier(bundle).bundle.name,
+        {"a.wav", "b/c.wav"},
+        {"bad.wav": "is bad"},
+    )
+    # What is known is kept with the answers of `organize`.
+    told = helpers.Recorder()
+    assert run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)[1] == heard
+    assert told.paths == []
