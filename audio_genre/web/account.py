@@ -75,7 +75,6 @@ class PageAccount:
             "unfinished": found.unfinished,
             "undoable": found.undoable,
             "busy": found.busy,
-            "found": len(self._found),
             "login_error": self.login_error,
             "changes": self.changes,
         }
@@ -85,8 +84,8 @@ class PageAccount:
         with self._alone():
             return self._account.begin_login(client_id, redirect_uri, public=public)
 
-    def finish_login(self, callback: str) -> None:
-        """Take the way back from Spotify; what goes wrong is kept for the page, which then is loaded."""
+    def finish_login(self, callback: str) -> bool:
+        """Take the way back from Spotify; what goes wrong is kept for the page, which is loaded next."""
         self.login_error = ""
         try:
             with self._alone(changes=True):
@@ -94,6 +93,7 @@ class PageAccount:
                     self._found = {}
         except AudioGenreError as error:
             self.login_error = str(error)
+        return not self.login_error
 
     def logout(self) -> None:
         """Delete the token and every item of the account."""

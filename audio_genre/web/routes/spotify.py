@@ -19,7 +19,7 @@ from audio_genre.web.places import shown
 from audio_genre.web.settings import HOST
 from audio_genre.web.state import Shared, State, Table
 from audio_genre.web.tasks import Task
-from audio_genre.web.uploads import received, shown_name
+from audio_genre.web.uploads import BODY, received, shown_name
 
 if TYPE_CHECKING:
     from audio_genre.spotify import Sources
@@ -28,7 +28,6 @@ router = APIRouter(prefix="/api/spotify", tags=["spotify"])
 pages = APIRouter(include_in_schema=False)
 
 _CALLBACK = "/callback"
-_TABLE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}, "required": True}
 _FAILURES: dict[int | str, dict[str, Any]] = {413: {"model": Failure, "description": "The table is too large."}}
 
 Role = Literal["corrections", "features"]
@@ -92,8 +91,8 @@ def begin_login(login: Login, state: Shared) -> dict[str, str]:
 @pages.get(_CALLBACK)
 def finish_login(request: Request, state: Shared) -> Response:
     """Take the way back from Spotify, which only the state of a login that was begun opens."""
-    state.account.finish_login(str(request.url))
-    return RedirectResponse("/#spotify", 303)
+    is_done = state.account.finish_login(str(request.url))
+    return RedirectResponse("/#spotify" if is_done else "/#spotify?login=failed", 303)
 
 
 @router.delete("")
@@ -133,7 +132,7 @@ async def list_sources(state: Shared) -> dict[str, Any]:
     }
 
 
-@router.put("/tables/{role}", openapi_extra={"requestBody": _TABLE}, responses=_FAILURES)
+@router.put("/tables/{role}", openapi_extra={"requestBody": BODY}, responses=_FAILURES)
 async def send_table(
     role: Role,
     request: Request,

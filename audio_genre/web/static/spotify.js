@@ -23,6 +23,7 @@ let rows = [];
 let choices = [];
 let bySong = new Map();
 let isBusy = false;
+let isOffered = false;
 let table, filters, line, plan, mover, sources;
 
 const titleOf = (row) => row.title || row.id;
@@ -73,10 +74,14 @@ export function start() {
   setInterval(look, LOOK_MS);
 }
 
-export async function show() {
+export async function show(parameters) {
   try {
     await refresh();
-    if (status.login_error) line.say(status.login_error, true);
+    if (parameters.has("login")) {
+      line.say(status.login_error, true);
+      // Told once.
+      history.replaceState(null, "", "#spotify");
+    }
     if (status.task) await follow(status.task);
   } catch (error) {
     line.say(error.message, true);
@@ -94,6 +99,7 @@ async function refresh() {
   tell();
   if (!status.connected) {
     rows = [];
+    isOffered = false;
     changes = status.changes;
   } else if (!status.task && status.changes !== changes) {
     await load();
@@ -119,11 +125,11 @@ function tell() {
 }
 
 async function load() {
-  const [found, places] = await Promise.all([api.songs(), api.sources()]);
-  ({ rows, choices, changes } = found);
+  ({ rows, choices, changes } = await api.songs());
   bySong = new Map(rows.map((row) => [row.id, row]));
   byId("songs").hidden = !rows.length;
-  sources.set(places);
+  if (!isOffered) sources.set(await api.sources());
+  isOffered = true;
   plan.forget();
   table.setRows(rows);
   offer();
