@@ -331,8 +331,15 @@ class Account:
             return None
         return None if token is None else str(token["client_id"])
 
-    def logout(self) -> None:
-        """Delete the token and every cached item; what was written can no longer be undone."""
+    def logout(self) -> bool:
+        """Delete the token and every cached item; what was written can no longer be undone.
+
+        Returns
+        -------
+        bool
+            Whether there was anything.
+        """
+        was_there = self._state.folder.exists()
         with self._lock:
             self._pending.clear()
         if self._state.database.exists():
@@ -344,6 +351,7 @@ class Account:
             except AccountError:
                 pass  # damaged, or another version's: it goes too
         self._state.clear()
+        return was_there
 
     def status(self) -> Status:
         """Tell what is known of the account; sends nothing.
@@ -617,7 +625,7 @@ class Account:
         songs = {song.key: song for song in store.liked()}
         plan = make_plan((Song(key, opinions.get(key), song.skipped) for key, song in songs.items()), choice)
         target.refresh()
-        notes = [f"{name} was deleted in Spotify." for name in target.gone]
+        notes = [f"{name} was deleted in Spotify; a new one is made where its genre is chosen." for name in target.gone]
         # In the order in which they were liked, so that new ones come at the end.
         wanted: dict[str, tuple[str, ...]] = {genre: keys[::-1] for genre, keys in plan.playlists.items()}
         if prune:
