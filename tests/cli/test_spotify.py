@@ -173,6 +173,7 @@ def test_what_cannot_be_done_is_told(connected: FakeSpotify, genres: Path, tmp_p
     assert "leave out --corrections" in refused("playlists", "--undo", "--corrections", genres)
     assert "login --public" in refused("playlists", "--corrections", genres, "--public", "--apply")
     assert "cannot be read" in refused("playlists", "--corrections", tmp_path / "nowhere.csv")
+    assert "No liked song has the genre jaz." in refused("playlists", "--corrections", genres, "--genres", "jaz")
     # Nothing comes together: nothing could be done.
     assert "has 40 of the 41 songs" in refused("playlists", "--corrections", genres, "--min-tracks", "41")
     assert connected.writes == 0
