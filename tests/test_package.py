@@ -44,6 +44,9 @@ HELP = (
     ["classify"],
     ["organize"],
     ["serve"],
+    ["spotify"],
+    ["spotify", "login"],
+    ["spotify", "playlists"],
     ["verify"],
     ["demo"],
 )

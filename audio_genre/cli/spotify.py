@@ -20,7 +20,7 @@ from audio_genre.cli.console import (
     table_lines,
     tell,
 )
-from audio_genre.errors import ParameterError
+from audio_genre.errors import AccountError, ParameterError
 
 if TYPE_CHECKING:
     from audio_genre.library.plan import Opinion
@@ -95,11 +95,14 @@ def login(
 @guarded()
 def logout() -> None:
     """Delete the token and everything that is kept of the account on this machine; playlists stay in Spotify."""
-    account = _account()
-    undoable = account.status().undoable
-    account.logout()
+    from audio_genre.spotify import Account
+
+    account = Account()
+    undoable = _undoable(account)
+    was_there = account.logout()
     undo = "; what was written to playlists can no longer be undone" if undoable else ""
-    typer.echo(f"Logged out: token and cached items are deleted{undo}.")
+    told = f"Logged out: token and cached items are deleted{undo}."
+    typer.echo(told if was_there else "Nobody was logged in, and nothing was kept.")
 
 
 @spotify.command()
@@ -294,6 +297,14 @@ def _account() -> Account:
     return account
 
 
+def _undoable(account: Account) -> bool:
+    """Tell whether there is something to undo; a token or a database that is damaged does not tell."""
+    try:
+        return account.status().undoable
+    except AccountError:
+        return False
+
+
 def _refuse_no_folder(csv: Path | None) -> None:
     if csv is not None and not csv.absolute().parent.is_dir():
         raise ParameterError(
@@ -397,12 +408,12 @@ def _preview_lines(preview: Preview, *, list_songs: bool) -> list[str]:
         lines.append(
             f"{counted(stale, 'song')} in a playlist of another genre than now: left there; --prune removes them."
         )
+    if not (preview.added or preview.removed):
+        return [*lines, "There is nothing to change."]
     if preview.applied:
         lines += [f"{item.name}: {item.url}" for item in preview.playlists if item.is_new and item.url]
         return [*lines, f"{counted(preview.added, 'song')} added, {preview.removed} removed; --undo takes it back."]
-    if preview.added or preview.removed:
-        return [*lines, "Nothing was changed in Spotify; run with --apply to do it."]
-    return [*lines, "There is nothing to change."]
+    return [*lines, "Nothing was changed in Spotify; run with --apply to do it."]
 
 
 def _write_plan(path: Path, preview: Preview) -> None:

@@ -204,7 +204,7 @@ def _decide(song: Song, accepted: Acceptance) -> Decision:
     if opinion is None:
         return Decision(song.key, "no features", reason="no source knows this song")
     genre, reason = accepted_genre(opinion.genre, opinion.confidence, opinion.reason, accepted)
-    if genre is None or genre_key(genre) == UNKNOWN:
+    if genre is None or genre_key(genre) in ("", UNKNOWN):
         reason = reason or "the source does not know its genre"
         return Decision(song.key, "unknown", UNKNOWN, opinion.confidence, opinion.source, reason)
     return Decision(song.key, "playlist", genre, opinion.confidence, opinion.source)

@@ -331,8 +331,15 @@ class Account:
             return None
         return None if token is None else str(token["client_id"])
 
-    def logout(self) -> None:
-        """Delete the token and every cached item; what was written can no longer be undone."""
+    def logout(self) -> bool:
+        """Delete the token and every cached item; what was written can no longer be undone.
+
+        Returns
+        -------
+        bool
+            Whether there was anything.
+        """
+        was_there = self._state.folder.exists()
         with self._lock:
             self._pending.clear()
         if self._state.database.exists():
@@ -344,6 +351,7 @@ class Account:
             except AccountError:
                 pass  # damaged, or another version's: it goes too
         self._state.clear()
+        return was_there
 
     def status(self) -> Status:
         """Tell what is known of the account; sends nothing.
@@ -449,10 +457,11 @@ class Account:
         """
         told = progress or NoProgress()
         accepted = Acceptance(min_confidence)
-        with self._store() as store, self._door() as door:
+        with self._store() as store:
             songs = [song for song in store.liked() if song.skipped is None]
             found = {key: Opinion(genre, 1.0, BY_HAND) for key, genre in store.moved().items()}
-            for source in self._sources(sources, store, door):
+        with self._door() as door:
+            for source in self._sources(sources, door):
                 asked = [song for song in songs if not _is_known(found.get(song.key), accepted)]
                 if not asked:
                     break
@@ -461,7 +470,7 @@ class Account:
                         found[key] = opinion
         return found
 
-    def _sources(self, sources: Sources, store: AccountStore, door: Any) -> Iterator[Source]:
+    def _sources(self, sources: Sources, door: Any) -> Iterator[Source]:
         """Yield the sources that are named, the most trusted first."""
         if sources.corrections is not None:
             from audio_genre.spotify.sources.corrections import Corrections
@@ -478,7 +487,7 @@ class Account:
         if sources.reccobeats and sources.model is not None:
             from audio_genre.spotify.sources.reccobeats import ReccoBeats
 
-            yield ReccoBeats(sources.model, store, door, self._endpoints, self._sleep)
+            yield ReccoBeats(sources.model, self._store, door, self._endpoints, self._sleep)
 
     # Playlists
 
@@ -617,7 +626,8 @@ class Account:
         songs = {song.key: song for song in store.liked()}
         plan = make_plan((Song(key, opinions.get(key), song.skipped) for key, song in songs.items()), choice)
         target.refresh()
-        notes = [f"{name} was deleted in Spotify." for name in target.gone]
+        notes = [f"{name} was deleted in Spotify; a new one is made where its genre is chosen." for name in target.gone]
+        notes += _unheard(plan, choice)
         # In the order in which they were liked, so that new ones come at the end.
         wanted: dict[str, tuple[str, ...]] = {genre: keys[::-1] for genre, keys in plan.playlists.items()}
         if prune:
@@ -705,6 +715,13 @@ def _is_known(opinion: Opinion | None, accepted: Acceptance) -> bool:
         return False
     genre, reason = accepted_genre(opinion.genre, opinion.confidence, opinion.reason, accepted)
     return reason is None and genre is not None and genre_key(genre) != "unknown"
+
+
+def _unheard(plan: Plan, choice: Choice | None) -> list[str]:
+    """Say which of the chosen genres no song has, because one may be misspelt."""
+    there = {genre_key(decision.genre) for decision in plan.decisions if decision.place in ("playlist", "skipped")}
+    chosen = () if choice is None or choice.genres is None else choice.genres
+    return [f"No liked song has the genre {genre}." for genre in chosen if genre_key(genre) not in there]
 
 
 def _emptied(plan: Plan, choice: Choice | None, known: Collection[str]) -> list[str]:

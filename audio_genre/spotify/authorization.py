@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 import secrets
 import time
@@ -48,7 +49,7 @@ def login_command(client_id: str = "") -> str:
 
 
 def require_spotipy() -> None:
-    """Refuse to go on without spotipy, or with one whose requests new applications are refused."""
+    """Refuse to go on without spotipy, or with one whose requests are refused; keep it from logging tokens."""
     from importlib.metadata import version
 
     if importlib.util.find_spec("spotipy") is None:
@@ -59,6 +60,9 @@ def require_spotipy() -> None:
             f"spotipy {found} sends what Spotify no longer accepts; install 2.26 or newer with: "
             f"{install_command('spotify')}"
         )
+    # What it logs as an error is told in a sentence.
+    for name in ("spotipy", "spotipy.client", "spotipy.oauth2"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,9 +82,6 @@ class Client:
     ) -> None:
         import spotipy
 
-        # At a lower level it logs the token, and what it logs as an error is told in a sentence.
-        for name in ("spotipy", "spotipy.client", "spotipy.oauth2"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._patience = patience
         self._api = spotipy.Spotify(auth_manager=authorization, requests_session=session)
         self._api.prefix = endpoints.api

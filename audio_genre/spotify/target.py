@@ -61,7 +61,7 @@ class Naming:
         """
         name = " ".join(self.template.replace(GENRE, genre).split())
         name = "".join(letter for letter in name if letter.isprintable() or letter == "\u200d")
-        return name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 1] + "…"
+        return (name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 1] + "…") or "genre"
 
 
 def mark_of(key: str) -> str:

@@ -132,6 +132,7 @@ def test_a_preview_an_apply_and_an_undo(connected: FakeSpotify, genres: Path, tm
     assert "https://open.spotify.com/playlist/" in told
     assert {name: len(rows) for name, rows in connected.library().items()} == {"a/b (liked)": 40, "jazz (liked)": 40}
     assert "There is nothing to change." in done("playlists", "--corrections", genres)
+    assert "There is nothing to change." in done("playlists", "--corrections", genres, "--apply")
     assert "Would take back" in done("playlists", "--undo")
     assert len(connected.library()) == 2
     assert "Took back" in done("playlists", "--undo", "--apply")
@@ -172,6 +173,7 @@ def test_what_cannot_be_done_is_told(connected: FakeSpotify, genres: Path, tmp_p
     assert "leave out --corrections" in refused("playlists", "--undo", "--corrections", genres)
     assert "login --public" in refused("playlists", "--corrections", genres, "--public", "--apply")
     assert "cannot be read" in refused("playlists", "--corrections", tmp_path / "nowhere.csv")
+    assert "No liked song has the genre jaz." in refused("playlists", "--corrections", genres, "--genres", "jaz")
     # Nothing comes together: nothing could be done.
     assert "has 40 of the 41 songs" in refused("playlists", "--corrections", genres, "--min-tracks", "41")
     assert connected.writes == 0
@@ -197,7 +199,14 @@ def test_logout(connected: FakeSpotify, genres: Path, tmp_path: Path) -> None:
     done("playlists", "--corrections", genres, "--apply")
     assert "can no longer be undone" in done("logout")
     assert not (tmp_path / "state").exists()
-    assert "Logged out" in done("logout")
+    assert "Nobody was logged in" in done("logout")
+
+
+def test_logout_where_all_is_damaged(connected: FakeSpotify, tmp_path: Path) -> None:
+    (tmp_path / "state" / "token.json").write_text("{")
+    (tmp_path / "state" / "account.sqlite").write_bytes(b"no database" * 100)
+    assert "Logged out: token and cached items are deleted." in done("logout")
+    assert not (tmp_path / "state").exists()
 
 
 def test_login_by_hand(connected: FakeSpotify, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ class NetworkError(AssertionError):
     """A test tried to leave this machine."""
 
 
-def refuse_others(kind: socket.SocketKind, family: int, address: Any) -> None:
+def refuse_others(door: socket.socket, address: Any) -> None:
     """Refuse an address of another machine; datagrams only find out which address this one has."""
-    if kind != socket.SOCK_STREAM or family not in (socket.AF_INET, socket.AF_INET6):
+    if door.type != socket.SOCK_STREAM or door.family not in (socket.AF_INET, socket.AF_INET6):
         return
     host = str(address[0]).partition("%")[0]
     try:
@@ -23,6 +23,7 @@ def refuse_others(kind: socket.SocketKind, family: int, address: Any) -> None:
     except ValueError:
         is_here = host in ("localhost", socket.gethostname())
     if not is_here:
+        door.close()  # nobody else does after this error
         raise NetworkError(f"a test tried to reach {host}")
 
 
@@ -40,11 +41,11 @@ def guard() -> None:
     """Have every connection of this process be looked at."""
 
     def connect(self: socket.socket, address: Any) -> None:
-        refuse_others(self.type, self.family, address)
+        refuse_others(self, address)
         _connect(self, address)
 
     def connect_ex(self: socket.socket, address: Any) -> int:
-        refuse_others(self.type, self.family, address)
+        refuse_others(self, address)
         return _connect_ex(self, address)
 
     socket.socket.connect, socket.socket.connect_ex = connect, connect_ex  # type: ignore[method-assign]

@@ -189,7 +189,7 @@ def test_a_playlist_that_was_deleted_elsewhere_is_made_again(account: Account, f
     synced(account, "jazz")
     fake.named("jazz (liked)").is_in_library = False
     preview = synced(account, "jazz")
-    assert preview.notes == ("jazz (liked) was deleted in Spotify.",)
+    assert preview.notes == ("jazz (liked) was deleted in Spotify; a new one is made where its genre is chosen.",)
     assert preview.made == 1
     assert len(fake.library()["jazz (liked)"]) == 120
 

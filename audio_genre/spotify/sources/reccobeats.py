@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +51,12 @@ class ReccoBeats(Source):
     def __init__(
         self,
         model: Path,
-        store: AccountStore,
+        opened: Callable[[], AbstractContextManager[AccountStore]],
         session: Session,
         endpoints: Endpoints,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._model, self._store, self._session, self._sleep = model, store, session, sleep
+        self._model, self._opened, self._session, self._sleep = model, opened, session, sleep
         self._url = f"{endpoints.reccobeats}audio-features"
 
     def opinions(self, songs: Sequence[LikedSong], progress: AccountProgress) -> dict[str, Opinion]:
@@ -86,7 +87,9 @@ class ReccoBeats(Source):
 
     def _fetched(self, songs: Sequence[LikedSong], progress: AccountProgress) -> dict[str, Mapping[str, float]]:
         """Return the features of songs by their keys; asks only for those that are not kept."""
-        kept = self._store.features(song.track_id for song in songs)
+        # Opened for moments only, because asking takes long.
+        with self._opened() as store:
+            kept = store.features(song.track_id for song in songs)
         todo = list(dict.fromkeys(song.track_id for song in songs if song.track_id not in kept))
         if todo:
             progress.note(f"The ids of {len(todo)} songs are sent to ReccoBeats (reccobeats.com), a third party.")
@@ -95,7 +98,8 @@ class ReccoBeats(Source):
             ids = todo[start : start + BATCH]
             found = _entries(self._ask(ids, progress))
             fetched = {number: found.get(number) for number in ids}
-            self._store.keep_features(fetched)
+            with self._opened() as store:
+                store.keep_features(fetched)
             kept |= {number: None if entry is None else dict(entry) for number, entry in fetched.items()}
             if start + BATCH < len(todo):
                 self._sleep(_POLITE_SECONDS)
