@@ -180,7 +180,7 @@ def organize(
     folder = None if playlists is False else real_folder(music / PLAYLISTS if playlists is True else Path(playlists))
     file = _usual_database(music, progress) if database is None else Path(os.path.realpath(database))
     by_hand = corrections(music)
-    classes = list(dict.fromkeys([*card.classes, *by_hand.values()]))
+    classes = [genre for genre in dict.fromkeys([*card.classes, *by_hand.values()]) if genre != UNKNOWN]
     chosen = _chosen(genres, classes)
     table = None if csv is None else Path(os.path.realpath(csv))
     if table is not None:

@@ -6,7 +6,6 @@ import os
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote_to_bytes
 
-from audio_genre.audio import AUDIO_SUFFIXES, UNREAD_SUFFIXES
 from audio_genre.errors import LibraryError
 
 
@@ -49,6 +48,8 @@ def below(root: Path, name: str) -> Path:
 
 def audio_file(root: Path, folder: str, track: str) -> Path:
     """Return where an audio file of a folder is, which is below another one."""
+    from audio_genre.audio import AUDIO_SUFFIXES, UNREAD_SUFFIXES
+
     file = below(root, id_of(str(Path(_plain(folder), _plain(track)))))
     if file.suffix.lower() not in AUDIO_SUFFIXES | UNREAD_SUFFIXES or not os.path.isfile(file):  # noqa: PTH113 (a name may be too long)
         raise LibraryError(f"There is no audio file {shown(path_of(track))}; load the library again.")

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError
 from audio_genre.web.places import id_of, path_of, shown
 from audio_genre.web.tasks import Task
@@ -56,6 +55,7 @@ class Library:
 
     def tracks(self, folder: Path, model: Path | None) -> dict[str, Any]:
         """Tell what is known of every file, without listening to any."""
+        from audio_genre.bundles.calibration import UNKNOWN
         from audio_genre.bundles.card import read_card
         from audio_genre.inference.default import default_model
         from audio_genre.library import organize

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from audio_genre.errors import UnreadableError
@@ -15,6 +16,17 @@ from audio_genre.library.classify import ClassifySettings
 from audio_genre.library.records import Answer, Failure
 
 GENRES = ("hiss", "hum")
+
+
+class InProcess:
+    """An engine for stand-ins, which need no process of their own."""
+
+    def __init__(self, jobs: int) -> None:
+        pass
+
+    def run(self, tasks: Iterator[str], work: Callable[[str], object]) -> Iterator[tuple[str, object]]:
+        for task in tasks:
+            yield task, work(task)
 
 
 ERRORS = {

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import library_helpers as helpers
+import library_work
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,8 @@ def _own_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small(faked, music: Path) -> Path:
+def small(faked, music: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(run, "WorkerProcesses", library_work.InProcess)
     helpers.touch(music / "a" / "odd.wav", music / "a" / "x.wav", music / "ü b.wav")
     return music
 

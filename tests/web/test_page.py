@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import json
 import re
@@ -13,9 +12,10 @@ from typing import Any
 
 import pytest
 from model_folders import write_model
-from web_page import CHROMIUM, served
+from web_page import CHROMIUM, Visit, drop, served
 
 from audio_genre import Classifier
+from audio_genre.dsp.overview import mel_overview
 from audio_genre.inference.default import default_model
 from audio_genre.synthetic import music as synthesis
 
@@ -44,55 +44,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """A page, with what it asked for and what it complained of."""
-
-    def __init__(self, browser: Any, address: str, width: int) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 800})
-        self.page = self.context.new_page()
-        self.asked: list[str] = []
-        self.said: list[str] = []
-        self.context.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.address = address
-        self.page.goto(address)
-
-    def check(self) -> None:
-        assert self.said == []
-        assert [url for url in self.asked if not url.startswith((self.address, f"blob:{self.address}"))] == []
-        assert self.page.evaluate("document.documentElement.scrollWidth") == self.page.viewport_size["width"]
-
-
 @pytest.fixture
 def visit(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
     visit = Visit(browser, address, getattr(request, "param", 1280))
     yield visit
     visit.context.close()
-
-
-def drop(page: Any, *files: Path) -> None:
-    """Drop files on the page, which sees what it would see of a person's."""
-    contents = [[file.name, base64.b64encode(file.read_bytes()).decode()] for file in files]
-    transfer = page.evaluate_handle(
-        """(files) => {
-            const transfer = new DataTransfer();
-            for (const [name, content] of files) {
-                transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
-            }
-            return transfer;
-        }""",
-        contents,
-    )
-    page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
 
 
 @pytest.mark.parametrize("visit", WIDTHS, indirect=True)
@@ -110,6 +66,16 @@ def test_a_dropped_file_is_answered(visit: Visit, clip: Path) -> None:
     assert "accuracy 0.740 [0.675, 0.800] of 200 test tracks, protocol track" in card.inner_text()
     card.locator("summary").click()
     assert card.locator("details tbody tr").count() == len(line.points)
+    # The spectrogram is as wide as the strip, and the marker spans both.
+    levels = mel_overview(clip, 45)
+    drawing, strip = card.locator("canvas"), card.locator(".strip ol")
+    assert [drawing.get_attribute(name) for name in ("height", "width")] == [str(size) for size in levels.shape]
+    boxes = [each.bounding_box() for each in (drawing, strip, card.locator(".head"))]
+    assert boxes[0]["width"] == pytest.approx(boxes[1]["width"], abs=1)
+    assert boxes[2]["y"] <= boxes[0]["y"] + 1
+    assert boxes[2]["y"] + boxes[2]["height"] >= boxes[1]["y"] + 36
+    pixel = "(c) => [...c.getContext('2d').getImageData(0, c.height - 1, 1, 1).data]"
+    assert drawing.evaluate(pixel)[3] == 255
     visit.check()
 
 
@@ -165,6 +131,14 @@ def test_models_by_protocol_with_their_confusion_matrix(visit: Visit) -> None:
     assert "0.740 [0.675, 0.800]" in row.inner_text()
     page.locator("summary", has_text="mine").click()
     page.get_by_text("scored anew from its predictions").wait_for()
+    # Every epoch that the network was trained for.
+    epochs = (default_model() / "history.csv").read_text().splitlines()[1:]
+    assert page.locator(".curves").count() == 2
+    page.get_by_text("Numbers of the learning curves").click()
+    rows = page.locator(".tall tbody tr")
+    assert rows.count() == len(epochs)
+    loss, accuracy = (float(number) for number in epochs[-1].split(",")[1:3])
+    assert rows.last.locator("td").all_inner_texts()[:2] == [f"{loss:.3f}", f"{accuracy:.3f}"]
     picture = page.locator(".picture")
     # It is drawn now, which takes a while.
     assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 100
@@ -222,3 +196,34 @@ def test_nothing_is_hard_to_reach(visit: Visit, clip: Path, tmp_path: Path, sche
     page.get_by_text("POST /api/clips").wait_for()
     found += axe.Axe().run(page).response["violations"]
     assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+
+
+def test_without_a_library_it_says_how_to_get_one(visit: Visit) -> None:
+    visit.page.goto(f"{visit.address}#library")
+    playwright.expect(visit.page.locator(".task [role=status]")).to_have_text(
+        "No library was named; start the server with --music DIR."
+    )
+
+
+def test_the_comparison_report_has_no_way_back_to_the_page(visit: Visit) -> None:
+    """It runs its own scripts, in a sandbox: it may ask nothing of the server but its own files."""
+    page = visit.page
+    page.goto(f"{visit.address}#models")
+    page.get_by_role("button", name="Make the comparison report").click()
+    link = page.get_by_role("link", name="Open the report")
+    link.wait_for(timeout=60000)
+    with visit.context.expect_page() as opened:
+        link.click()
+    report = opened.value
+    report.get_by_role("heading", name="Comparison of genre models").wait_for()
+    report.locator(".js-plotly-plot").first.wait_for()
+    assert report.evaluate("self.origin") == "null"
+    asked = "(path) => fetch(path).then((answer) => answer.status, () => 'refused')"
+    assert report.evaluate(asked, f"{visit.address}api/session") == "refused"
+    assert report.evaluate(asked, "http://example.org/") == "refused"
+    # Another report is not made while nothing changed, and its address cannot be guessed.
+    address = link.get_attribute("href")
+    page.get_by_role("button", name="Make the comparison report").click()
+    playwright.expect(link).to_have_attribute("href", address)
+    assert page.request.get(f"{visit.address}report/guess/report.html").status == 404
+    assert page.request.get(f"{visit.address.rstrip('/')}{address.replace('report.html', '../x')}").status == 404

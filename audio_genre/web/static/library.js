@@ -21,6 +21,7 @@ let folder = null;
 let changes = -1;
 let rows = [];
 let choices = [];
+let facts = null;
 let byTrack = new Map();
 let isBusy = false;
 let table, filters, line, plan, player, mover;
@@ -30,7 +31,7 @@ const nameOf = (row) => (row.artist ? `${row.artist} - ${titleOf(row)}` : titleO
 
 export function start() {
   line = new TaskLine({ task: api.task, stop: api.stop }, KINDS);
-  player = new Player((row) => table.update(row));
+  player = new Player((row) => table.update(byTrack.get(row.id)));
   mover = new Mover({ name: nameOf, title: titleOf, says: modelSays, none: "no answer", isFixed: (row) => !row.genre, move });
   table = new Table("Tracks", [
     { key: "play", title: "Play", value: (row) => (playable(row.path) ? 0 : 1), fill: fillPlay },
@@ -120,29 +121,25 @@ async function load() {
     const found = await api.tracks(mine);
     if (mine !== folder) return;
     ({ changes, choices } = found);
+    facts = found;
     rows = found.rows;
     byTrack = new Map(rows.map((row) => [row.id, row]));
-    tell(found);
+    tell();
     line.say("");
   } catch (error) {
     line.say(error.message, true);
   }
 }
 
-function tell(found) {
-  const parts = [`${found.found} audio files`, `${rows.filter((row) => row.genre).length} with an answer`];
-  if (found.by_hand) parts.push(`${found.by_hand} moved by hand`);
-  if (found.failed) parts.push(`${found.failed} failed`);
-  if (found.pending) parts.push(`${found.pending} not classified yet`);
-  byId("summary").textContent = `${parts.join(", ")}.`;
-  byId("trust").textContent = found.trust;
-  byId("classify-new").hidden = !found.pending;
-  byId("classify-new").textContent = `Classify ${found.pending} ${found.pending === 1 ? "file" : "files"}`;
-  byId("retry").hidden = !found.failed;
+function tell() {
+  byId("trust").textContent = facts.trust;
+  byId("classify-new").hidden = !facts.pending;
+  byId("classify-new").textContent = `Classify ${facts.pending} ${facts.pending === 1 ? "file" : "files"}`;
+  byId("retry").hidden = !facts.failed;
   const failed = rows.filter((row) => !row.genre);
-  byId("failures").hidden = !failed.length && !found.notes.length;
+  byId("failures").hidden = !failed.length && !facts.notes.length;
   byId("failure-list").replaceChildren(
-    ...[...found.notes, ...failed.slice(0, MOST_FAILURES).map((row) => `${row.path} ${row.reason}.`)].map((words) => make("li", {}, words)));
+    ...[...facts.notes, ...failed.slice(0, MOST_FAILURES).map((row) => `${row.path} ${row.reason}.`)].map((words) => make("li", {}, words)));
   byId("tracks").hidden = !rows.length;
   table.setRows(rows);
   offer();
@@ -153,6 +150,13 @@ function offer() {
   const counts = tally(rows, choices);
   choices = [...counts.keys()];
   const present = [...counts].filter(([, number]) => number);
+  const byHand = rows.filter((row) => row.by_hand).length;
+  const failed = rows.filter((row) => !row.genre).length;
+  const parts = [`${facts.found} audio files`, `${rows.length - failed} with an answer`];
+  if (byHand) parts.push(`${byHand} moved by hand`);
+  if (facts.failed) parts.push(`${facts.failed} failed`);
+  if (facts.pending) parts.push(`${facts.pending} not classified yet`);
+  byId("summary").textContent = `${parts.join(", ")}.`;
   filters.offer(present);
   plan.setGenres(present);
 }
@@ -176,13 +180,15 @@ function sureWords(row) {
   return row.confidence === null ? "–" : percent(row.confidence);
 }
 
-async function move(row, genre) {
+async function move({ id }, genre) {
   try {
-    ({ changes } = await api.correct(folder, { [row.id]: genre }));
+    ({ changes } = await api.correct(folder, { [id]: genre }));
     if (genre === null) {
       await load();
       return;
     }
+    // The rows may have been loaded again since the dialog was opened.
+    const row = byTrack.get(id);
     Object.assign(row, { genre, by_hand: true, reason: null });
     if (!choices.includes(genre)) choices.splice(choices.indexOf(UNKNOWN), 0, genre);
     table.update(row);

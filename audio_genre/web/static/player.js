@@ -29,7 +29,7 @@ export class Player {
   }
 
   isPlaying(row) {
-    return this.row === row && !this.audio.paused;
+    return this.row?.id === row.id && !this.audio.paused;
   }
 
   async toggle(row, address, name) {
@@ -37,7 +37,7 @@ export class Player {
       this.audio.pause();
       return;
     }
-    if (this.row !== row) {
+    if (this.row?.id !== row.id) {
       const former = this.row;
       Object.assign(this, { row, name });
       this.audio.src = address;

@@ -154,7 +154,12 @@ const rowOf = (id) => bySong.get(id) ?? { id, title: "", artist: "", place: "", 
 
 function fillTitle(cell, row) {
   cell.title = titleOf(row);
-  cell.replaceChildren(row.url ? outward(row.url, titleOf(row)) : titleOf(row));
+  const link = cell.querySelector("a");
+  if (link && row.url) {
+    // In its place, which keeps the focus.
+    link.href = row.url;
+    link.textContent = titleOf(row);
+  } else cell.replaceChildren(row.url ? outward(row.url, titleOf(row)) : titleOf(row));
 }
 
 function sureWords(row) {
@@ -187,16 +192,18 @@ async function disconnect() {
   }
 }
 
-async function move(row, genre) {
+async function move({ id }, genre) {
   try {
-    ({ changes } = await api.moveSongs({ [row.id]: genre }));
+    ({ changes } = await api.moveSongs({ [id]: genre }));
     plan.forget();
     if (genre === null) {
       await load();
-      const { place } = rowOf(row.id);
-      line.say(place === "no features" ? `${nameOf(row)} has no genre now; find genres to ask the sources for it.` : "Taken back.");
+      const row = rowOf(id);
+      line.say(row.place === "no features" ? `${nameOf(row)} has no genre now; find genres to ask the sources for it.` : "Taken back.");
       return;
     }
+    // The rows may have been loaded again since the dialog was opened.
+    const row = rowOf(id);
     const place = genre.toLowerCase() === UNKNOWN ? "unknown" : "playlist";
     Object.assign(row, { genre, place, by_hand: true, confidence: 1, source: "moved by hand", reason: null });
     if (!choices.includes(genre)) choices.splice(choices.indexOf(UNKNOWN), 0, genre);

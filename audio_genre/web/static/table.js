@@ -69,9 +69,13 @@ export class Table {
     }
     this.table.setAttribute("aria-rowcount", String(this.shown.length + 1));
     this.active = Math.min(this.active, Math.max(0, this.shown.length - 1));
+    // Rows that are loaded again keep the place of who is at the keyboard.
+    const focused = document.activeElement.closest(".row");
+    const place = focused?.parentElement === this.body ? [...focused.querySelectorAll("button, a")].indexOf(document.activeElement) : -1;
     for (const index of [...this.drawn.keys()]) this.#release(index);
     this.height = 0;
     this.#draw();
+    if (place >= 0) this.drawn.get(this.active)?.querySelectorAll("button, a")[place].focus({ preventScroll: true });
   }
 
   // Fills a row again that changed, where it is in sight.
