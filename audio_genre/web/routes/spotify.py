@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
-from audio_genre.errors import AccountError, BundleError, LibraryError
+from audio_genre.errors import AccountError, AudioGenreError, BundleError, LibraryError
 from audio_genre.web.failures import Failure
 from audio_genre.web.listening import table_models
 from audio_genre.web.places import shown
@@ -52,7 +53,9 @@ class SourceChoice(BaseModel):
     corrections: bool = False
     music: bool = Field(default=False, description="Files below --music, heard by the model that classifies.")
     features: bool = False
-    reccobeats: bool = Field(default=False, description="Whether the ids of songs are sent to ReccoBeats, a third party.")
+    reccobeats: bool = Field(
+        default=False, description="Whether the ids of songs are sent to ReccoBeats, a third party."
+    )
     model: str | None = Field(default=None, description="A model of tables of tracks, for features and reccobeats.")
 
 
@@ -189,7 +192,7 @@ def _work(state: State, order: Order) -> Callable[[Task], dict[str, Any]]:
     if order.kind == "find":
         sources = _sources(state, order.sources)
         state.sources = order.sources.model_dump() | {"min_confidence": order.min_confidence}
-        return lambda told: account.find_genres(sources, order.min_confidence, told)
+        return partial(_find, state, sources, order.min_confidence)
     from audio_genre.library.plan import Choice
     from audio_genre.library.records import Acceptance
     from audio_genre.spotify import Naming
@@ -198,6 +201,17 @@ def _work(state: State, order: Order) -> Callable[[Task], dict[str, Any]]:
     choice = Choice(genres, Acceptance(order.min_confidence), order.min_tracks)
     naming, is_for_good = Naming(order.name, order.public), order.kind == "apply"
     return lambda told: account.write(choice, naming, prune=order.prune, apply=is_for_good, told=told)
+
+
+def _find(state: State, sources: Sources, min_confidence: float, told: Task) -> dict[str, Any]:
+    try:
+        return state.account.find_genres(sources, min_confidence, told)
+    except AudioGenreError as error:
+        sentence = str(error)
+        # What is wrong with a table is told under the name that the user knows.
+        for table in state.tables.values():
+            sentence = sentence.replace(str(table.file), table.name)
+        raise AccountError(sentence) from None
 
 
 def _sources(state: State, choice: SourceChoice) -> Sources:
@@ -214,9 +228,9 @@ def _sources(state: State, choice: SourceChoice) -> Sources:
         tables[role] = state.tables[role].file if is_wanted else None
     model = None
     if choice.features or choice.reccobeats:
-        if choice.model is None:
+        model = None if choice.model is None else state.catalogue.folder(choice.model)
+        if model is None:
             raise BundleError("Track features need a model that was trained on tables of tracks; choose one.")
-        model = state.catalogue.folder(choice.model)
     return Sources(
         corrections=tables["corrections"],
         music=music if choice.music else None,
