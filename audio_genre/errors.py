@@ -79,3 +79,25 @@ class LibraryError(AudioGenreError):
 
 class EncoderError(AudioGenreError):
     """A pretrained network is not installed, not intact, or cannot be fetched."""
+
+
+class AccountError(AudioGenreError):
+    """A streaming account cannot be read or written: not connected, refused, out of reach, or nothing to be done."""
+
+
+class LoginNeededError(AccountError):
+    """There is no access to the account, or no longer; the user has to log in."""
+
+
+class TryLaterError(AccountError):
+    """The service asks for a pause that is too long to wait for.
+
+    Attributes
+    ----------
+    seconds : float or None
+        How long the pause is, where the service says so.
+    """
+
+    def __init__(self, message: str, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import extraction_helpers as helpers
 import hypothesis
+import loopback_only
 import pytest
 from feature_tables import write_table
 from numba_cache import leave_cache, own_cache, shared_cache
@@ -19,6 +20,8 @@ _SHARED_CACHE = shared_cache()
 _OWN_CACHE = own_cache(_SHARED_CACHE)
 # Threads that wait must sleep: beside other processes their spinning costs ten times what they compute.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+loopback_only.guard()
 
 SHARED_DATA = Path(os.environ.get("AUDIO_GENRE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -26,6 +26,7 @@ LEVELS = (
     {"evaluation"},
     {"training", "inference"},
     {"library"},
+    {"spotify"},
     {"web"},
     {"cli"},
     {"__main__"},

@@ -45,6 +45,9 @@ HELP = (
     ["classify"],
     ["organize"],
     ["serve"],
+    ["spotify"],
+    ["spotify", "login"],
+    ["spotify", "playlists"],
     ["verify"],
     ["demo"],
 )

@@ -17,6 +17,7 @@ from audio_genre.cli import (
     extract,
     organize,
     serve,
+    spotify,
     tracks,
     train,
     verify,
@@ -37,6 +38,7 @@ app.add_typer(tracks.tracks)
 app.command()(compare.compare)
 app.command()(classify.classify)
 app.command()(organize.organize)
+app.add_typer(spotify.spotify)
 app.command()(serve.serve)
 app.command()(verify.verify)
 app.command()(demo.demo)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
-from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError
 from audio_genre.files.store import Store, decoded_name, encoded_name
 from audio_genre.files.walk import Clip
+from audio_genre.library.plan import accepted_genre
 from audio_genre.library.records import Acceptance, Answer, Entry, Failure, FileState, PlaylistRecord, TagRecord
 
 APPLICATION = 0x61674C69
@@ -91,8 +92,7 @@ CREATE TEMP TABLE by_hand (path BLOB PRIMARY KEY, genre BLOB NOT NULL);
 _RESULTS = (
     "SELECT path, a.size AS size, a.mtime_ns AS mtime_ns, a.genre AS genre, confidence, probabilities, reason, "
     "seconds, title, artist, album, error, h.genre IS NOT NULL AS is_by_hand, CASE WHEN a.genre IS NULL THEN NULL "
-    "WHEN h.genre IS NOT NULL THEN h.genre WHEN confidence < :bar OR (:limits AND reason IS NOT NULL) THEN :unknown "
-    "ELSE a.genre END AS decided "
+    "WHEN h.genre IS NOT NULL THEN h.genre ELSE accepted(a.genre, confidence, reason, :bar, :limits) END AS decided "
     "FROM seen JOIN answers AS a USING (path) LEFT JOIN by_hand AS h USING (path) WHERE model = :model"
 )
 _TAG_COLUMNS = (
@@ -109,6 +109,11 @@ class Database(Store):
     temporary_schema = _SEEN_SCHEMA
     application = APPLICATION
     version = VERSION
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(path)
+        # So that files are decided upon by the function that decides upon everything else.
+        self._db.create_function("accepted", 5, _accepted, deterministic=True)
 
     def _note_key(self, name: str) -> bytes:
         return encoded_name(name)
@@ -404,7 +409,6 @@ def _parameters(model: str, accepted: Acceptance) -> dict[str, Any]:
         "model": _valid(model),
         "bar": accepted.min_confidence,
         "limits": accepted.limits,
-        "unknown": _encoded_genre(UNKNOWN),
     }
 
 
@@ -417,11 +421,17 @@ def _entry(row: tuple[Any, ...], accepted: Acceptance) -> Entry:
     )
     if by_hand:
         return Entry(decoded_name(path), _decoded_genre(decided), answer, error=error, by_hand=True)
-    if answer.genre != UNKNOWN and not accepted.limits:
-        reason = None
-    if reason is None and confidence < accepted.min_confidence:
-        reason = f"the confidence {confidence:.3f} is below {accepted.min_confidence:g}"
-    return Entry(decoded_name(path), _decoded_genre(decided), answer, reason, error)
+    _, why = accepted_genre(answer.genre, confidence, reason, accepted)
+    return Entry(decoded_name(path), _decoded_genre(decided), answer, why, error)
+
+
+def _accepted(
+    genre: bytes | None, confidence: float | None, reason: str | None, bar: float, limits: int
+) -> bytes | None:
+    if genre is None:
+        return None
+    decided, _ = accepted_genre(_decoded_genre(genre), confidence, reason, Acceptance(bar, limits=bool(limits)))
+    return None if decided is None else _encoded_genre(decided)
 
 
 def _tag(row: tuple[Any, ...]) -> TagRecord:

@@ -107,11 +107,15 @@ class PlaylistReport:
     action : {"write", "keep", "remove", "refuse", "restore"}
         Written, left because it stands there as it would be written, removed because its genre has no tracks any more
         or it was not there before, left alone because it is not one that this program wrote, or given back as it was.
+    added, removed : int
+        Entries that were, or would be, added and removed.
     """
 
     path: Path
     tracks: int
     action: Literal["write", "keep", "remove", "refuse", "restore"]
+    added: int = 0
+    removed: int = 0
 
 
 @dataclass(frozen=True)

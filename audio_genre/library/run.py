@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
@@ -27,7 +27,6 @@ from audio_genre.library.classify import ClassifySettings, classify_file, model_
 from audio_genre.library.corrections import corrections, move_corrections
 from audio_genre.library.database import LIBRARY, Database
 from audio_genre.library.moved import Fitting, fitting_database
-from audio_genre.library.playlists import Writer, playlist_names, real_folder, undo_playlist
 from audio_genre.library.records import Acceptance, Answer, Entry
 from audio_genre.library.report import (
     FileGenre,
@@ -42,6 +41,7 @@ from audio_genre.library.report import (
 from audio_genre.library.table import refuse_foreign_table, write_table
 from audio_genre.library.tagging import Tagger
 from audio_genre.library.tags import TagError, require_mutagen
+from audio_genre.library.targets.m3u8 import FolderTarget, real_folder, undo_playlist
 from audio_genre.progress import shows_progress
 
 PLAYLISTS = "playlists"
@@ -212,7 +212,7 @@ def organize(
         lists: list[PlaylistReport] = []
         left_out = 0
         if folder is not None:
-            lists, left_out = run.write_playlists(Writer(folder, music, kept, apply), classes, chosen)
+            lists, left_out = run.write_playlists(FolderTarget(folder, music, kept, apply=apply), classes, chosen)
         tags = None
         if write_tags:
             wanted = [line for line in summary if line.genre in chosen and line.genre != UNKNOWN]
@@ -303,6 +303,31 @@ def undo_tags(
         f"{nothing}{other.file} has records of files that are here{was}; if the library was moved, undo with: "
         f"{other.command(music, '--undo')}"
     )
+
+
+def listen_to(
+    music_dir: Path,
+    paths: Collection[str],
+    *,
+    progress: LibraryProgress,
+    model: Path | None = None,
+    jobs: int | None = None,
+    database: Path | None = None,
+) -> tuple[str, dict[str, Answer]]:
+    """Return a model's name, and its answers for some files of a library, kept with those of `organize`."""
+    from audio_genre.bundles.card import read_card
+
+    music = _real_music_dir(music_dir)
+    bundle = (default_model() if model is None else model).absolute()
+    card = read_card(bundle)
+    settings = ClassifySettings(music, bundle, model_identity(card))
+    with _opened(music, database or default_database(music)) as kept:
+        run = _Run(music, kept, settings.model, Acceptance(), progress)
+        kept.retry_failures(decoder_versions(), always=False)
+        run.see(clip for clip in _clips(music, []) if clip.path in paths)
+        run.listen(settings, jobs or usable_cores())
+        entries = kept.entries(settings.model, Acceptance())
+        return card.name, {entry.path: entry.answer for entry in entries if entry.answer is not None}
 
 
 def _undo(music: Path, file: Path, progress: LibraryProgress, *, playlists: bool, apply: bool) -> UndoReport | None:
@@ -417,14 +442,13 @@ class _Run:
         return tuple(sorted(lines, key=lambda line: line.genre == UNKNOWN)), failed
 
     def write_playlists(
-        self, writer: Writer, classes: Sequence[str], chosen: frozenset[str]
+        self, target: FolderTarget, classes: Sequence[str], chosen: frozenset[str]
     ) -> tuple[list[PlaylistReport], int]:
-        names = playlist_names(dict.fromkeys([*classes, UNKNOWN]))
         reports = []
         left_out: list[str] = []
-        for genre, name in sorted(names.items(), key=lambda pair: pair[1]):
+        for genre in target.name_them([*classes, UNKNOWN]):
             if genre in chosen:
-                report, lost = writer.write(name, self._database.entries(self._model, self._accepted, genre))
+                report, lost = target.write(genre, self._database.entries(self._model, self._accepted, genre))
                 if report.tracks or report.action != "keep":
                     reports.append(report)
                 left_out += lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Spellings that the rule of capital letters does not give, and the other names by which the genre goes.
 _USUAL = {
@@ -40,7 +41,19 @@ def same_genre(first: str, second: str) -> bool:
     >>> same_genre("hip hop", "Hip-Hop"), same_genre("RnB", "r&b"), same_genre("rock", "pop")
     (True, True, False)
     """
-    return _letters(usual_spelling(first)) == _letters(usual_spelling(second))
+    return genre_key(first) == genre_key(second)
+
+
+@lru_cache(maxsize=4096)
+def genre_key(genre: str) -> str:
+    """Return what all names of one genre have in common.
+
+    Examples
+    --------
+    >>> genre_key("Hip-Hop") == genre_key("hip hop"), genre_key("Jazz")
+    (True, 'jazz')
+    """
+    return _letters(usual_spelling(genre))
 
 
 def usual_spelling(genre: str) -> str:

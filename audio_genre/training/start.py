@@ -202,8 +202,8 @@ def read_start(path: str | os.PathLike[str]) -> Start:
         )
     if "fitted_on" in card.facts:
         raise BundleError(
-            f"{folder} was trained with --refit and is the mean of several networks, so a training cannot start from it; "
-            "choose a network that was trained without."
+            f"{folder} was trained with --refit and is the mean of several networks; "
+            "to start from one, choose a network that was trained without."
         )
     base = NETWORKS[card.kind]
     taken = {

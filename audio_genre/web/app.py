@@ -25,7 +25,7 @@ from audio_genre.web.failures import FAILURES
 from audio_genre.web.guard import Guard
 from audio_genre.web.listening import describe_model
 from audio_genre.web.places import OutsideError
-from audio_genre.web.routes import clips, library, models, report, session
+from audio_genre.web.routes import clips, library, models, report, session, spotify
 from audio_genre.web.settings import Settings
 from audio_genre.web.state import State
 from audio_genre.web.uploads import TooLargeError
@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
                 for task in tasks:
                     task.cancel()
                 state.tasks.close()
+                state.account_tasks.close()
                 pool.close()
 
     app = FastAPI(
@@ -70,9 +71,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(ClientDisconnect, _left)
-    for routes in (session, clips, library, models, report):
+    for routes in (session, clips, library, models, report, spotify):
         app.include_router(routes.router, responses=FAILURES)
     app.include_router(report.pages)
+    app.include_router(spotify.pages)
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:

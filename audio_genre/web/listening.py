@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from math import isfinite
@@ -85,6 +86,19 @@ def summarize(folders: dict[str, Path | None]) -> list[dict[str, Any]]:
         except AudioGenreError as error:
             facts = {"model": name, "error": str(error)}
         found.append({"id": name, "ships": folder is None, **facts})
+    return found
+
+
+def table_models(folders: dict[str, Path | None]) -> list[str]:
+    """Return the names of the models that were trained on tables of tracks."""
+    from audio_genre.bundles.card import read_card
+
+    found = []
+    for name, folder in folders.items():
+        # One that cannot be read is told of in the list of models.
+        with suppress(AudioGenreError):
+            if folder is not None and read_card(folder).input == "tracks":
+                found.append(name)
     return found
 
 

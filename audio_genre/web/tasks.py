@@ -27,7 +27,9 @@ class BusyError(AudioGenreError):
 
 @dataclass
 class Task:
-    """One piece of long work; it is told how the work goes, as a `LibraryProgress`, and ends it where it was asked to.
+    """One piece of long work; it is told how the work goes and ends it where it was asked to.
+
+    It is a `LibraryProgress` and an `AccountProgress`.
 
     Attributes
     ----------
@@ -40,7 +42,9 @@ class Task:
     found, todo, count, failures : int
         Files found, those to be listened to, those of them that are done, and those that failed.
     step : tuple of int, or None
-        How many files' tags were looked at, and how many there are.
+        How many steps are done, and how many there are, or None where that is not known.
+    remark : str
+        What the steps are, or what is waited for.
     notes : list of str
         What is worth knowing, the first hundred sentences.
     error : str
@@ -57,12 +61,14 @@ class Task:
     todo: int = 0
     count: int = 0
     failures: int = 0
-    step: tuple[int, int] | None = None
+    step: tuple[int, int | None] | None = None
+    remark: str = ""
     notes: list[str] = field(default_factory=list)
     error: str = ""
     result: dict[str, Any] | None = None
     is_stopped: bool = False
     _began: float = field(default_factory=time.monotonic)
+    _first: int = 0
 
     def planned(self, found: int, todo: int) -> None:
         """Hear how many files were found, and how many of them are to be listened to."""
@@ -90,20 +96,39 @@ class Task:
 
     def tagged(self, done: int, total: int) -> None:
         """Hear how many files' tags were looked at."""
-        self.step = (done, total)
+        self(done, total, "tags")
+
+    def __call__(self, done: int, total: int | None, what: str = "") -> None:
+        """Hear how many steps are done, and a remark."""
+        if self.step is None or self.step[1] != total or done < self.step[0]:
+            # Something else is counted from here on, perhaps not from its beginning.
+            self._began, self._first = time.monotonic(), done
+        self.step, self.remark = (done, total), what
         self._look_up()
 
     def seconds_left(self) -> float | None:
         """Estimate how long it takes still."""
         done, total = self.step or (self.count, self.todo)
-        if self.state != "running" or not done or done >= total:
+        if self.state != "running" or total is None or done <= self._first or done >= total:
             return None
-        return (time.monotonic() - self._began) / done * (total - done)
+        return (time.monotonic() - self._began) / (done - self._first) * (total - done)
 
     def told(self) -> dict[str, Any]:
         """Tell how far it is."""
         left = self.seconds_left()
-        names = ("number", "kind", "subject", "state", "found", "todo", "failures", "notes", "error", "result")
+        names = (
+            "number",
+            "kind",
+            "subject",
+            "state",
+            "found",
+            "todo",
+            "failures",
+            "notes",
+            "error",
+            "result",
+            "remark",
+        )
         return {name: getattr(self, name) for name in names} | {
             "done": self.count,
             "step": self.step,

@@ -13,6 +13,9 @@ from fastapi import Request
 from audio_genre.errors import AudioGenreError
 from audio_genre.web.settings import MEGABYTE
 
+BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}, "required": True}
+"""How the API's description tells of a request whose body is a file."""
+
 _LONGEST_NAME = 255
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 

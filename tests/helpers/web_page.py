@@ -21,10 +21,10 @@ _CODE = (
 )
 
 
-def start(*arguments: object) -> tuple[subprocess.Popen[str], str]:
-    """Start a server and return it with its address; empty where it ended at once."""
+def start(*arguments: object, first: str = "") -> tuple[subprocess.Popen[str], str]:
+    """Start a server, after some code, and return it with its address; empty where it ended at once."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _CODE, "serve", *map(str, arguments)],
+        [sys.executable, "-c", first + _CODE, "serve", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -37,9 +37,9 @@ def start(*arguments: object) -> tuple[subprocess.Popen[str], str]:
 
 
 @contextmanager
-def served(*arguments: object) -> Iterator[str]:
+def served(*arguments: object, first: str = "") -> Iterator[str]:
     """Serve as long as the block lasts."""
-    process, address = start("--port", 0, *arguments)
+    process, address = start("--port", 0, *arguments, first=first)
     try:
         assert address, process.stderr and process.stderr.read()
         yield address

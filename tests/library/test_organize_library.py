@@ -525,3 +525,20 @@ def test_a_model_with_a_pretrained_network_hears_one_window_unless_all_is_asked_
     whole = organize(model=with_tags, whole=True)
     assert (whole.excerpt, whole.classified) == (False, 1)
     assert not organize().excerpt
+
+
+def test_some_files_are_listened_to_and_the_others_left(faked: None, bundle: Path, music: Path, tmp_path: Path) -> None:
+    helpers.touch(music / "a.wav", music / "b" / "c.wav", music / "d.wav", music / "bad.wav")
+    database = tmp_path / "library.sqlite"
+    told = helpers.Recorder()
+    wanted = {"a.wav", "b/c.wav", "bad.wav", "nowhere.wav"}
+    name, heard = run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)
+    assert (name, set(heard), told.failures) == (
+        Classifier(bundle).bundle.name,
+        {"a.wav", "b/c.wav"},
+        {"bad.wav": "is bad"},
+    )
+    # What is known is kept with the answers of `organize`.
+    told = helpers.Recorder()
+    assert run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)[1] == heard
+    assert told.paths == []

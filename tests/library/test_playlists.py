@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_genre.library.playlists import playlist_names, playlist_text
 from audio_genre.library.records import Answer, Entry
+from audio_genre.library.targets.m3u8 import playlist_names, playlist_text
 
 MUSIC, LISTS = Path("/music"), Path("/music/playlists")
 

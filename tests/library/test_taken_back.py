@@ -103,11 +103,12 @@ CRASH = """
 import os, sys
 from pathlib import Path
 import library_work
-from audio_genre.library import playlists, run
+from audio_genre.library import run
+from audio_genre.library.targets import m3u8
 from audio_genre.library.database import Database
 
 music, bundle, database, action, name, when = sys.argv[1:]
-owner = Database if hasattr(Database, name) else playlists
+owner = Database if hasattr(Database, name) else m3u8
 real = getattr(owner, name)
 
 def crash(*arguments, **options):

@@ -36,6 +36,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         TestClient(create_app(settings), base_url=BASE, raise_server_exceptions=False) as client,
     ):
         patch.setenv("XDG_DATA_HOME", str(folder / "data"))
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
         client.headers[TOKEN] = client.get("/api/session").json()["token"]
         yield client
 
@@ -61,6 +62,16 @@ OPERATIONS = [
     ("/api/library/task", "GET"),
     ("/api/library/task", "POST"),
     ("/api/library/task", "DELETE"),
+    ("/api/spotify", "GET"),
+    ("/api/spotify", "DELETE"),
+    ("/api/spotify/login", "POST"),
+    ("/api/spotify/songs", "GET"),
+    ("/api/spotify/genres", "PUT"),
+    ("/api/spotify/sources", "GET"),
+    ("/api/spotify/tables/{role}", "PUT"),
+    ("/api/spotify/task", "GET"),
+    ("/api/spotify/task", "POST"),
+    ("/api/spotify/task", "DELETE"),
 ]
 
 

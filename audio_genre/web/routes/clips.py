@@ -10,16 +10,15 @@ from audio_genre.errors import AudioError
 from audio_genre.web.failures import Failure
 from audio_genre.web.listening import listen
 from audio_genre.web.state import Shared
-from audio_genre.web.uploads import received, shown_name
+from audio_genre.web.uploads import BODY, received, shown_name
 from audio_genre.web.worker import LostError
 
 router = APIRouter(prefix="/api", tags=["clips"])
 
-_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}, "required": True}
 _FAILURES: dict[int | str, dict[str, Any]] = {413: {"model": Failure, "description": "The file is too large."}}
 
 
-@router.post("/clips", openapi_extra={"requestBody": _BODY}, responses=_FAILURES)
+@router.post("/clips", openapi_extra={"requestBody": BODY}, responses=_FAILURES)
 async def classify(
     request: Request,
     state: Shared,

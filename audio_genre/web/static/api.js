@@ -39,12 +39,9 @@ async function change(path, options) {
   }
 }
 
-export const classify = (file) =>
-  change(`/api/clips?picture=true&name=${encodeURIComponent(file.name)}`, {
-    method: "POST",
-    body: file,
-    headers: { "content-type": "application/octet-stream" },
-  });
+const sendFile = (path, method, body) => change(path, { method, body, headers: { "content-type": "application/octet-stream" } });
+
+export const classify = (file) => sendFile(`/api/clips?picture=true&name=${encodeURIComponent(file.name)}`, "POST", file);
 
 const send = (path, method, body) =>
   change(path, { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
@@ -60,6 +57,17 @@ export const correct = (folder, genres) => send("/api/library/genres", "PUT", { 
 export const task = () => request("/api/library/task");
 export const begin = (order) => send("/api/library/task", "POST", order);
 export const stop = () => send("/api/library/task", "DELETE");
+
+export const account = () => request("/api/spotify");
+export const login = (client_id, isPublic) => send("/api/spotify/login", "POST", { client_id, public: isPublic });
+export const disconnect = () => send("/api/spotify", "DELETE");
+export const songs = () => request("/api/spotify/songs");
+export const sources = () => request("/api/spotify/sources");
+export const sendTable = (role, file) => sendFile(`/api/spotify/tables/${role}?${query({ name: file.name })}`, "PUT", file);
+export const moveSongs = (genres) => send("/api/spotify/genres", "PUT", { genres });
+export const accountTask = (brief = false) => request(`/api/spotify/task?${query({ brief })}`);
+export const beginAccountTask = (order) => send("/api/spotify/task", "POST", order);
+export const stopAccountTask = () => send("/api/spotify/task", "DELETE");
 
 export const chosen = () => request("/api/model");
 export const models = () => request("/api/models");

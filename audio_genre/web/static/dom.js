@@ -11,6 +11,9 @@ export function make(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
+// A link that leaves the page, which stays open.
+export const outward = (href, words) => make("a", { href, target: "_blank", rel: "noopener noreferrer" }, words);
+
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 export function clock(seconds) {

@@ -1,8 +1,10 @@
 // The view that sorts a library: a folder, what is known of its tracks, genres moved by hand, what is written.
 import * as api from "./api.js";
 import { byId, make, percent } from "./dom.js";
+import { Filters, tally } from "./filters.js";
 import { Mover } from "./mover.js";
-import { Plan } from "./plan.js";
+import { Plan, tick } from "./plan.js";
+import { takenBack, written } from "./plan_files.js";
 import { Player, playable } from "./player.js";
 import { Table } from "./table.js";
 import { TaskLine } from "./task.js";
@@ -22,7 +24,7 @@ let choices = [];
 let facts = null;
 let byTrack = new Map();
 let isBusy = false;
-let table, line, plan, player, mover;
+let table, filters, line, plan, player, mover;
 
 const titleOf = (row) => row.title ?? row.path.split("/").at(-1);
 const nameOf = (row) => (row.artist ? `${row.artist} - ${titleOf(row)}` : titleOf(row));
@@ -30,30 +32,34 @@ const nameOf = (row) => (row.artist ? `${row.artist} - ${titleOf(row)}` : titleO
 export function start() {
   line = new TaskLine({ task: api.task, stop: api.stop }, KINDS);
   player = new Player((row) => table.update(byTrack.get(row.id)));
-  mover = new Mover({ name: nameOf, move });
+  mover = new Mover({ name: nameOf, title: titleOf, says: modelSays, none: "no answer", isFixed: (row) => !row.genre, move });
   table = new Table("Tracks", [
     { key: "play", title: "Play", value: (row) => (playable(row.path) ? 0 : 1), fill: fillPlay },
     { key: "title", title: "Title", value: titleOf, cell: titleOf },
     { key: "artist", title: "Artist", value: (row) => row.artist, cell: (row) => row.artist ?? "–" },
     { key: "album", title: "Album", value: (row) => row.album, cell: (row) => row.album ?? "–" },
-    { key: "genre", title: "Genre", value: (row) => row.genre, fill: fillGenre },
+    { key: "genre", title: "Genre", value: (row) => row.genre, fill: (cell, row) => mover.fill(cell, row, () => choices) },
     { key: "sure", title: "Confidence", value: (row) => (row.by_hand ? null : row.confidence), cell: sureWords },
   ]);
+  filters = new Filters(table, {
+    noun: "tracks",
+    text: (row) => [row.title, row.artist, row.album, row.path].join(" "),
+    more: [["hand", "moved by hand", (row) => row.by_hand], ["failed", "no answer", (row) => !row.genre]],
+  });
   plan = new Plan({
     run,
-    name: (id) => nameOf(byTrack.get(id) ?? { path: id }),
-    options: [["playlists", "Playlists, one for each genre, in the folder playlists", true], ["tags", "Genre tags of files that have none", false],
-      ["overwrite", "Also in place of another genre", false]],
+    written: (found) => written(found, (id) => nameOf(byTrack.get(id) ?? { path: id })),
+    takenBack,
+    options: [tick("playlists", "Playlists, one for each genre, in the folder playlists", true), tick("tags", "Genre tags of files that have none"),
+      tick("overwrite", "Also in place of another genre")],
   });
   byId("library-task").append(line.element);
-  byId("track-table").append(table.element);
+  byId("track-table").append(filters.element, table.element);
   byId("library-plan").append(plan.element);
   byId("library").append(player.element, mover.element);
   byId("classify-new").addEventListener("click", () => run("classify", {}));
   byId("retry").addEventListener("click", () => run("classify", { retry_failed: true }));
   byId("change-folder").addEventListener("click", () => pick(folder));
-  byId("search").addEventListener("input", filter);
-  byId("genre-filter").addEventListener("change", filter);
   setInterval(look, LOOK_MS);
 }
 
@@ -99,8 +105,8 @@ async function enter(wanted) {
   byId("picker").hidden = true;
   byId("opened").hidden = false;
   byId("tracks").hidden = true;
-  byId("summary").textContent = byId("search").value = byId("genre-filter").value = "";
-  filter();
+  byId("summary").textContent = "";
+  filters.clear();
   const { music } = await api.open();
   byId("folder-name").textContent = [music, ...(wanted ? decodeURIComponent(wanted).split("/") : [])].join(" / ");
   const { task } = await api.task();
@@ -135,15 +141,13 @@ function tell() {
   byId("failure-list").replaceChildren(
     ...[...facts.notes, ...failed.slice(0, MOST_FAILURES).map((row) => `${row.path} ${row.reason}.`)].map((words) => make("li", {}, words)));
   byId("tracks").hidden = !rows.length;
-  offer();
   table.setRows(rows);
-  count();
+  offer();
 }
 
 // The genres to filter by and to keep, with how many tracks each has now.
 function offer() {
-  const counts = new Map(choices.map((genre) => [genre, 0]));
-  for (const row of rows) if (row.genre) counts.set(row.genre, (counts.get(row.genre) ?? 0) + 1);
+  const counts = tally(rows, choices);
   choices = [...counts.keys()];
   const present = [...counts].filter(([, number]) => number);
   const byHand = rows.filter((row) => row.by_hand).length;
@@ -153,32 +157,8 @@ function offer() {
   if (facts.failed) parts.push(`${facts.failed} failed`);
   if (facts.pending) parts.push(`${facts.pending} not classified yet`);
   byId("summary").textContent = `${parts.join(", ")}.`;
-  const options = [["", `All genres (${rows.length})`], ...present.map(([genre, number]) => [`=${genre}`, `${genre} (${number})`])];
-  if (byHand) options.push(["hand", `moved by hand (${byHand})`]);
-  if (failed) options.push(["failed", `no answer (${failed})`]);
-  const select = byId("genre-filter");
-  const former = select.value;
-  select.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
-  if (options.some(([value]) => value === former)) select.value = former;
-  else filter();
+  filters.offer(present);
   plan.setGenres(present);
-}
-
-function filter() {
-  const kind = byId("genre-filter").value;
-  const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  table.filter((row) => {
-    if (kind === "hand" ? !row.by_hand : kind === "failed" ? row.genre : kind && row.genre !== kind.slice(1)) return false;
-    if (!words.length) return true;
-    row.text ??= [row.title, row.artist, row.album, row.path].join(" ").toLowerCase();
-    return words.every((word) => row.text.includes(word));
-  });
-  count();
-}
-
-function count() {
-  const { shown } = table;
-  byId("count").textContent = shown.length === rows.length ? `${rows.length} tracks` : `${shown.length} of ${rows.length} tracks`;
 }
 
 function fillPlay(cell, row) {
@@ -191,13 +171,8 @@ function fillPlay(cell, row) {
   button.onclick = () => player.toggle(row, api.audio(folder, row.id), nameOf(row));
 }
 
-function fillGenre(cell, row) {
-  const button = cell.firstElementChild ?? cell.appendChild(make("button", { type: "button", class: "genre-button" }));
-  button.disabled = !row.genre;
-  button.textContent = row.genre ? `${row.by_hand ? "✎ " : ""}${row.genre}` : "no answer";
-  button.title = row.reason ?? "";
-  button.setAttribute("aria-label", row.genre ? `Genre of ${titleOf(row)}: ${row.genre}${row.by_hand ? ", moved by hand" : ""}; move` : "No answer");
-  button.onclick = () => mover.open(row, choices);
+function modelSays(row) {
+  return `The model says ${row.model_genre}, ${percent(row.confidence)}.${row.reason ? ` It counts as unknown: ${row.reason}.` : ""}`;
 }
 
 function sureWords(row) {

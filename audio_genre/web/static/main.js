@@ -2,8 +2,9 @@
 import * as classify from "./classify.js";
 import * as library from "./library.js";
 import * as models from "./models.js";
+import * as spotify from "./spotify.js";
 
-const views = { classify, library, models };
+const views = { classify, library, spotify, models };
 
 function show(isFirst = false) {
   const [wanted, parameters] = location.hash.slice(1).split("?");

@@ -1,33 +1,44 @@
-// The dialog in which a track is given another genre.
-import { make, percent } from "./dom.js";
+// The dialog in which a track is given another genre, and the button in a table that opens it.
+import { make } from "./dom.js";
 
 const OTHER = "\u0000other";
 
-// `move(row, genre)` keeps the genre, null takes it back.
+// `name(row)` and `title(row)` are what a track is called, `says(row)` what is known of its genre, `none` what a row
+// without one shows, `isFixed(row)` whether it cannot be moved; `move(row, genre)` keeps the genre, null takes it back.
 export class Mover {
-  constructor({ name, move }) {
-    this.name = name;
-    this.move = move;
-    this.heading = make("h2", { id: "mover-title" });
-    this.says = make("p", { class: "quiet" });
-    this.select = make("select", { id: "mover-genre", onchange: () => this.#offerName() });
-    this.own = make("input", { id: "mover-own", maxlength: "60", autocomplete: "off" });
-    this.ownLine = make("p", { hidden: true }, make("label", { for: "mover-own" }, "Its name "), this.own);
+  constructor({ prefix = "", name, title, says, none, isFixed, move }) {
+    Object.assign(this, { name, title, says, none, isFixed, move });
+    const id = (part) => `${prefix}mover-${part}`;
+    this.heading = make("h2", { id: id("title") });
+    this.text = make("p", { class: "quiet" });
+    this.select = make("select", { id: id("genre"), onchange: () => this.#offerName() });
+    this.own = make("input", { id: id("own"), maxlength: "60", autocomplete: "off" });
+    this.ownLine = make("p", { hidden: true }, make("label", { for: id("own") }, "Its name "), this.own);
     this.back = make("button", { type: "button", onclick: () => this.#end(null) }, "Take back");
-    this.element = make("dialog", { "aria-labelledby": "mover-title" },
-      make("form", { onsubmit: (event) => this.#submit(event) }, this.heading, this.says,
-        make("p", {}, make("label", { for: "mover-genre" }, "Genre "), this.select), this.ownLine,
+    this.element = make("dialog", { "aria-labelledby": id("title") },
+      make("form", { onsubmit: (event) => this.#submit(event) }, this.heading, this.text,
+        make("p", {}, make("label", { for: id("genre") }, "Genre "), this.select), this.ownLine,
         make("p", { class: "buttons" }, make("button", { type: "submit", class: "main" }, "Move"), this.back,
           make("button", { type: "button", onclick: () => this.element.close() }, "Cancel"))));
   }
 
-  open(row, choices) {
+  // Fills the cell of a genre.
+  fill(cell, row, choices) {
+    const button = cell.firstElementChild ?? cell.appendChild(make("button", { type: "button", class: "genre-button" }));
+    const told = row.genre || this.none;
+    button.disabled = this.isFixed(row);
+    button.textContent = `${row.by_hand ? "✎ " : ""}${told}`;
+    button.title = row.reason ?? "";
+    button.setAttribute("aria-label", button.disabled ? told : `Genre of ${this.title(row)}: ${told}${row.by_hand ? ", moved by hand" : ""}; move`);
+    button.onclick = () => this.#open(row, choices());
+  }
+
+  #open(row, choices) {
     this.row = row;
     this.heading.textContent = `Move ${this.name(row)}`;
-    const reason = row.reason ? ` It counts as unknown: ${row.reason}.` : "";
-    this.says.textContent = `The model says ${row.model_genre}, ${percent(row.confidence)}.${reason}`;
+    this.text.textContent = this.says(row);
     this.select.replaceChildren(...choices.map((genre) => make("option", { value: genre }, genre)), make("option", { value: OTHER }, "another genre…"));
-    this.select.value = row.genre;
+    this.select.value = row.genre || choices[0];
     this.own.value = "";
     this.back.hidden = !row.by_hand;
     this.#offerName();

@@ -13,9 +13,9 @@ function compare(a, b) {
 }
 
 // Columns are objects of: key, title, value(row) to sort by, and cell(row) or fill(cell, row); without a title a column
-// is not sorted by. `control(cell)` is what the keyboard reaches in a cell.
+// is not sorted by. `look` is a class for the style sheet.
 export class Table {
-  constructor(label, columns) {
+  constructor(label, columns, look = "") {
     this.columns = columns;
     this.rows = [];
     this.shown = [];
@@ -27,7 +27,7 @@ export class Table {
     this.heads = columns.map((column, k) => this.#head(column, k));
     this.header = make("div", { role: "row", class: "row head-row", "aria-rowindex": "1" }, ...this.heads);
     this.body = make("div", { role: "rowgroup", class: "rows" });
-    this.table = make("div", { role: "table", class: "sheet", "aria-label": label, "aria-colcount": String(columns.length) },
+    this.table = make("div", { role: "table", class: `sheet ${look}`, "aria-label": label, "aria-colcount": String(columns.length) },
       make("div", { role: "rowgroup", class: "heads" }, this.header), this.body);
     this.element = make("div", { class: "viewport", tabindex: "0", role: "region", "aria-label": label }, this.table);
     this.element.addEventListener("scroll", () => this.#later(), { passive: true });
@@ -155,7 +155,7 @@ export class Table {
 
   // One row's controls are in the order of the keyboard; arrows lead to the others.
   #reach(element, isActive) {
-    for (const control of element.querySelectorAll("button")) control.tabIndex = isActive ? 0 : -1;
+    for (const control of element.querySelectorAll("button, a")) control.tabIndex = isActive ? 0 : -1;
   }
 
   #activate(target) {
@@ -173,7 +173,7 @@ export class Table {
     if (!(event.key in steps) || event.target.closest(".heads") || !this.shown.length) return;
     event.preventDefault();
     const row = event.target.closest(".row");
-    const place = row ? [...row.querySelectorAll("button")].indexOf(event.target) : -1;
+    const place = row ? [...row.querySelectorAll("button, a")].indexOf(event.target) : -1;
     const from = row ? Number(row.dataset.index) : Math.floor(this.element.scrollTop / this.height) - 1;
     this.#focus(Math.max(0, Math.min(this.shown.length - 1, from + steps[event.key])), place);
   }
@@ -184,7 +184,7 @@ export class Table {
     if (top < this.element.scrollTop) this.element.scrollTop = top;
     else if (bottom > this.element.scrollTop + room) this.element.scrollTop = bottom - room;
     this.#draw();
-    const controls = [...this.drawn.get(index).querySelectorAll("button")];
+    const controls = [...this.drawn.get(index).querySelectorAll("button, a")];
     (controls[place] ?? controls.at(-1))?.focus({ preventScroll: true });
   }
 }

@@ -15,7 +15,11 @@ function words(task, names) {
   const what = names[task.kind];
   const left = task.seconds_left === null ? "" : `, about ${duration(task.seconds_left)} left`;
   const failed = task.failures ? `, ${task.failures} failed` : "";
-  if (task.step) return `${what}: ${task.step[0]} of ${task.step[1]} tags${left}`;
+  if (task.step) {
+    const [done, total] = task.step;
+    const count = total === null ? (done ? `: ${done}` : "") : `: ${done} of ${total}`;
+    return `${what}${count}${task.remark ? ` (${task.remark})` : ""}${left}`;
+  }
   if (!task.todo) return `${what}: ${task.found} files found…`;
   const known = task.found > task.todo ? `, ${task.found - task.todo} known before` : "";
   return `${what}: ${task.done} of ${task.todo} files${failed}${known}${left}`;

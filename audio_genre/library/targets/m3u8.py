@@ -7,20 +7,22 @@ import json
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from audio_genre.errors import LibraryError
 from audio_genre.files.storage import atomic_file, storage_error
 from audio_genre.library.database import Database
+from audio_genre.library.plan import Change, Held
 from audio_genre.library.records import Entry, PlaylistRecord
 from audio_genre.library.report import PlaylistReport
+from audio_genre.library.targets.target import Target, register
 
 SUFFIX = ".m3u8"
 
+_HEADER = "#EXTM3U"
 _STAGING = ".audio-genre"
 _MAX_BYTES = 100
 _NOT_IN_NAMES = frozenset('<>:"/\\|?*')
@@ -55,8 +57,7 @@ def playlist_text(entries: Iterable[Entry], music_dir: Path, folder: Path) -> tu
     >>> playlist_text([Entry("a/x.wav", "jazz")], Path("/music"), Path("/music/playlists"))
     ('#EXTM3U\n#EXTINF:-1,x\n../a/x.wav\n', 1, [])
     """
-    lines = ["#EXTM3U"]
-    count = 0
+    rows = []
     left_out = []
     try:
         # Found out once: a library may have a million files.
@@ -74,70 +75,115 @@ def playlist_text(entries: Iterable[Entry], music_dir: Path, folder: Path) -> tu
             location = location if Path(location).is_absolute() else f"./{location}"
         seconds = None if entry.answer is None else entry.answer.seconds
         title = (entry.answer and entry.answer.full_title) or PurePosixPath(entry.path).stem
-        lines += [f"#EXTINF:{-1 if seconds is None else round(seconds)},{_one_line(title)}", location]
-        count += 1
-    return "\n".join([*lines, ""]), count, left_out
+        rows.append(f"#EXTINF:{-1 if seconds is None else round(seconds)},{_one_line(title)}\n{location}")
+    return _text(rows), len(rows), left_out
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Writes playlists into one folder, and over nothing but its own.
+@register
+class FolderTarget(Target):
+    """Playlists in one folder; what else lies there is never written over.
 
-    Attributes
-    ----------
-    folder : Path
-        The folder, free of links.
-    music_dir : Path
-        The library's folder, free of links.
-    database : Database
-        Remembers what was written.
-    apply : bool
-        Whether to write, and not only tell what would be written.
+    What it calls a song is its lines in a playlist, so that a new title is a change too.
     """
 
-    folder: Path
-    music_dir: Path
-    database: Database
-    apply: bool
+    name = "m3u8"
+    title = "m3u8 playlists in a folder"
 
-    def write(self, name: str, entries: Iterator[Entry]) -> tuple[PlaylistReport, list[str]]:
-        """Write a playlist; one without tracks is removed."""
-        path = self.folder / name
-        text, count, left_out = playlist_text(entries, self.music_dir, self.folder)
-        content = text.encode()
-        digest = hashlib.sha256(content).hexdigest()
+    def __init__(self, folder: Path, music_dir: Path, database: Database, *, apply: bool) -> None:
+        self._folder, self._music_dir, self._database, self._apply = folder, music_dir, database, apply
+
+    def held(self, genre: str) -> Held:
+        """Return what the playlist of a genre has; all of one that this program wrote is its own."""
+        path = self._path(genre)
         there = _digest(path)
-        noted = _noted(self.database, self.music_dir, path)
-        own: list[str] = json.loads(noted or "[]")
+        if there is None or there not in self._own(path):
+            return Held()
+        rows = _rows(path.read_text(encoding="utf-8"))
+        return Held(rows, frozenset(rows))
+
+    def add(self, genre: str, keys: Sequence[str]) -> None:
+        """Add songs at the end of the playlist of a genre."""
+        self._put(genre, (*self.held(genre).rows, *keys))
+
+    def remove(self, genre: str, keys: Sequence[str]) -> None:
+        """Remove songs from the playlist of a genre; one without songs is removed."""
+        self._put(genre, [key for key in self.held(genre).rows if key not in keys])
+
+    def name_them(self, genres: Iterable[str]) -> list[str]:
+        """Say which genres there are, because their names must differ; returns them in the order of their files."""
+        self._names = playlist_names(dict.fromkeys(genres))
+        return sorted(self._names, key=lambda genre: self._names[genre])
+
+    def write(self, genre: str, entries: Iterator[Entry]) -> tuple[PlaylistReport, list[str]]:
+        """Bring the playlist of a genre up to date, in the order of the entries; one without tracks is removed."""
+        path = self._path(genre)
+        text, count, left_out = playlist_text(entries, self._music_dir, self._folder)
+        keys, digest = _rows(text), _hash(text)
+        there, own = _digest(path), self._own(path)
         if there is not None and there not in own and (there != digest or not count):
             return PlaylistReport(path, count, "refuse"), left_out
-        if count == 0:
-            if there is not None and self.apply:
-                self._begin(path, noted, own, None, there)
-                _remove(path)
-                self._settle(path, None, own)
-            return PlaylistReport(path, 0, "keep" if there is None else "remove"), left_out
-        if self.apply and there != digest:
-            # Both are known for one's own, so that nothing is taken for a stranger's if this ends between two lines.
-            self._begin(path, noted, [digest, *([there] if there else [])], digest, there)
-            _put(path, content)
-            self._settle(path, digest, [digest])
-        elif self.apply and own != [digest]:
-            self.database.write_note(_note(_name(path, self.music_dir)), json.dumps([digest]))
-        return PlaylistReport(path, count, "keep" if there == digest else "write"), left_out
+        # A file as it would be written is kept, whoever wrote it.
+        change = Change() if there == digest else self.needs(genre, keys, prune=True)
+        action: Literal["write", "keep", "remove"] = (
+            "keep" if there == digest or (there is None and not count) else "write" if count else "remove"
+        )
+        if self._apply and action != "keep":
+            self._put(genre, keys)
+        elif self._apply and count and own != [digest]:
+            self._database.write_note(_note(_name(path, self._music_dir)), json.dumps([digest]))
+        return PlaylistReport(path, count, action, len(change.add), len(change.remove)), left_out
 
-    def _begin(self, path: Path, noted: str | None, own: list[str], after: str | None, there: str | None) -> None:
+    def _path(self, genre: str) -> Path:
+        return self._folder / self._names[genre]
+
+    def _own(self, path: Path) -> list[str]:
+        """Return the hashes of the contents that this program may have given a file."""
+        own: list[str] = json.loads(_noted(self._database, self._music_dir, path) or "[]")
+        return own
+
+    def _put(self, genre: str, keys: Sequence[str]) -> None:
+        """Write a playlist, so that this program knows it again wherever it ends."""
+        path = self._path(genre)
+        there, own = _digest(path), self._own(path)
+        if not keys:
+            self._begin(path, own, None, there)
+            _remove(path)
+            self._settle(path, None, own)
+            return
+        text = _text(keys)
+        digest = _hash(text)
+        # Both are known for one's own, so that nothing is taken for a stranger's if this ends between two lines.
+        self._begin(path, [digest, *([there] if there else [])], digest, there)
+        _put(path, text.encode())
+        self._settle(path, digest, [digest])
+
+    def _begin(self, path: Path, own: list[str], after: str | None, there: str | None) -> None:
         made = sum(not os.path.lexists(folder) for folder in path.parents)
         try:
             before = None if there is None else path.read_bytes()
         except OSError as error:
             raise storage_error(error, path) from None
-        record = PlaylistRecord(_name(path, self.music_dir), before, noted, (after, there), made)
-        self.database.begin_playlist(record, _note(record.name), json.dumps(own))
+        noted = _noted(self._database, self._music_dir, path)
+        record = PlaylistRecord(_name(path, self._music_dir), before, noted, (after, there), made)
+        self._database.begin_playlist(record, _note(record.name), json.dumps(own))
 
     def _settle(self, path: Path, after: str | None, own: list[str]) -> None:
-        name = _name(path, self.music_dir)
-        self.database.settle_playlist(name, after, _note(name), json.dumps(own))
+        name = _name(path, self._music_dir)
+        self._database.settle_playlist(name, after, _note(name), json.dumps(own))
+
+
+def _rows(text: str) -> tuple[str, ...]:
+    """Return what a playlist has of each song: the line about it, and where it is."""
+    lines = text.split("\n")[1:-1]
+    return tuple(map("\n".join, zip(lines[::2], lines[1::2], strict=False)))
+
+
+def _text(rows: Iterable[str]) -> str:
+    return "\n".join([_HEADER, *rows, ""])
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def undo_playlist(record: PlaylistRecord, music_dir: Path, database: Database, *, apply: bool) -> PlaylistReport:
