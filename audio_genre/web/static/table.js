@@ -104,7 +104,7 @@ export class Table {
     if (!this.height) {
       this.height = parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) * parseFloat(getComputedStyle(document.documentElement).fontSize);
       this.body.style.height = `${this.height * this.shown.length}px`;
-      for (const [index, element] of this.drawn) element.style.transform = `translateY(${index * this.height}px)`;
+      for (const [index, element] of this.drawn) element.style.top = `${index * this.height}px`;
     }
     const top = this.element.scrollTop;
     const first = Math.max(0, Math.floor(top / this.height) - SPARE);
@@ -116,7 +116,7 @@ export class Table {
       if (!element) {
         element = this.spare.pop() ?? this.#blank();
         this.drawn.set(index, element);
-        element.style.transform = `translateY(${index * this.height}px)`;
+        element.style.top = `${index * this.height}px`;
         this.#fill(element, index);
       }
       // In the order of the rows, for those who listen to them.
