@@ -205,7 +205,7 @@ def test_a_fusion_that_was_tampered_with(fused: Path, spoil: Callable[[Path], An
 
 
 def test_tables_are_not_for_a_fusion(fused: Path, models: Path) -> None:
-    with pytest.raises(BundleError, match="takes the votes of several models and no table"):
+    with pytest.raises(BundleError, match="takes a vote of several models and no table"):
         read_rows(load_bundle(fused), models.parent / "30.csv")
     with pytest.raises(ParameterError, match="holds no votes; run `audio-genre train fusion"):
         INPUT_KINDS["fusion"].load(models)
