@@ -215,8 +215,8 @@ def _joined(bundles: dict[str, Bundle], name: str) -> list[Votes]:
         found.append(read_votes(bundle.path, bundle.classes, name))
     what = "validated" if name == VALIDATION else "tested"
     for bundle, votes_of in zip(bundles.values(), found, strict=True):
-        if not np.array_equal(votes_of.tracks, found[0].tracks) or not np.array_equal(votes_of.labels, found[0].labels):
-            other = np.setxor1d(votes_of.tracks, found[0].tracks)
+        if not np.array_equal(votes_of.keys, found[0].keys) or not np.array_equal(votes_of.labels, found[0].labels):
+            other = np.setxor1d(votes_of.keys, found[0].keys)
             such = f", such as {str(other[0])!r}" if len(other) else ""
             first = next(iter(bundles.values()))
             raise BundleError(
