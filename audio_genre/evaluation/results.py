@@ -378,14 +378,17 @@ class Votes:
 
     Attributes
     ----------
+    keys : np.ndarray of str, shape (n,)
+        What tells the tracks apart, sorted, and is the same for tables and pictures.
     tracks, labels : np.ndarray of str, shape (n,)
-        The tracks, sorted, in a spelling that tables and pictures share, and their classes.
+        The tracks, spelled as in reports, and their classes.
     probabilities : np.ndarray, shape (n, classes), float64
         The mean over the rows of each track, before the temperature.
     distances : np.ndarray, shape (n,), float64
         How novel each track is, the mean over its rows; 0 where the file does not tell.
     """
 
+    keys: NDArray[np.str_]
     tracks: NDArray[np.str_]
     labels: NDArray[np.str_]
     probabilities: NDArray[np.float64]
@@ -396,12 +399,15 @@ def read_votes(folder: Path, classes: Sequence[str], name: str = PREDICTIONS) ->
     """Read what a model answered to the tracks that it was tested or validated on."""
     rows = _read_predictions(folder, classes, name)
     spelled = _shared_names(rows["track"].tolist(), rows["label"].tolist())
-    tracks, first = np.unique(spelled, return_index=True)
+    # Extraction names pictures without the dots of the file's name.
+    keys = np.char.replace(spelled, ".", "")
+    keys = keys if len(np.unique(keys)) == len(np.unique(spelled)) else spelled
+    names, first = np.unique(keys, return_index=True)
     values = rows[[*(f"p({name})" for name in classes), *([DISTANCE] if DISTANCE in rows else [])]]
-    means = mean_by_track(values.to_numpy(dtype=np.float64), spelled)
-    distances = means[:, len(classes)] if DISTANCE in rows else np.zeros(len(tracks))
+    means = mean_by_track(values.to_numpy(dtype=np.float64), keys)
+    distances = means[:, len(classes)] if DISTANCE in rows else np.zeros(len(names))
     labels = rows["label"].to_numpy(dtype=np.str_)[first]
-    return Votes(tracks, labels, means[:, : len(classes)], distances)
+    return Votes(names, spelled[first], labels, means[:, : len(classes)], distances)
 
 
 def _read_predictions(folder: Path, classes: Sequence[str], name: str = PREDICTIONS) -> pd.DataFrame:

@@ -56,7 +56,8 @@ class FusionInput(InputKind):
     """Votes of several models."""
 
     name = FUSION
-    title = "the votes of several models"
+    title = "a vote of several models"
+    from_files = False
 
     def recognises(self, path: Path) -> bool:  # noqa: ARG002
         """Tell that no path is this: votes are found in the folders of models."""
@@ -77,18 +78,6 @@ class FusionInput(InputKind):
             for name, bundle in dataset.members.items()
         ]
         return CardPart(recipe=None, window=None, facts={"members": members, "vote": _VOTE})
-
-    def novelty(self, members: dict[str, Bundle]) -> NoveltyDetector:
-        """Return what makes one distance of those of the models, each as a share of its own limit.
-
-        A model that hears nothing but tags is left out where there is another: it hears music in everything.
-        """
-        own = np.array([bundle.novelty is not None and not _hears_tags_alone(bundle) for bundle in members.values()])
-        if not own.any():
-            own[:] = True
-        limits = np.array([bundle.calibration.max_distance for bundle in members.values()])
-        zeros = np.zeros(len(members))
-        return NoveltyDetector(zeros, np.where(own, np.maximum(limits, _SMALLEST), np.inf), zeros[np.newaxis])
 
     def check(self, folder: Path, card: Card) -> None:
         """Refuse a card that does not name the models of a fusion."""
@@ -165,6 +154,19 @@ class FusionReader(AudioReader):
 
 
 _SMALLEST = 1e-6
+
+
+def fused_novelty(members: dict[str, Bundle]) -> NoveltyDetector:
+    """Return what makes one distance of those of the models, each as a share of its own limit.
+
+    A model that hears nothing but tags is left out where there is another: it hears music in everything.
+    """
+    own = np.array([bundle.novelty is not None and not _hears_tags_alone(bundle) for bundle in members.values()])
+    if not own.any():
+        own[:] = True
+    limits = np.array([bundle.calibration.max_distance for bundle in members.values()])
+    zeros = np.zeros(len(members))
+    return NoveltyDetector(zeros, np.where(own, np.maximum(limits, _SMALLEST), np.inf), zeros[np.newaxis])
 
 
 def load_member(folder: Path) -> Bundle:

@@ -145,6 +145,8 @@ class InputKind(ABC):
         Extras of the package that reading it needs.
     options : frozenset of str
         Options that `load` takes.
+    from_files : bool
+        Whether rows are read from files that a user names.
     groups_by_protocol : bool
         Whether a column that keeps rows together is named by the protocol ``group:<column>`` alone.
     """
@@ -153,6 +155,7 @@ class InputKind(ABC):
     title: str
     extras: tuple[str, ...] = ()
     options: frozenset[str] = frozenset()
+    from_files: bool = True
     groups_by_protocol: bool = False
 
     @abstractmethod
@@ -591,7 +594,7 @@ def kind_of(path: Path) -> InputKind:
     for kind in reversed(INPUT_KINDS.values()):
         if kind.recognises(path):
             return kind
-    titles = [kind.title for kind in INPUT_KINDS.values()]
+    titles = [kind.title for kind in INPUT_KINDS.values() if kind.from_files]
     raise ParameterError(f"{path} is no input that models learn from; give {_either(titles)}.")
 
 

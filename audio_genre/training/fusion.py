@@ -17,7 +17,7 @@ from audio_genre.bundles.bundle import PREDICTIONS, VALIDATION, write_bundle
 from audio_genre.bundles.calibration import Calibration, smoothed
 from audio_genre.errors import BundleError, ParameterError
 from audio_genre.evaluation.results import Votes, read_votes
-from audio_genre.inputs.fusion import FUSION, FusionInput, MemberVotes, load_member
+from audio_genre.inputs.fusion import FUSION, FusionInput, MemberVotes, fused_novelty, load_member
 from audio_genre.metrics import score, softmax, votes
 from audio_genre.training.run import TrainedModel, folder_for, prediction_lines
 
@@ -78,7 +78,7 @@ def train_fusion(
     rows = MemberVotes(bundles, _side_by_side(validation), np.stack([found.distances for found in validation], axis=1))
     weights = fit_weights(rows.X, y, len(bundles))
     model = FusionModel(weights, len(first.classes))
-    novelty = _INPUT.novelty(bundles)
+    novelty = fused_novelty(bundles)
     predicted, X_test = model(rows.X), _side_by_side(test)
     distances = novelty.distances(rows.distances)
     calibration = Calibration.fit(predicted, y, distances)
@@ -215,8 +215,8 @@ def _joined(bundles: dict[str, Bundle], name: str) -> list[Votes]:
         found.append(read_votes(bundle.path, bundle.classes, name))
     what = "validated" if name == VALIDATION else "tested"
     for bundle, votes_of in zip(bundles.values(), found, strict=True):
-        if not np.array_equal(votes_of.tracks, found[0].tracks) or not np.array_equal(votes_of.labels, found[0].labels):
-            other = np.setxor1d(votes_of.tracks, found[0].tracks)
+        if not np.array_equal(votes_of.keys, found[0].keys) or not np.array_equal(votes_of.labels, found[0].labels):
+            other = np.setxor1d(votes_of.keys, found[0].keys)
             such = f", such as {str(other[0])!r}" if len(other) else ""
             first = next(iter(bundles.values()))
             raise BundleError(

@@ -14,14 +14,14 @@ from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.cli import app
 from audio_genre.datasets import get_protocol, load_table
 from audio_genre.inference import Classifier
-from audio_genre.inference.default import default_model
+from audio_genre.inference.default import PLAIN, default_model, shipped_model
 from audio_genre.inputs import load_bundle
 from audio_genre.synthetic.sounds import NO_MUSIC, SR, no_music
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Classifier:
-    return Classifier()
+    return Classifier(shipped_model(PLAIN))
 
 
 @pytest.mark.parametrize("seconds", [4, 30])

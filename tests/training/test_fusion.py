@@ -22,6 +22,7 @@ from audio_genre.dsp.matrix import feature_matrix, mel_spectrogram
 from audio_genre.dsp.picture import encode_picture
 from audio_genre.errors import BundleError, ParameterError
 from audio_genre.evaluation.comparison import compare_models
+from audio_genre.evaluation.results import read_votes
 from audio_genre.inference import Classifier
 from audio_genre.inputs import INPUT_KINDS, load_bundle, read_rows
 from audio_genre.training import train_baseline, train_cnn, train_fusion
@@ -164,6 +165,19 @@ def test_members_that_do_not_go_together(
     assert not (tmp_path / "out").exists()
 
 
+def test_pictures_are_named_without_the_dots_of_the_files(tmp_path: Path) -> None:
+    lines = {}
+    for name, tracks in (("table", ["my.song.00001.wav", "b.2.wav"]), ("pictures", ["mysong00001.png", "b2.png"])):
+        (tmp_path / name).mkdir()
+        text = [f"{track},{track},rock,rock,0.2,0.8" for track in tracks]
+        (tmp_path / name / "predictions.csv").write_text(
+            "\n".join(["item,track,label,predicted,p(pop),p(rock)", *text])
+        )
+        lines[name] = read_votes(tmp_path / name, ("pop", "rock"))
+    assert lines["table"].keys.tolist() == lines["pictures"].keys.tolist()
+    assert lines["table"].tracks.tolist() == ["rock/b.2", "rock/my.song.00001"]
+
+
 def test_members_of_other_seeds_and_leaky_ones(models: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="validated on 4 tracks that are not the 4 of"):
         train_fusion(models, ["logistic-regression", "majority-seed1"], tmp_path)
@@ -205,7 +219,7 @@ def test_a_fusion_that_was_tampered_with(fused: Path, spoil: Callable[[Path], An
 
 
 def test_tables_are_not_for_a_fusion(fused: Path, models: Path) -> None:
-    with pytest.raises(BundleError, match="takes the votes of several models and no table"):
+    with pytest.raises(BundleError, match="takes a vote of several models and no table"):
         read_rows(load_bundle(fused), models.parent / "30.csv")
     with pytest.raises(ParameterError, match="holds no votes; run `audio-genre train fusion"):
         INPUT_KINDS["fusion"].load(models)
