@@ -282,7 +282,7 @@ class Database(Store):
         where = ""
         if genre is not None:
             # The first condition spares the second one most rows: it is decided in Python.
-            where = " WHERE (genre = :genre OR :genre = :unknown) AND decided = :genre"
+            where = " WHERE (genre = :genre OR is_by_hand OR :genre = :unknown) AND decided = :genre"
             parameters["unknown"] = _encoded_genre(UNKNOWN)
             parameters["genre"] = _encoded_genre(genre)
         for row in self._rows(f"SELECT * FROM ({_RESULTS}){where} ORDER BY path", parameters):

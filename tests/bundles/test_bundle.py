@@ -26,7 +26,7 @@ from audio_genre.inference import Classifier
 from audio_genre.inputs import load_bundle
 from audio_genre.training import train_tabular
 
-FILES = {"model.keras", "model.tflite", "novelty.npz", "card.json", "history.csv", "predictions.csv"}
+FILES = {"model.keras", "model.tflite", "novelty.npz", "card.json", "history.csv", "predictions.csv", "validation.csv"}
 
 
 @pytest.fixture(scope="module")
