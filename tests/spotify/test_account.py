@@ -101,12 +101,14 @@ def test_what_is_no_song_is_skipped_with_a_reason(account: Account, fake: FakeSp
     assert fake.reads == 1
 
 
-def test_five_thousand_songs_take_a_hundred_reads(
-    endpoints: Endpoints, fake: FakeSpotify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_five_thousand_songs_take_a_hundred_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccountStore, "synchronous", "OFF")
-    account = new_account(fake, endpoints, tmp_path / "state")
-    fake.liked = [saved(small_track(k), k) for k in range(5000)]
+    fake = FakeSpotify(5000, small_track)
+    with mounted(fake, monkeypatch) as endpoints:
+        hundred_reads(new_account(fake, endpoints, tmp_path / "state"), fake)
+
+
+def hundred_reads(account: Account, fake: FakeSpotify) -> None:
     preview = synced(account, "jazz", "rock", "pop", "folk", "soul")
     assert preview.added == 5000
     # 100 pages of 50; five playlists and 50 times 100 songs.

@@ -59,7 +59,18 @@ def faults_of(number: int, request: Request) -> tuple[Fault, ...]:
     every = (*ENDING, *PASSING)
     if not request.is_write:
         return (every[number % len(every)],)
-    return (killed_before, killed_after, every[2 + number % (len(every) - 2)])
+    others = [fault for fault in every if fault not in (killed_after, lost_after, fault_after)]
+    return (killed_after, (lost_after, fault_after)[number // 2 % 2], others[number // 2 % len(others)])
+
+
+def shelf(fake: FakeSpotify) -> list[tuple[str, list[str]]]:
+    """What is in the library, also where two playlists have one name."""
+    return sorted((playlist.name, playlist.rows[:]) for playlist in fake.playlists.values() if playlist.is_in_library)
+
+
+def unordered(fake: FakeSpotify) -> list[tuple[str, list[str]]]:
+    """The same where order does not count: what was removed comes back at the end."""
+    return [(name, sorted(rows)) for name, rows in shelf(fake)]
 
 
 def run(account: Account) -> None:
@@ -113,8 +124,8 @@ def test_a_fault_at_any_request_changes_nothing_of_the_end(
         before(fake, new_account(fake, endpoints, tmp_path / "start"))
         stage = Stage(fake, tmp_path / "start", endpoints)
         run(stage.begin(tmp_path / "run"))
-        expected, requests = fake.library(), fake.calls
-        assert expected["jazz (liked)"]
+        expected, requests = shelf(fake), fake.calls
+        assert len(expected) >= 4
         for number, request in enumerate(requests):
             for fault in faults_of(number, request):
                 account = stage.begin(tmp_path / "run")
@@ -125,12 +136,12 @@ def test_a_fault_at_any_request_changes_nothing_of_the_end(
                 except (KilledError, AccountError):
                     assert fault in ENDING
                     run(Account(tmp_path / "run", endpoints=endpoints, sleep=Clock()))
-                assert fake.library() == expected, (number, fault)
+                assert shelf(fake) == expected, (number, fault)
         # And nothing is left to do.
         fake.forget_calls()
         run(Account(tmp_path / "run", endpoints=endpoints, sleep=Clock()))
         assert fake.writes == 0
-        assert fake.library() == expected
+        assert shelf(fake) == expected
 
 
 def test_an_undo_that_ends_early_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,23 +149,19 @@ def test_an_undo_that_ends_early_is_gone_on_with(tmp_path: Path, monkeypatch: py
     with mounted(fake, monkeypatch) as endpoints:
         account = new_account(fake, endpoints, tmp_path / "start")
         later(fake, account)
-        before = fake.library()
+        before = unordered(fake)
         run(account)
         stage = Stage(fake, tmp_path / "start", endpoints)
         account = stage.begin(tmp_path / "run")
         account.undo(apply=True)
-        expected, requests = fake.library(), fake.calls
-        assert {name: sorted(rows) for name, rows in expected.items()} == {
-            name: sorted(rows) for name, rows in before.items()
-        }
+        requests = fake.calls
+        assert unordered(fake) == before
         for number, request in enumerate(requests):
-            for fault in faults_of(number, request):
+            for fault in faults_of(number, request)[:2]:
                 account = stage.begin(tmp_path / "run")
                 fake.faults = {number: fault}
                 try:
                     account.undo(apply=True)
                 except (KilledError, AccountError):
                     Account(tmp_path / "run", endpoints=endpoints, sleep=Clock()).undo(apply=True)
-                assert {name: sorted(rows) for name, rows in fake.library().items()} == {
-                    name: sorted(rows) for name, rows in expected.items()
-                }, (number, fault)
+                assert unordered(fake) == before, (number, fault)
