@@ -237,6 +237,9 @@ def test_the_keyboard_alone_leads_through_the_table(visit: Visit) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Move Artist 8 - Track 9999")).to_be_visible()
+    # The rows are loaded again meanwhile.
+    with page.expect_request("**/api/library/tracks*"):
+        pass
     page.keyboard.press("Escape")
     assert name() == "Genre of Track 9999: blues; move"
     page.keyboard.press("Tab")

@@ -99,7 +99,8 @@ function measuredParts(model, found) {
     `calibration error ${interval(found.calibration_error)}, over ${found.tracks} test tracks, scored anew from its predictions.`;
   const parts = [make("p", {}, scores)];
   if (found.cannot_classify) parts.push(make("p", {}, `It cannot classify audio here: ${found.cannot_classify}`));
-  if (found.history) parts.push(make("h3", {}, "Learning curves"), curves(found.history));
+  const none = make("p", { class: "hint" }, "There are none: it was not trained in epochs.");
+  parts.push(make("h3", {}, "Learning curves"), found.history ? curves(found.history) : none);
   parts.push(make("h3", {}, "Confusion matrix"));
   parts.push(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Picture" },
     make("img", { class: "picture", src: api.confusionPicture(model.id), alt: label })));

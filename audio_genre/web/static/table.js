@@ -2,6 +2,7 @@
 import { make } from "./dom.js";
 
 const SPARE = 8;
+const CONTROLS = "button, a";
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 const isEmpty = (value) => value === null || value === undefined || value === "";
@@ -69,13 +70,13 @@ export class Table {
     }
     this.table.setAttribute("aria-rowcount", String(this.shown.length + 1));
     this.active = Math.min(this.active, Math.max(0, this.shown.length - 1));
-    // Rows that are loaded again keep the place of who is at the keyboard.
-    const focused = document.activeElement.closest(".row");
-    const place = focused?.parentElement === this.body ? [...focused.querySelectorAll("button, a")].indexOf(document.activeElement) : -1;
-    for (const index of [...this.drawn.keys()]) this.#release(index);
+    // In their places, so that rows that are loaded again keep the place of who is at the keyboard.
+    for (const [index, element] of [...this.drawn]) {
+      if (index < this.shown.length) this.#fill(element, index);
+      else this.#release(index);
+    }
     this.height = 0;
     this.#draw();
-    if (place >= 0) this.drawn.get(this.active)?.querySelectorAll("button, a")[place].focus({ preventScroll: true });
   }
 
   // Fills a row again that changed, where it is in sight.
@@ -104,7 +105,7 @@ export class Table {
     if (!this.height) {
       this.height = parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) * parseFloat(getComputedStyle(document.documentElement).fontSize);
       this.body.style.height = `${this.height * this.shown.length}px`;
-      for (const [index, element] of this.drawn) element.style.transform = `translateY(${index * this.height}px)`;
+      for (const [index, element] of this.drawn) element.style.top = `${index * this.height}px`;
     }
     const top = this.element.scrollTop;
     const first = Math.max(0, Math.floor(top / this.height) - SPARE);
@@ -116,7 +117,7 @@ export class Table {
       if (!element) {
         element = this.spare.pop() ?? this.#blank();
         this.drawn.set(index, element);
-        element.style.transform = `translateY(${index * this.height}px)`;
+        element.style.top = `${index * this.height}px`;
         this.#fill(element, index);
       }
       // In the order of the rows, for those who listen to them.
@@ -155,7 +156,7 @@ export class Table {
 
   // One row's controls are in the order of the keyboard; arrows lead to the others.
   #reach(element, isActive) {
-    for (const control of element.querySelectorAll("button, a")) control.tabIndex = isActive ? 0 : -1;
+    for (const control of element.querySelectorAll(CONTROLS)) control.tabIndex = isActive ? 0 : -1;
   }
 
   #activate(target) {
@@ -173,7 +174,7 @@ export class Table {
     if (!(event.key in steps) || event.target.closest(".heads") || !this.shown.length) return;
     event.preventDefault();
     const row = event.target.closest(".row");
-    const place = row ? [...row.querySelectorAll("button, a")].indexOf(event.target) : -1;
+    const place = row ? [...row.querySelectorAll(CONTROLS)].indexOf(event.target) : -1;
     const from = row ? Number(row.dataset.index) : Math.floor(this.element.scrollTop / this.height) - 1;
     this.#focus(Math.max(0, Math.min(this.shown.length - 1, from + steps[event.key])), place);
   }
@@ -184,7 +185,7 @@ export class Table {
     if (top < this.element.scrollTop) this.element.scrollTop = top;
     else if (bottom > this.element.scrollTop + room) this.element.scrollTop = bottom - room;
     this.#draw();
-    const controls = [...this.drawn.get(index).querySelectorAll("button, a")];
+    const controls = [...this.drawn.get(index).querySelectorAll(CONTROLS)];
     (controls[place] ?? controls.at(-1))?.focus({ preventScroll: true });
   }
 }
