@@ -174,7 +174,7 @@ export class Table {
     if (!(event.key in steps) || event.target.closest(".heads") || !this.shown.length) return;
     event.preventDefault();
     const row = event.target.closest(".row");
-    const place = row ? [...row.querySelectorAll(CONTROLS)].indexOf(event.target) : -1;
+    const place = row ? [...row.children].indexOf(event.target.closest(".cell")) : -1;
     const from = row ? Number(row.dataset.index) : Math.floor(this.element.scrollTop / this.height) - 1;
     this.#focus(Math.max(0, Math.min(this.shown.length - 1, from + steps[event.key])), place);
   }
@@ -185,7 +185,9 @@ export class Table {
     if (top < this.element.scrollTop) this.element.scrollTop = top;
     else if (bottom > this.element.scrollTop + room) this.element.scrollTop = bottom - room;
     this.#draw();
-    const controls = [...this.drawn.get(index).querySelectorAll(CONTROLS)];
-    (controls[place] ?? controls.at(-1))?.focus({ preventScroll: true });
+    const row = this.drawn.get(index);
+    // The same column, as far as the row has anything to press there.
+    const control = row.children[place]?.querySelector(CONTROLS) ?? [...row.querySelectorAll(CONTROLS)].at(-1);
+    control?.focus({ preventScroll: true });
   }
 }
