@@ -200,12 +200,15 @@ async function move({ id }, genre) {
 }
 
 async function run(kind, order) {
+  isBusy = true;
   try {
     const { task } = await api.begin({ kind, folder, ...order });
     return await follow(task);
   } catch (error) {
     line.say(error.message, true);
     return null;
+  } finally {
+    isBusy = false;
   }
 }
 
