@@ -101,7 +101,7 @@ def scroll(address: str) -> None:
             return {each["name"]: each["value"] for each in metrics}
 
         before = spent()
-        times = sorted(page.locator(".viewport").evaluate(SCROLL))
+        times = sorted(page.locator("#library .viewport").evaluate(SCROLL))
         parts = {
             name: 1000 * (spent()[f"{name}Duration"] - before[f"{name}Duration"]) / len(times)
             for name in ("Task", "Script", "Layout", "RecalcStyle")
@@ -112,7 +112,7 @@ def scroll(address: str) -> None:
             f"frame while it scrolls          {statistics.median(times):6.1f} ms median, "
             f"{times[int(0.95 * len(times))]:.1f} ms for 95 %, {times[-1]:.1f} ms longest; {late} of {len(times)} late"
         )
-        work = page.locator(".viewport").evaluate(
+        work = page.locator("#library .viewport").evaluate(
             """(box) => new Promise((resolve) => {
                 const began = performance.now();
                 for (const button of document.querySelectorAll(".sort")) button.click();

@@ -55,6 +55,9 @@ class PageAccount:
         is_free = self._lock.acquire(blocking=False)
         try:
             found = self._account.status()
+        except AccountError as error:
+            return {"missing": None, "connected": False, "problem": str(error), "changes": self.changes}
+        else:
             if not found.connected and not found.busy:
                 # Somebody logged out elsewhere.
                 self._found = {}
@@ -63,6 +66,7 @@ class PageAccount:
                 self._lock.release()
         return {
             "missing": None,
+            "problem": None,
             "connected": found.connected,
             "name": found.name,
             "client_id": self._account.client_id() or "",

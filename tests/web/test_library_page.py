@@ -84,7 +84,7 @@ def test_a_library_is_sorted_from_beginning_to_end(visit: Visit, music: Path, br
     page.get_by_role("link", name="Sort “Ä <b>”").click()
     expect(page.locator("#summary")).to_have_text("5 audio files, 0 with an answer, 5 not classified yet.")
     page.get_by_role("button", name="Classify 5 files").click()
-    expect(page.locator(".task [role=status]")).to_have_text("4 classified, 1 failed.", timeout=60000)
+    expect(page.locator("#library .task [role=status]")).to_have_text("4 classified, 1 failed.", timeout=60000)
     assert page.get_by_role("table", name="Tracks").get_attribute("aria-rowcount") == "6"
 
     # What is shown is what the command line says.
@@ -106,7 +106,7 @@ def test_a_library_is_sorted_from_beginning_to_end(visit: Visit, music: Path, br
     page.select_option("#genre-filter", "failed")
     expect(page.locator("#count")).to_have_text("1 of 5 tracks")
     page.select_option("#genre-filter", "")
-    titles = page.locator(".rows .title")
+    titles = page.locator("#library .rows .title")
     page.get_by_role("button", name="Title").click()
     assert titles.all_inner_texts() == ["0 song.wav", "1 song.wav", "3 song.wav", "notes.mp3", "So <i>what"]
     page.get_by_role("button", name="Title").click()
@@ -133,15 +133,16 @@ def test_a_library_is_sorted_from_beginning_to_end(visit: Visit, music: Path, br
     expect(page.locator("#summary")).to_have_text("5 audio files, 4 with an answer, 2 moved by hand, 1 failed.")
     page.get_by_role("button", name="None").click()
     for genre in ("jazz", "field recording"):
-        page.locator(".ticks").get_by_label(genre).check()
+        page.locator("#library .ticks").get_by_label(genre).check()
     page.get_by_role("button", name="Preview").click()
-    expect(page.locator(".preview")).to_contain_text("playlists/field recording.m3u8: 1 track, would be written")
-    page.locator(".preview summary").first.click()
-    expect(page.locator(".preview ol")).to_have_text("Somebody - So <i>what")
+    told = "playlists/field recording.m3u8: 1 track, would be written"
+    expect(page.locator("#library .preview")).to_contain_text(told)
+    page.locator("#library .preview summary").first.click()
+    expect(page.locator("#library .preview ol")).to_have_text("Somebody - So <i>what")
     folder = music / "Ä <b>" / "playlists"
     assert not folder.exists()
     page.get_by_role("button", name="Write this").click()
-    expect(page.locator(".preview h3")).to_have_text("Written")
+    expect(page.locator("#library .preview h3")).to_have_text("Written")
     assert {path.name: listed(path) for path in folder.iterdir()} == {
         "jazz.m3u8": ["../0 song.wav"],
         "field recording.m3u8": ["../2 song.wav"],
@@ -165,9 +166,9 @@ def test_a_library_is_sorted_from_beginning_to_end(visit: Visit, music: Path, br
     expect(row(page, "1 song.wav")).not_to_contain_text("✎")
 
     page.get_by_role("button", name="Undo…").click()
-    expect(page.locator(".preview")).to_contain_text("playlists/jazz.m3u8: would be removed")
+    expect(page.locator("#library .preview")).to_contain_text("playlists/jazz.m3u8: would be removed")
     page.get_by_role("button", name="Take this back").click()
-    expect(page.locator(".preview h3")).to_have_text("Taken back")
+    expect(page.locator("#library .preview h3")).to_have_text("Taken back")
     assert not folder.exists()
     visit.check()
 
@@ -197,21 +198,20 @@ def with_many_rows(page: Any, address: str) -> None:
 def test_ten_thousand_rows_are_few_elements(visit: Visit) -> None:
     page = visit.page
     with_many_rows(page, visit.address)
-    viewport = page.locator(".viewport")
-    assert page.locator(".rows .row").count() < 60
+    viewport = page.locator("#library .viewport")
+    assert page.locator("#library .rows .row").count() < 60
     viewport.evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
     expect(row(page, "Track 9999")).to_be_visible()
-    assert page.locator(".rows .row").count() < 60
+    assert page.locator("#library .rows .row").count() < 60
     # The order in the document is that of the rows, also after scrolling to and fro.
     viewport.evaluate("(box) => { box.scrollTop -= 300; }")
     page.wait_for_timeout(100)
-    places = [
-        int(each) for each in page.locator(".rows .row").evaluate_all("(rows) => rows.map((r) => r.dataset.index)")
-    ]
+    in_sight = page.locator("#library .rows .row")
+    places = in_sight.evaluate_all("(rows) => rows.map((row) => Number(row.dataset.index))")
     assert places == list(range(places[0], 10000))
     page.get_by_role("button", name="Confidence").click()
     viewport.evaluate("(box) => { box.scrollTop = 0; }")
-    expect(page.locator(".rows .title").first).to_have_text("Track 0")
+    expect(page.locator("#library .rows .title").first).to_have_text("Track 0")
     visit.check()
 
 
@@ -259,7 +259,7 @@ def test_nothing_is_hard_to_reach(visit: Visit, width: int, scheme: str) -> None
     found += axe.Axe().run(page).response["violations"]
     with_many_rows(page, visit.address)
     visit.check()
-    page.locator(".rows .genre-button").first.click()
+    page.locator("#library .rows .genre-button").first.click()
     found += axe.Axe().run(page).response["violations"]
     page.keyboard.press("Escape")
     found += axe.Axe().run(page).response["violations"]
@@ -270,11 +270,11 @@ def test_what_is_wrong_is_told(visit: Visit, music: Path) -> None:
     page = visit.page
     (music / "empty").mkdir()
     page.goto(f"{visit.address}#library?folder=empty")
-    expect(page.locator(".task .error")).to_contain_text("No audio files were found in")
+    expect(page.locator("#library .task .error")).to_contain_text("No audio files were found in")
     page.goto(f"{visit.address}#library?folder=..%2F..%2Fetc")
-    expect(page.locator(".task .error")).to_contain_text("is no path below the music folder")
+    expect(page.locator("#library .task .error")).to_contain_text("is no path below the music folder")
     # A server that answers with an error puts a line into the console; there is nothing else in it.
     assert all(re.match(r"Failed to load resource: .* status of 4\d\d", line) for line in visit.said)
     with run._opened(music / "Ä <b>", run.default_database(music / "Ä <b>")):
         page.goto(f"{visit.address}#library?folder={quote(id_of('Ä <b>'))}")
-        expect(page.locator(".task .error")).to_contain_text("Another run is organizing this library")
+        expect(page.locator("#library .task .error")).to_contain_text("Another run is organizing this library")

@@ -283,6 +283,20 @@ def test_a_login_that_ended_elsewhere_is_noticed(client: TestClient, fake: FakeS
     assert told(client, "GET", "/api/spotify")["connected"] is False
 
 
+@pytest.mark.parametrize("name", ["token.json", "account.sqlite"])
+def test_an_account_that_is_damaged_can_be_disconnected(
+    client: TestClient, fake: FakeSpotify, tmp_path: Path, name: str
+) -> None:
+    connect(client, fake)
+    (file,) = (tmp_path / "state").rglob(name)
+    file.write_bytes(b"damaged" * 999)
+    status = told(client, "GET", "/api/spotify")
+    assert "damaged" in status["problem"]
+    assert not status["connected"]
+    assert told(client, "DELETE", "/api/spotify")["problem"] is None
+    connect(client, fake)
+
+
 def test_moves_that_cannot_be_are_refused(client: TestClient, fake: FakeSpotify) -> None:
     connect(client, fake)
     sort(client)

@@ -107,9 +107,11 @@ def test_liked_songs_are_sorted(visit: Visit, fake: FakeSpotify, tables: dict[st
 
     # Their genres.
     for role, label in (("corrections", "Table of genres"), ("features", "Table of track features")):
-        page.get_by_label(label, exact=True).set_input_files(str(tables[role]))
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name=f"{label}: choose file").click()
+        chooser.value.set_files(str(tables[role]))
         expect(page.locator(f"#source-{role}")).to_be_checked()
-    expect(page.locator("#sources")).to_contain_text("In use: my genres.csv")
+    expect(page.locator("#sources")).to_contain_text("my genres.csv")
     page.get_by_role("button", name="Find genres").click()
     says(page, "6 songs found in the sources.")
     expect(row(page, "So <i>what")).to_contain_text("your corrections, corrections.csv line 2")
@@ -125,6 +127,16 @@ def test_liked_songs_are_sorted(visit: Visit, fake: FakeSpotify, tables: dict[st
     page.select_option("#song-genre-filter", "none")
     expect(page.locator("#song-count")).to_have_text("2 of 9 songs")
     page.select_option("#song-genre-filter", "")
+
+    # By keyboard from row to row, also over one that cannot be moved.
+    row(page, "Song 7").get_by_role("button", name="move").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent") == "no genre"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.ariaLabel") == "Genre of Song 7: no genre; move"
 
     # Move one by hand, look, write.
     row(page, "Song 7").get_by_role("button", name="move").click()
@@ -148,6 +160,7 @@ def test_liked_songs_are_sorted(visit: Visit, fake: FakeSpotify, tables: dict[st
     assert inspect(page) == []
     view.get_by_role("button", name="Write this").click()
     expect(view.locator(".preview h3")).to_have_text("Written")
+    assert page.evaluate("document.activeElement.className") == "preview"
     written = fake.library()
     assert written["My field recording"] == [uri(7)]
     assert {uri(0), uri(1)} <= set(written["My jazz"])

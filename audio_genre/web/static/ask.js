@@ -10,7 +10,7 @@ export function agreed(title, sentence, verb) {
     const dialog = make("dialog", { "aria-labelledby": "ask-title", onclose: () => { dialog.remove(); resolve(dialog.returnValue === "yes"); } },
       make("h2", { id: "ask-title" }, title), make("p", {}, sentence),
       make("p", { class: "buttons" }, make("button", { type: "button", class: "main", onclick: close("yes") }, verb),
-        make("button", { type: "button", onclick: close("") }, "Cancel")));
+        make("button", { type: "button", autofocus: true, onclick: close("") }, "Cancel")));
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -25,12 +25,13 @@ export class Mover {
   // Fills the cell of a genre.
   fill(cell, row, choices) {
     const button = cell.firstElementChild ?? cell.appendChild(make("button", { type: "button", class: "genre-button" }));
-    const told = row.genre || this.none;
-    button.disabled = this.isFixed(row);
+    const [told, isFixed] = [row.genre || this.none, this.isFixed(row)];
+    // Arrow keys lead to it all the same.
+    button.setAttribute("aria-disabled", String(isFixed));
     button.textContent = `${row.by_hand ? "✎ " : ""}${told}`;
     button.title = row.reason ?? "";
-    button.setAttribute("aria-label", button.disabled ? told : `Genre of ${this.title(row)}: ${told}${row.by_hand ? ", moved by hand" : ""}; move`);
-    button.onclick = () => this.#open(row, choices());
+    button.setAttribute("aria-label", isFixed ? told : `Genre of ${this.title(row)}: ${told}${row.by_hand ? ", moved by hand" : ""}; move`);
+    button.onclick = () => isFixed || this.#open(row, choices());
   }
 
   #open(row, choices) {

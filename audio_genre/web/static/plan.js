@@ -36,7 +36,7 @@ export class Plan {
     Object.assign(this, { run, written, takenBack, options });
     this.ticks = make("div", { class: "ticks" });
     this.least = make("input", { type: "number", id: `${prefix}least`, min: "0", max: "100", step: "5", value: "0", inputmode: "numeric" });
-    this.result = make("div", { class: "preview" });
+    this.result = make("div", { class: "preview", tabindex: "-1" });
     this.apply = make("button", { type: "button", class: "main", hidden: true, onclick: () => this.#do("apply") }, "Write this");
     this.takeBack = make("button", { type: "button", class: "main", hidden: true, onclick: () => this.#do("undo") }, "Take this back");
     const all = (isTicked) => () => {
@@ -81,11 +81,14 @@ export class Plan {
 
   async #do(kind) {
     const order = this.order();
+    const isAtWork = [this.apply, this.takeBack].includes(document.activeElement);
     this.forget();
     const found = await this.run(kind, order);
     if (!found) return;
     this.result.replaceChildren(...(kind.startsWith("undo") ? this.takenBack(found) : this.written(found)));
     this.apply.hidden = kind !== "preview";
     this.takeBack.hidden = kind !== "undo-preview";
+    // The button that was pressed is gone.
+    if (isAtWork) this.result.focus();
   }
 }

@@ -38,7 +38,8 @@ export class Sources {
 
   #file(role, label) {
     this.names[role] = make("span", { class: "quiet", role: "status" });
-    const input = make("input", { type: "file", accept: ".csv,.tsv,.txt,.parquet", "aria-label": label });
+    const input = make("input", { type: "file", id: `file-${role}`, accept: ".csv,.tsv,.txt,.parquet", hidden: true, "aria-label": label });
+    const button = make("button", { type: "button", "aria-label": `${label}: choose file`, onclick: () => input.click() }, "Choose file…");
     input.addEventListener("change", async () => {
       const [file] = input.files;
       if (!file) return;
@@ -52,12 +53,12 @@ export class Sources {
       // The same file may be chosen again after a change.
       input.value = "";
     });
-    return make("p", { class: "file" }, input, this.names[role]);
+    return make("p", { class: "file" }, button, input, this.names[role]);
   }
 
   #have(role, name) {
     this.tables[role] = name;
-    this.names[role].textContent = name ? `In use: ${name}` : "No file yet";
+    this.names[role].textContent = name ?? "no file yet";
     this.boxes[role].disabled = !name || (role === "features" && !this.model.length);
   }
 

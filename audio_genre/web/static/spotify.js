@@ -16,6 +16,7 @@ const KINDS = {
   "undo-preview": "Looking at what would be taken back", undo: "Taking back",
 };
 const UNKNOWN = "unknown";
+const BUSY = "A run of the command line is at work on the account.";
 
 let status = null;
 let changes = -1;
@@ -97,21 +98,28 @@ async function refresh() {
     return;
   }
   tell();
+  if (status.problem) line.say(status.problem, true);
   if (!status.connected) {
     rows = [];
     isOffered = false;
     changes = status.changes;
+  } else if (status.busy && !status.task) {
+    line.say(BUSY);
   } else if (!status.task && status.changes !== changes) {
     await load();
+    if (line.text.textContent === BUSY) line.say("");
   }
 }
 
 function tell() {
-  byId("account-line").hidden = byId("account").hidden = !status.connected;
+  byId("account").hidden = !status.connected;
+  // What is damaged can be deleted.
+  byId("account-line").hidden = !status.connected && !status.problem;
   byId("connect-summary").textContent = status.connected ? "Connect again, or another account" : "Connect an account";
   byId("connect").open = !status.connected;
   byId("redirect-uri").textContent = status.redirect_uri;
   if (document.activeElement !== byId("client-id")) byId("client-id").value = status.client_id ?? "";
+  if (!status.connected) byId("account-name").textContent = "The account cannot be used";
   if (!status.connected || status.busy) return;
   const end = status.days_left < 14 ? `; the login ends in ${counted(status.days_left, "day")}, connect again before` : "";
   byId("account-name").textContent = `Connected as ${status.name}${status.public ? ", public playlists allowed" : ""}${end}`;
@@ -256,7 +264,7 @@ async function follow(task) {
   }
 }
 
-// Other tabs, and the command line, may be at work on the account.
+// Other tabs may be at work on the account.
 async function look() {
   if (isBusy || status === null || status.missing !== null || byId("spotify").hidden || document.hidden) return;
   isBusy = true;

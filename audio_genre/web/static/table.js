@@ -2,6 +2,7 @@
 import { make } from "./dom.js";
 
 const SPARE = 8;
+const CONTROLS = "button, a";
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 const isEmpty = (value) => value === null || value === undefined || value === "";
@@ -155,7 +156,7 @@ export class Table {
 
   // One row's controls are in the order of the keyboard; arrows lead to the others.
   #reach(element, isActive) {
-    for (const control of element.querySelectorAll("button, a")) control.tabIndex = isActive ? 0 : -1;
+    for (const control of element.querySelectorAll(CONTROLS)) control.tabIndex = isActive ? 0 : -1;
   }
 
   #activate(target) {
@@ -173,7 +174,7 @@ export class Table {
     if (!(event.key in steps) || event.target.closest(".heads") || !this.shown.length) return;
     event.preventDefault();
     const row = event.target.closest(".row");
-    const place = row ? [...row.querySelectorAll("button, a")].indexOf(event.target) : -1;
+    const place = row ? [...row.children].indexOf(event.target.closest(".cell")) : -1;
     const from = row ? Number(row.dataset.index) : Math.floor(this.element.scrollTop / this.height) - 1;
     this.#focus(Math.max(0, Math.min(this.shown.length - 1, from + steps[event.key])), place);
   }
@@ -184,7 +185,9 @@ export class Table {
     if (top < this.element.scrollTop) this.element.scrollTop = top;
     else if (bottom > this.element.scrollTop + room) this.element.scrollTop = bottom - room;
     this.#draw();
-    const controls = [...this.drawn.get(index).querySelectorAll("button, a")];
-    (controls[place] ?? controls.at(-1))?.focus({ preventScroll: true });
+    const row = this.drawn.get(index);
+    // The same column, as far as the row has anything to press there.
+    const control = row.children[place]?.querySelector(CONTROLS) ?? [...row.querySelectorAll(CONTROLS)].at(-1);
+    control?.focus({ preventScroll: true });
   }
 }
