@@ -200,7 +200,7 @@ def test_nothing_is_hard_to_reach(visit: Visit, clip: Path, tmp_path: Path, sche
 
 def test_without_a_library_it_says_how_to_get_one(visit: Visit) -> None:
     visit.page.goto(f"{visit.address}#library")
-    playwright.expect(visit.page.locator(".task [role=status]")).to_have_text(
+    playwright.expect(visit.page.locator("#library .task [role=status]")).to_have_text(
         "No library was named; start the server with --music DIR."
     )
 

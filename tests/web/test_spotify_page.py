@@ -95,11 +95,13 @@ def test_liked_songs_are_sorted(visit: Visit, fake: FakeSpotify, tables: dict[st
     expect(page.locator("#account-name")).to_have_text("Connected as Ada")
     assert page.url.endswith("/#spotify")
 
-    # Liked songs, where Spotify asks for a pause.
+    # Liked songs, where Spotify asks for a pause, and the page is loaded again meanwhile.
     fake.forget_calls()
-    fake.faults[0] = limited(2)
+    fake.faults[0] = limited(5)
     page.get_by_role("button", name="Read liked songs").click()
-    expect(page.locator("#account-task [role=status]")).to_contain_text("waiting as Spotify asks, 1 s left")
+    expect(page.locator("#account-task [role=status]")).to_contain_text("waiting as Spotify asks, 3 s left")
+    page.reload()
+    expect(page.locator("#account-task [role=status]")).to_contain_text("waiting as Spotify asks")
     says(page, "9 liked songs read.")
     expect(page.locator("#song-summary")).to_have_text(
         "9 songs: 0 with a genre, 0 unknown, 8 that no source knows, 1 that cannot go to a playlist."

@@ -23,7 +23,7 @@ let changes = -1;
 let rows = [];
 let choices = [];
 let bySong = new Map();
-let isBusy = false;
+let underWay = 0;
 let isOffered = false;
 let table, filters, line, plan, mover, sources;
 
@@ -236,17 +236,20 @@ async function runPlan(kind, order) {
 }
 
 async function run(order) {
+  underWay += 1;
   try {
     const { task } = await api.beginAccountTask(order);
     return await follow(task);
   } catch (error) {
     line.say(error.message, true);
     return null;
+  } finally {
+    underWay -= 1;
   }
 }
 
 async function follow(task) {
-  isBusy = true;
+  underWay += 1;
   try {
     const ended = await line.follow(task);
     const { kind, state, result } = ended;
@@ -260,21 +263,23 @@ async function follow(task) {
     else line.say("");
     return state === "done" ? result : null;
   } finally {
-    isBusy = false;
+    underWay -= 1;
   }
 }
 
 // Other tabs may be at work on the account.
 async function look() {
-  if (isBusy || status === null || status.missing !== null || byId("spotify").hidden || document.hidden) return;
-  isBusy = true;
+  if (underWay || status === null || status.missing !== null || byId("spotify").hidden || document.hidden) return;
+  underWay += 1;
   try {
     const { task, changes: now } = await api.accountTask(true);
+    // What somebody began here meanwhile is followed there.
+    if (underWay > 1) return;
     if (task?.state === "running") await follow(task);
     else if (now !== changes) await refresh();
   } catch {
     // The next look, or what somebody does, tells.
   } finally {
-    isBusy = false;
+    underWay -= 1;
   }
 }
