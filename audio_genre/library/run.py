@@ -193,8 +193,7 @@ def organize(
         refuse_foreign_table(table)
     closed: list[tuple[str, OSError | None]] = []
     clips = _clips(music, closed, stay_inside=stay_inside)
-    excerpt = not whole and card.recipe is not None and bool(card.recipe.tags)
-    settings = ClassifySettings(music, bundle, model_identity(card, excerpt=excerpt), excerpt)
+    settings = _settings(music, bundle, card, whole=whole)
     with _opened(music, file) as kept:
         accepted = Acceptance(min_confidence, limits=unknown)
         run = _Run(music, kept, settings.model, accepted, progress)
@@ -225,7 +224,7 @@ def organize(
         music_dir=music,
         database=file,
         model=card.name,
-        excerpt=excerpt,
+        excerpt=settings.excerpt,
         found=run.found,
         classified=run.classified,
         kept=run.found - run.todo,
@@ -313,21 +312,29 @@ def listen_to(
     model: Path | None = None,
     jobs: int | None = None,
     database: Path | None = None,
-) -> tuple[str, dict[str, Answer]]:
-    """Return a model's name, and its answers for some files of a library, kept with those of `organize`."""
+    stay_inside: bool = False,
+) -> tuple[str, dict[str, Entry]]:
+    """Return a model's name, and what is known of some files of a library, kept with the answers of `organize`."""
     from audio_genre.bundles.card import read_card
 
     music = _real_music_dir(music_dir)
     bundle = (default_model() if model is None else model).absolute()
     card = read_card(bundle)
-    settings = ClassifySettings(music, bundle, model_identity(card))
+    settings = _settings(music, bundle, card, whole=False)
     with _opened(music, database or default_database(music)) as kept:
         run = _Run(music, kept, settings.model, Acceptance(), progress)
+        kept.take_by_hand(corrections(music))
         kept.retry_failures(decoder_versions(), always=False)
-        run.see(clip for clip in _clips(music, []) if clip.path in paths)
+        run.see(clip for clip in _clips(music, [], stay_inside=stay_inside) if clip.path in paths)
         run.listen(settings, jobs or usable_cores())
         entries = kept.entries(settings.model, Acceptance())
-        return card.name, {entry.path: entry.answer for entry in entries if entry.answer is not None}
+        return card.name, {entry.path: entry for entry in entries if entry.answer is not None}
+
+
+def _settings(music: Path, bundle: Path, card: Card, *, whole: bool) -> ClassifySettings:
+    """Say how files are heard: by a pretrained network, which takes long, in a window of each unless all is asked."""
+    excerpt = not whole and card.recipe is not None and bool(card.recipe.tags)
+    return ClassifySettings(music, bundle, model_identity(card, excerpt=excerpt), excerpt)
 
 
 def _undo(music: Path, file: Path, progress: LibraryProgress, *, playlists: bool, apply: bool) -> UndoReport | None:

@@ -57,6 +57,8 @@ class Sources:
         Model that was trained on tables of tracks, for `features` and `reccobeats`.
     reccobeats : bool
         Whether the ids of songs are sent to ReccoBeats for their features.
+    stay_inside : bool
+        Whether links that lead out of `music` are refused.
     """
 
     corrections: Path | None = None
@@ -65,6 +67,7 @@ class Sources:
     features: Path | None = None
     model: Path | None = None
     reccobeats: bool = False
+    stay_inside: bool = False
 
     def __post_init__(self) -> None:
         if self.model is None and (self.features is not None or self.reccobeats):
@@ -479,7 +482,7 @@ class Account:
         if sources.music is not None:
             from audio_genre.spotify.sources.music import Music
 
-            yield Music(sources.music, sources.audio_model)
+            yield Music(sources.music, sources.audio_model, stay_inside=sources.stay_inside)
         if sources.features is not None and sources.model is not None:
             from audio_genre.spotify.sources.features import FeatureTable
 

@@ -211,6 +211,4 @@ class Authorization:
             ) from None
         except (requests.RequestException, ValueError, KeyError) as error:
             what = "cannot be reached" if isinstance(error, requests.RequestException) else "gave no token"
-            raise AccountError(
-                f"Spotify {what} ({type(error).__name__}); check the network and run the same command again."
-            ) from None
+            raise AccountError(f"Spotify {what} ({type(error).__name__}); check the network and start again.") from None

@@ -135,7 +135,7 @@ class Client:
             )
         )
         if not found.get("id"):
-            raise UncertainError("Spotify made a playlist and did not say which; run the same command again to go on.")
+            raise UncertainError("Spotify made a playlist and did not say which; start again to go on.")
         return Listed(str(found["id"]), name, description, str(found.get("snapshot_id") or ""), 0, True)
 
     def add(self, playlist: str, uris: Sequence[str]) -> str:
@@ -174,7 +174,7 @@ def _object(value: Any) -> dict[str, Any]:
 def _page(value: Any, offset: int) -> Page:
     items, total = _object(value).get("items"), _object(value).get("total")
     if not isinstance(items, list) or not isinstance(total, int):
-        raise AccountError(f"Spotify sent no list at position {offset}; run the same command again.")
+        raise AccountError(f"Spotify sent no list at position {offset}; start again.")
     return Page(tuple(items), total)
 
 

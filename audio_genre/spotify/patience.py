@@ -117,10 +117,10 @@ class Patience:
             except (requests.RequestException, OSError) as error:
                 reason = f"Spotify cannot be reached ({type(error).__name__})"
             if not repeatable:
-                raise UncertainError(f"{reason}; run the same command again to go on.")
+                raise UncertainError(f"{reason}; start again to go on.")
             if tried < _TRIES - 1:
                 self.wait(2.0**tried, reason)
-        raise UncertainError(f"{reason}; run the same command again to go on.")
+        raise UncertainError(f"{reason}; start again to go on.")
 
 
 def _pause(header: str | None, reason: str | None, tried: int) -> float:
@@ -138,12 +138,9 @@ def later_sentence(seconds: float | None, *, is_quota: bool) -> str:
     """Say when to come back."""
     why = "The quota of your Spotify app is used up" if is_quota else "Spotify asks for a long pause"
     if seconds is None:
-        return f"{why}; what was done is kept, so run the same command again tomorrow to go on."
+        return f"{why}; what was done is kept, so start again tomorrow to go on."
     then = datetime.datetime.now().astimezone() + datetime.timedelta(seconds=min(seconds, 366 * 86400))
-    return (
-        f"{why}; what was done is kept, so run the same command again after {then:%Y-%m-%d %H:%M} "
-        f"(in {_span(seconds)}) to go on."
-    )
+    return f"{why}; what was done is kept, so start again after {then:%Y-%m-%d %H:%M} (in {_span(seconds)}) to go on."
 
 
 def _span(seconds: float) -> str:
@@ -156,7 +153,7 @@ def _refusal(error: SpotifyException) -> AccountError:
         :120
     ]
     if error.http_status == 404:
-        return GoneError("Spotify does not have this playlist any more; run the same command again.")
+        return GoneError("Spotify does not have this playlist any more; start again.")
     if error.http_status == 403 and "scope" in said.lower():
         return ScopeError(
             "This login does not allow that; log in again with `audio-genre spotify login`, with --public where "

@@ -144,7 +144,7 @@ class PageAccount:
         from audio_genre.spotify import Sources
         from audio_genre.spotify.account import BY_HAND
 
-        if sources == Sources():
+        if sources == Sources(stay_inside=sources.stay_inside):
             raise ParameterError("No source of genres was chosen; choose at least one.")
         with self._alone(changes=True):
             found = self._account.find_genres(sources, told, min_confidence=min_confidence)

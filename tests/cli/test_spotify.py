@@ -182,7 +182,7 @@ def test_what_cannot_be_done_is_told(connected: FakeSpotify, genres: Path, tmp_p
 def test_a_quota_that_is_used_up(connected: FakeSpotify, genres: Path) -> None:
     connected.faults = {4: limited(86236, quota=True)}
     told = refused("playlists", "--corrections", genres, "--apply")
-    assert "The quota of your Spotify app is used up; what was done is kept, so run the same command again" in told
+    assert "The quota of your Spotify app is used up; what was done is kept, so start again" in told
     assert "(in 23 h 57 min)" in told
     done("playlists", "--corrections", genres, "--apply")
     assert {name: len(rows) for name, rows in connected.library().items()} == {"a/b (liked)": 40, "jazz (liked)": 40}

@@ -25,7 +25,7 @@ from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import BundleError, ExtractionError, ParameterError
 from audio_genre.inference import Classification, Classifier
 from audio_genre.jobs import processes
-from audio_genre.library import LibraryError, default_database, run
+from audio_genre.library import LibraryError, correct, default_database, run
 from audio_genre.library.classify import as_answer
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, or makes odd files")
@@ -542,3 +542,6 @@ def test_some_files_are_listened_to_and_the_others_left(faked: None, bundle: Pat
     told = helpers.Recorder()
     assert run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)[1] == heard
     assert told.paths == []
+    correct(music, {"a.wav": "lullaby"})
+    heard = run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)[1]
+    assert (heard["a.wav"].genre, heard["a.wav"].by_hand, heard["b/c.wav"].by_hand) == ("lullaby", True, False)

@@ -15,6 +15,7 @@ from track_tables import tracks_frame, write_tracks
 from audio_genre.errors import AccountError, AudioGenreError, BundleError, ParameterError, TableError, TryLaterError
 from audio_genre.library.plan import Opinion
 from audio_genre.library.records import Answer as Heard
+from audio_genre.library.records import Entry
 from audio_genre.spotify import Account, Sources
 from audio_genre.spotify.endpoints import Endpoints
 from audio_genre.spotify.songs import LikedSong
@@ -259,15 +260,20 @@ def test_the_users_own_files(account: Account, tmp_path: Path, monkeypatch: pyte
     (folder / "broken.mp3").write_bytes(b"no mp3")
     asked: list[frozenset[str]] = []
 
-    def listen(music_dir: Path, paths: frozenset[str], **_: Any) -> tuple[str, dict[str, Heard]]:
+    def listen(music_dir: Path, paths: frozenset[str], **_: Any) -> tuple[str, dict[str, Entry]]:
         asked.append(paths)
-        return "a model", {path: Heard(1, 1, "jazz", 0.8, {"jazz": 0.8}) for path in paths if path != "four.flac"}
+        answer = Heard(1, 1, "jazz", 0.8, {"jazz": 0.8})
+        by_hand = {"two too.ogg": "rock"}
+        return "a model", {
+            path: Entry(path, by_hand.get(path, "jazz"), answer, by_hand=path in by_hand) for path in paths
+        }
 
     monkeypatch.setattr(music_source, "listen_to", listen)
     # By their tags they are half a second long; what is that short is not the song of three minutes.
     found = found_by(account, music=folder)
     assert asked == [frozenset({"a/one.flac", "two too.ogg"})]
     assert found[uri(1)] == Opinion("jazz", 0.8, "your file a/one.flac (ISRC), a model")
+    assert found[uri(2)] == Opinion("rock", 1.0, "your file two too.ogg (ISRC), chosen by hand")
     assert set(found) == {uri(1), uri(2)}
     with pytest.raises(ParameterError, match="is no folder"):
         found_by(account, music=tmp_path / "nothing")

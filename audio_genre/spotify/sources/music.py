@@ -30,8 +30,10 @@ class Music(Source):
 
     name = "music"
 
-    def __init__(self, music_dir: Path, model: Path | None, jobs: int | None = None) -> None:
-        self._music_dir, self._model, self._jobs = music_dir, model, jobs
+    def __init__(
+        self, music_dir: Path, model: Path | None, jobs: int | None = None, *, stay_inside: bool = False
+    ) -> None:
+        self._music_dir, self._model, self._jobs, self._stay_inside = music_dir, model, jobs, stay_inside
 
     def opinions(self, songs: Sequence[LikedSong], progress: AccountProgress) -> dict[str, Opinion]:
         """Return what the model hears in the files that are among the songs; no other file is classified."""
@@ -42,7 +44,11 @@ class Music(Source):
         matcher = Matcher(songs)
         file_of: dict[str, tuple[str, str]] = {}
         ways = {"ISRC": 0, "title and artist": 1}
-        clips = find_clips(self._music_dir, unreadable=lambda folder, error: _tell(progress, folder, error))
+        clips = find_clips(
+            self._music_dir,
+            unreadable=lambda folder, error: _tell(progress, folder, error),
+            stay_inside=self._stay_inside,
+        )
         for done, clip in enumerate(clips, 1):
             progress(done, None, "files compared with the liked songs")
             for song, how in _meant(matcher, self._music_dir / clip.path):
@@ -53,14 +59,25 @@ class Music(Source):
             return {}
         wanted = frozenset(path for path, _ in file_of.values())
         model, heard = listen_to(
-            self._music_dir, wanted, model=self._model, jobs=self._jobs, progress=_Told(progress, len(wanted))
+            self._music_dir,
+            wanted,
+            model=self._model,
+            jobs=self._jobs,
+            progress=_Told(progress, len(wanted)),
+            stay_inside=self._stay_inside,
         )
         found = {}
         for key, (path, how) in file_of.items():
-            answer = heard.get(path)
-            if answer is not None:
-                source = f"your file {path} ({how}), {model}"
-                found[key] = Opinion(answer.genre, answer.confidence, source, answer.reason)
+            entry = heard.get(path)
+            if entry is None or entry.answer is None:
+                continue
+            if entry.by_hand:
+                found[key] = Opinion(entry.genre, 1.0, f"your file {path} ({how}), chosen by hand")
+            else:
+                answer = entry.answer
+                found[key] = Opinion(
+                    answer.genre, answer.confidence, f"your file {path} ({how}), {model}", answer.reason
+                )
         return found
 
 

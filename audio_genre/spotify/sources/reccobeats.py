@@ -40,7 +40,7 @@ COLUMNS = (
 
 _POLITE_SECONDS = 1.0
 _TRIES = 4
-_ON = "run the same command again to go on, or leave out --reccobeats"
+_ON = "start again to go on, or leave out --reccobeats"
 
 
 class ReccoBeats(Source):

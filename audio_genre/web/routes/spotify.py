@@ -238,4 +238,5 @@ def _sources(state: State, choice: SourceChoice) -> Sources:
         features=tables["features"],
         model=model,
         reccobeats=choice.reccobeats,
+        stay_inside=True,
     )
