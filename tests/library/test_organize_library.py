@@ -527,7 +527,10 @@ def test_a_model_with_a_pretrained_network_hears_one_window_unless_all_is_asked_
     assert not organize().excerpt
 
 
-def test_some_files_are_listened_to_and_the_others_left(faked: None, bundle: Path, music: Path, tmp_path: Path) -> None:
+def test_some_files_are_listened_to_and_the_others_left(
+    faked: None, bundle: Path, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "data")
     helpers.touch(music / "a.wav", music / "b" / "c.wav", music / "d.wav", music / "bad.wav")
     database = tmp_path / "library.sqlite"
     told = helpers.Recorder()
