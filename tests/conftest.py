@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -28,10 +29,21 @@ SHARED_DATA = Path(os.environ.get("AUDIO_GENRE_SHARED_DATA", Path(__file__).pare
 NOBODY = 65534
 
 
-@pytest.fixture(autouse=True)
-def _no_encoder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the same model by default whether the pretrained network is installed on this machine or not."""
-    monkeypatch.setattr("audio_genre.inference.default.has_encoder", lambda: False)
+# What people keep for themselves (installed networks, choices by hand) takes no part in a test, nor in the processes
+# that it starts, and no test adds to it.
+_DATA_HOME = os.environ.get("XDG_DATA_HOME")
+_TEST_DATA_HOME = tempfile.mkdtemp(prefix="audio-genre-test-data-")
+os.environ["XDG_DATA_HOME"] = _TEST_DATA_HOME
+atexit.register(shutil.rmtree, _TEST_DATA_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def installed_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the pretrained networks that are installed on this machine."""
+    if _DATA_HOME is None:
+        monkeypatch.delenv("XDG_DATA_HOME")
+    else:
+        monkeypatch.setenv("XDG_DATA_HOME", _DATA_HOME)
 
 
 # The same examples in every run; a property test is no lottery.

@@ -136,6 +136,7 @@ def _tags(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.empty((0, 50)), ours
 
 
+@pytest.mark.usefixtures("installed_encoders")
 def test_the_published_network_gives_the_public_tags(shared_data: Path) -> None:
     if not path_of(ENCODERS["musicnn"]).exists():
         pytest.skip("the weights of MusiCNN are not installed; `audio-genre encoder musicnn` fetches them")

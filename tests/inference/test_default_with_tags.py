@@ -115,6 +115,7 @@ def test_the_card_agrees_with_the_public_data(table: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("installed_encoders")
 def test_real_music_and_what_is_none(shared_data: Path) -> None:
     try:
         model = Classifier(shipped_model(WITH_ENCODER))

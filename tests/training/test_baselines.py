@@ -354,7 +354,7 @@ def test_a_table_of_another_schema(tmp_path: Path) -> None:
 
 def test_a_plan_repeats_seeds_and_folds(clips: Table, tmp_path: Path) -> None:
     plan = plan_training(clips, tmp_path, variant="majority", seeds=2, folds=3, kind="baseline")
-    assert plan.kind == "baseline"
+    assert plan.kinds == ("baseline",)
     assert plan.names == tuple(f"majority-fold-{k}{end}" for end in ("", "-seed1") for k in (1, 2, 3))
     assert plan.resumable() == {}
     told: list[str] = []
