@@ -119,6 +119,7 @@ def segments(tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 # What takes longest comes first, so that no worker is left with a long file at the end.
 LONGEST = (
+    "tests/test_notebook.py",
     "tests/test_install.py",
     "tests/training/test_tabular.py",
     "tests/cli/test_commands.py",
@@ -130,7 +131,7 @@ LONGEST = (
     "tests/inference",
     "tests/extraction",
     "tests/bundles",
-    "tests/test_notebook.py",
+    "tests/web",
 )
 
 
