@@ -16,7 +16,7 @@ from audio_genre.audit.copies import Copies, audit_copies
 from audio_genre.audit.findings import Audit, Finding, Severity, counted, ranked
 from audio_genre.audit.gtzan import audit_gtzan
 from audio_genre.audit.labels import audit_labels
-from audio_genre.audit.leaks import Telling, first_of_each, tell_label
+from audio_genre.audit.leaks import Telling, first_of_each, of_feature, tell_label
 from audio_genre.audit.neighbours import close_rows, components, equal_by_chance, equal_rows
 from audio_genre.datasets.delimited import DECIMAL_COMMAS, is_number, unchanged
 from audio_genre.datasets.groups import find_groups
@@ -43,9 +43,6 @@ _MIN_SHARE_OF_FEATURES = 0.5
 _START_BYTES = 1 << 16
 _LEAKS_FROM = 0.2
 _WORTH_TELLING = 0.03
-_SEPARATES_FROM = 0.95
-_CODES_FROM = 0.99
-_CODES_PER_CLASS = 2
 _SIGNIFICANT = 0.01
 _MIN_ROWS_OF_INDEX = 3
 _MIN_ROWS_OF_NAMES = 20
@@ -427,23 +424,11 @@ def _is_index(values: NDArray[Any]) -> bool:
 def _alone(sheet: Sheet, rows: _Rows, chosen: NDArray[np.intp]) -> list[Finding]:
     """Look for features that are the label in other signs, or number the rows."""
     findings = []
-    n_classes = len(np.unique(rows.labels[chosen]))
     for name, values in zip(sheet.features, sheet.values.T, strict=True):
         if _is_index(values):
             message = f"The feature {name!r} counts the rows; extract the table again."
             findings.append(Finding("index", "serious", message, (name,)))
             continue
-        told = tell_label(values[chosen], rows.labels[chosen], at_least=_SEPARATES_FROM)
-        if told is None or told.gain < _SEPARATES_FROM:
-            continue
-        is_code = told.gain >= _CODES_FROM and len(np.unique(values)) <= _CODES_PER_CLASS * n_classes
-        if is_code:
-            message = f"The feature {name!r} encodes the label; remove it, or extract the table again."
-            findings.append(Finding("label_code", "serious", message, (name,), told.as_json()))
-        else:
-            message = (
-                f"The feature {name!r} alone predicts the label of {told.accuracy:.0%} of held-out tracks; check "
-                "whether the classes differ in how they were recorded instead of in their music."
-            )
-            findings.append(Finding("separating_feature", "warning", message, (name,), told.as_json()))
+        found = of_feature(name, values[chosen], rows.labels[chosen])
+        findings += [] if found is None else [found]
     return findings

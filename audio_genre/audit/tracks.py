@@ -12,6 +12,7 @@ import numpy as np
 
 from audio_genre.audit.findings import Audit, Finding, counted, ranked
 from audio_genre.audit.labels import audit_labels
+from audio_genre.audit.leaks import first_of_each, of_feature
 from audio_genre.audit.panel import Mistake, Panel
 from audio_genre.audit.ways import leak_panel
 from audio_genre.datasets import Tracks, load_tracks
@@ -38,6 +39,7 @@ def audit_tracks(path: Path, progress: Progress, *, seed: int = 0, jobs: int | N
     songs = Counter(tracks.labels[np.unique(tracks.groups, return_index=True)[1]].tolist())
     findings = [Finding("reading", "note", sentence) for sentence in tracks.notes]
     findings += [*audit_labels(classes, songs, tracks.genres.tolist()), *_of_reading(tracks), *_few_artists(tracks)]
+    findings += _of_columns(tracks)
     done = 0
 
     def step(what: str) -> None:
@@ -107,6 +109,15 @@ def _of_reading(tracks: Tracks) -> Iterator[Finding]:
         yield Finding("faults", "note", message, tuple(items), dict(report["faults"]))
 
 
+def _of_columns(tracks: Tracks) -> Iterator[Finding]:
+    """Tell which columns are the genre in other signs."""
+    first = first_of_each(tracks.groups, tracks.labels)
+    for name, values in zip(tracks.columns, tracks.raw.T.astype(np.float64), strict=True):
+        found = of_feature(name, values[first], tracks.labels[first])
+        if found is not None:
+            yield found
+
+
 def _few_artists(tracks: Tracks) -> Iterator[Finding]:
     """Tell which genres can hardly be split by artist."""
     sets = tracks.together.get("artist")
@@ -146,8 +157,11 @@ def _of_panel(panel: Panel) -> Iterator[Finding]:
                 f"; {wrong.seen:.1%} of the test rows have {mistake.shared} in training, and accuracy is "
                 f"{wrong.accuracy_seen:.3f} on them and {wrong.accuracy_unseen:.3f} on the others"
             )
+        beside = "in place of" if wrong.accuracy.low > honest.accuracy.high else "beside"
+        if mistake.reaches_with_nothing:
+            seen += f"; with labels shuffled it reaches {wrong.shuffled}, and chance is {wrong.shuffled_chance:.3f}"
         message = (
-            f"{mistake.title[0].upper()}{mistake.title[1:]}: accuracy {wrong.accuracy} in place of {honest.accuracy} "
+            f"{mistake.title[0].upper()}{mistake.title[1:]}: accuracy {wrong.accuracy} {beside} {honest.accuracy} "
             f"({honest.name}){seen}; {mistake.advice}."
         )
         details = {"wrong": wrong.accuracy.value, "honest": honest.accuracy.value, "gap": mistake.gap}

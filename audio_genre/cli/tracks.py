@@ -25,6 +25,9 @@ from audio_genre.cli.console import (
 )
 from audio_genre.errors import ParameterError
 
+_ANSWERS = ("row", "genre", "confidence", "reason")
+_ANSWERS_HEAD = ",".join(_ANSWERS).encode()
+
 tracks = typer.Typer(name="tracks", help="Prepare and classify tables of Spotify-style tracks.", no_args_is_help=True)
 
 _MAX_GENRES = 20
@@ -69,7 +72,7 @@ def prepare(
 ) -> None:
     """Map genres, clean columns, find songs under several genres, and split a table of tracks."""
     from audio_genre.datasets.tracks.preparing import prepare as prepare_table
-    from audio_genre.datasets.tracks.preparing import write_mapping_to_fill, write_preparation
+    from audio_genre.datasets.tracks.preparing import refuse_to_replace, write_mapping_to_fill, write_preparation
     from audio_genre.datasets.tracks.reading import UnknownGenresError
 
     given: dict[str, Any] = {
@@ -83,6 +86,7 @@ def prepare(
     reading = {name: value for name, value in given.items() if value}
     if out_dir.is_file():
         raise ParameterError(f"OUT_DIR is the file {out_dir}; name a folder, which need not be there.")
+    refuse_to_replace(table, out_dir)
     with ProgressLine("preparing", "steps") as line:
         line.update(0, None, "reading")
         try:
@@ -163,6 +167,8 @@ def classify(
         raise ParameterError(
             f"{out} cannot be written: there is no folder {out.parent}; make it, or name another file."
         )
+    if out is not None:
+        _refuse_other_file(out)
     reading = {name: value for name, value in {"schema": schema, "encoding": encoding}.items() if value is not None}
     with ProgressLine("classifying", "rows") as line:
         answers = classify_table(table, model, unknown=not no_unknown, progress=line.update, notes=tell, **reading)
@@ -179,6 +185,21 @@ def classify(
     typer.echo(printable(f"{counted(len(answers), 'row')}, {known} with a genre: {shown(out)}"))
 
 
+def _refuse_other_file(out: Path) -> None:
+    """Refuse to put answers in the place of something else than answers."""
+    if out.is_symlink() or (out.exists() and not out.is_file()):
+        raise ParameterError(f"{out} is no regular file; name another, or leave it out for the standard output.")
+    try:
+        with out.open("rb") as file:
+            head = file.read(len(_ANSWERS_HEAD))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ParameterError(f"{out} cannot be read: {error.strerror}; name another file.") from None
+    if head and not head.startswith((_ANSWERS_HEAD, b'{"row": ')):
+        raise ParameterError(f"{out} holds no answers of this command and would be replaced; name another file.")
+
+
 def _csv_lines(answers: Any) -> list[str]:
     lines: list[str] = []
 
@@ -187,7 +208,7 @@ def _csv_lines(answers: Any) -> list[str]:
             lines.append(text)
 
     writer = csv.writer(_Lines(), lineterminator="\n")
-    writer.writerow(["row", "genre", "confidence", "reason"])
+    writer.writerow(_ANSWERS)
     writer.writerows([a.path, a.genre, f"{a.confidence:.6f}", a.reason or ""] for a in answers)
     return lines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import stat
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -71,6 +72,9 @@ class Frame:
 def read_header(path: Path) -> list[str]:
     """Return the names of a table's columns, as far as they can be told from its beginning; nothing if they cannot."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # A pipe can be read once, and would be waited for.
+            return []
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
         if head.startswith(_PARQUET_MAGIC):
@@ -94,6 +98,9 @@ def read_frame(
     that there is no value; what else is no number leaves the column as texts.
     """
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise TableError(f"{path} is a pipe or a device; write the table to a file and give that.")
         data = path.read_bytes()
     except IsADirectoryError:
         raise TableError(f"{path} is a folder; give a table (CSV or Parquet).") from None

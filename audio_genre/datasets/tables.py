@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shlex
+import stat
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -377,6 +378,10 @@ def _read(
 def _sheet(path: Path, schema: TableSchema | None, label_column: str | None, group_column: str | None) -> Sheet:
     """Read those columns of a file that a table can need."""
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            # Reading a pipe could wait for ever.
+            raise TableError(f"{path} is a pipe or a device; write the table to a file and give that.")
         file = path.open("rb")
     except IsADirectoryError:
         raise TableError(advise_on_folder(path)) from None

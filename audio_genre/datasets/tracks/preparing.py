@@ -145,6 +145,34 @@ def prepare(
     return Preparation(tracks, split, report, None if own is None else Path(own))
 
 
+def refuse_to_replace(table: Path, folder: Path) -> None:
+    """Refuse a folder where a prepared table would take the place of the table itself, or of files of other people."""
+    for name in PREPARED_TABLES:
+        there = folder / name
+        if not there.exists():
+            continue
+        if there.resolve() == (prepared_table(table) if table.is_dir() else table).resolve():
+            raise ParameterError(f"{there} is the table that is read, and would be replaced; choose another folder.")
+        if find_layout(read_header(there)) is not layouts()["prepared"]:
+            raise ParameterError(f"{there} is no prepared table, and would be replaced; choose another folder.")
+
+
+def _refuse_to_lose_edits(mapping: Path | None, folder: Path) -> None:
+    """Refuse to write over a mapping that somebody has edited since it was written here."""
+    there = folder / MAPPING
+    if not there.exists() or (mapping is not None and mapping.resolve() == there.resolve()):
+        return
+    try:
+        written = used_mapping(json.loads((folder / PREPARATION).read_text(encoding="utf-8"))["mapping"])
+        is_edited = there.read_text(encoding="utf-8") != written
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        is_edited = True
+    if is_edited:
+        raise ParameterError(
+            f"{there} was edited, and would be replaced; give it with --mapping, or move it to another place."
+        )
+
+
 def write_preparation(
     found: Preparation, folder: Path, *, form: str = "csv", progress: Callable[[int, int, str], None] | None = None
 ) -> list[Path]:
@@ -152,6 +180,8 @@ def write_preparation(
     if form not in _FORMATS:
         raise ParameterError(f"The format of the table must be one of {', '.join(_FORMATS)}; got {form!r}.")
     tracks = found.tracks
+    refuse_to_replace(tracks.path, folder)
+    _refuse_to_lose_edits(found.mapping, folder)
     table = PREPARED_TABLES[_FORMATS.index(form)]
     y = np.searchsorted(tracks.classes, tracks.labels)
     subsets = found.split.subsets()

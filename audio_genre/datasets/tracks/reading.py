@@ -221,9 +221,10 @@ class Reading:
             values = {name: column[kept] for name, column in values.items()}
             ids, artists, linked, song = ids[kept], artists[kept], linked[kept], song[kept]
         if not len(self.data):
-            raise TableError(
-                f"{self.path} has no row left after the preparation; see what was left out: {self.report}."
+            left_out = ", ".join(
+                f"{count} {word}" for word, count in self.report["rows"].items() if count and word != "read"
             )
+            raise TableError(f"{self.path} has no row left ({left_out}); change the mapping or the choice of genres.")
         self._find_faults(values, ids)
         items = self._items()
         song, groups = self._songs(song, items)
