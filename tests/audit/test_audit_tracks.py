@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import typer
@@ -239,3 +240,13 @@ def test_no_number_means_no_line_in_the_panel(found: Audit) -> None:
     lines = panel_lines(panel_of(found))
     assert len(lines) == 2 + len(panel_of(found).mistakes)
     assert sum("LEAK" in line for line in lines) == sum(each.shows for each in panel_of(found).mistakes)
+
+
+def test_a_column_that_is_the_genre_is_called_out(tmp_path: Path) -> None:
+    frame = tracks_frame(COUNTS)
+    codes = pd.factorize(frame["track_genre"])[0]
+    frame["energy"] = codes / 10
+    frame["duration_ms"] = 200_000 + 1000 * codes + np.random.default_rng(0).integers(0, 300, len(frame))
+    found = audit(write_tracks(tmp_path / "t.csv", frame), jobs=1)
+    assert [finding.items for finding in found.of("serious") if finding.kind == "label_code"] == [("energy",)]
+    assert [f.items for f in found.of("warning") if f.kind == "separating_feature"] == [("duration_ms",)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +218,7 @@ class TestRefusals:
         words = refused("tracks", "classify", table, tmp_path / "none/out.csv", "--model", model)
         assert f"none/out.csv cannot be written: there is no folder {tmp_path / 'none'}" in words
         words = refused("tracks", "classify", table, tmp_path, "--model", model)
-        assert f"{tmp_path} cannot be written" in words
+        assert f"{tmp_path} is no regular file" in words
         (tmp_path / "u.csv").write_text("track_id,danceability,energy,tempo\na,.1,.2,100\n")
         assert "has no column of key" in refused("tracks", "classify", tmp_path / "u.csv", "--model", model)
         (tmp_path / "u.csv").write_text("a,b\n1,2\n")
@@ -236,3 +238,41 @@ def test_a_real_table_with_lists_of_genres(shared_data: Path, tmp_path: Path) ->
     report = json.loads(result.stdout)
     assert report["lists_of_genres"] > 2000
     assert set(report["genres"]) == {"dance pop", "pop"}
+
+
+def test_nothing_but_what_these_commands_wrote_is_replaced(tmp_path: Path) -> None:
+    table = write_tracks(tmp_path / "tracks.csv", count=150, apart=2)
+    run("train", "baseline", table, tmp_path / "models", "--variant", "logistic-regression")
+    model = tmp_path / "models" / "logistic-regression"
+    before = {path: path.read_bytes() for path in (table, model / "card.json")}
+    for path in before:
+        assert "holds no answers of this command" in refused("tracks", "classify", table, path, "--model", model)
+    (tmp_path / "link.csv").symlink_to(table)
+    assert "is no regular file" in refused("tracks", "classify", table, tmp_path / "link.csv", "--model", model)
+    for form in ((), (), ("--json",), ()):
+        assert run("tracks", "classify", table, tmp_path / "out.csv", "--model", model, *form).exit_code == 0
+
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "mapped_dataset.csv").write_bytes(before[table])
+    assert "is no prepared table" in refused("tracks", "prepare", table, own)
+    assert "is the table that is read" in refused("tracks", "prepare", own / "mapped_dataset.csv", own)
+    out = tmp_path / "prepared"
+    for _ in range(2):
+        assert run("tracks", "prepare", table, out).exit_code == 0
+    assert "is the table that is read" in refused("tracks", "prepare", out, out)
+    mapping = out / "genre_mapping.csv"
+    mapping.write_text(mapping.read_text() + "one more,rock,\n")
+    edited = mapping.read_bytes()
+    assert "was edited, and would be replaced" in refused("tracks", "prepare", table, out)
+    assert run("tracks", "prepare", table, out, "--mapping", mapping).exit_code == 0
+    assert mapping.read_bytes() == edited
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("command", [("tracks", "prepare"), ("train", "baseline"), ("audit",), ("explore",)])
+def test_a_pipe_is_not_waited_for(command: tuple[str, ...], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    out = () if command == ("audit",) else (tmp_path / "out",)
+    assert re.search("is a pipe or a device|is not a regular file", refused(*command, tmp_path / "pipe.csv", *out))
