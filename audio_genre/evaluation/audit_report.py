@@ -18,7 +18,19 @@ from audio_genre.evaluation.charts import (
     plotly_json,
     rendered,
 )
-from audio_genre.evaluation.page import PALETTE, Block, Cell, Page, details, figure, note, table, text, write_whole
+from audio_genre.evaluation.page import (
+    PALETTE,
+    Block,
+    Cell,
+    Page,
+    details,
+    figure,
+    note,
+    refuse_other_files,
+    table,
+    text,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from audio_genre.audit import Audit
@@ -43,6 +55,7 @@ _ITEMS = 200
 
 def write_audit_report(audit: Audit, folder: Path) -> Path:
     """Write page, chart and JSON into a folder, and return the path of the page."""
+    refuse_other_files(folder, REPORT, SUMMARY)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audio_genre.evaluation.comparison import Comparison, Progress, compare_models, paired_test
 from audio_genre.evaluation.comparison_report import write_report
+from audio_genre.evaluation.page import refuse_other_files
 from audio_genre.progress import shows_progress
 
 __all__ = ["Comparison", "compare", "paired_test"]
@@ -49,5 +50,6 @@ def compare(
     report = Path(report_dir)
     told = progress if callable(progress) else None
     found, steps = compare_models(Path(models_dir), report, progress=told)
+    refuse_other_files(report, "report.html", "predictions.csv", "wrong_by_all.csv")
     write_report(found, report, steps.take, excel_safe=excel_safe)
     return found

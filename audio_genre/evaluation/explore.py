@@ -10,7 +10,8 @@ from typing import cast
 from audio_genre.errors import ReportError
 from audio_genre.evaluation.exploration import Explorable, Exploration, Progress, examine, refuse
 from audio_genre.evaluation.exploration_figures import PICTURES
-from audio_genre.evaluation.exploration_report import REPORT, write_report
+from audio_genre.evaluation.exploration_report import REPORT, SUMMARY, write_report
+from audio_genre.evaluation.page import refuse_other_files
 from audio_genre.inputs import load_dataset
 from audio_genre.progress import shows_progress
 
@@ -76,6 +77,7 @@ def explore(
 
 
 def _prepare(folder: Path) -> None:
+    refuse_other_files(folder, REPORT, SUMMARY)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Better now than after the work.

@@ -197,7 +197,7 @@ class Page:
             '<meta name="color-scheme" content="light dark">'
             f"<title>{_escaped(self._title)}</title><style>{_STYLE}</style>{mark}</head>\n<body><header>"
             f"<h1>{_escaped(self._title)}</h1>{lead}{facts}{missing}{contents}</header>\n<main>{sections}</main>\n"
-            f"<footer><p>Made with audio-genre {_escaped(__version__)}.</p></footer>{scripts}</body></html>\n"
+            f"<footer><p>{_MADE_WITH} {_escaped(__version__)}.</p></footer>{scripts}</body></html>\n"
         )
 
     @property
@@ -221,6 +221,23 @@ def _write_plotly(path: Path) -> None:
     except OSError:
         pass
     write_whole(path, library)
+
+
+def refuse_other_files(folder: Path, page: str, *beside: str) -> None:
+    """Refuse a folder where a report would take the place of files that belong to no report of this program."""
+    there = folder / page
+    try:
+        is_ours = _MADE_WITH.encode() in there.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        is_ours = False
+    except OSError:
+        # Writing will tell what is wrong with the folder.
+        return
+    for name in () if is_ours else (page, *beside):
+        if (folder / name).exists():
+            raise ReportError(
+                f"{folder / name} belongs to no report of audio-genre, and would be replaced; choose another folder."
+            )
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -266,6 +283,7 @@ _NO_PLOTLY = (
 )
 
 # Nothing may be loaded from the network; Plotly compiles the shaders of its WebGL traces.
+_MADE_WITH = "Made with audio-genre"
 _POLICY = (
     "default-src 'none'; script-src 'self' file: 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src 'self' file: data: blob:; font-src data:; worker-src blob:"

@@ -20,6 +20,7 @@ from audio_genre.evaluation.page import (
     label,
     note,
     picture,
+    refuse_other_files,
     shortened,
     table,
     text,
@@ -185,3 +186,15 @@ def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path, where: str
     with pytest.raises(ReportError, match=r"cannot be written: .*; choose another folder"):
         Page("a").write(tmp_path / where)
     assert sorted(each.name for each in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("name", ["report.html", "predictions.csv"])
+def test_only_a_report_is_replaced_by_a_report(name: str, tmp_path: Path) -> None:
+    refuse_other_files(tmp_path, "report.html", "predictions.csv")
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ReportError, match=f"{name} belongs to no report of audio-genre"):
+        refuse_other_files(tmp_path, "report.html", "predictions.csv")
+    (tmp_path / name).unlink()
+    Page("A page", "Its headline.", []).write(tmp_path / "report.html")
+    (tmp_path / "predictions.csv").write_text("of a report")
+    refuse_other_files(tmp_path, "report.html", "predictions.csv")
