@@ -549,8 +549,9 @@ def _file_genre(entry: Entry) -> FileGenre:
     answer = entry.answer
     if answer is None:
         return FileGenre(entry.path, "", None, entry.error)
+    confidence = None if entry.by_hand else answer.confidence
     return FileGenre(
-        entry.path, entry.genre, answer.confidence, entry.reason, entry.by_hand, answer.genre, answer.title,
+        entry.path, entry.genre, confidence, entry.reason, entry.by_hand, answer.genre, answer.confidence, answer.title,
         answer.artist, answer.album, answer.seconds,
     )  # fmt: skip
 

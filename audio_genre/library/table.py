@@ -39,6 +39,7 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
     """Write a table of all files: path, genre, confidence, runner-up, reason, error, a probability for each genre.
 
     The runner-up is the most probable genre besides the answer: of an unknown file it is the most probable one at all.
+    A genre that was chosen by hand has no confidence.
     """
     safe = safe_cell if excel_safe else str
     with atomic_file(path, path.parent) as file:
@@ -55,7 +56,7 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
                 [
                     safe(entry.path),
                     safe(entry.genre),
-                    repr(answer.confidence),
+                    "" if entry.by_hand else repr(answer.confidence),
                     "" if answer.genre == UNKNOWN else safe(runner_up(entry.genre, answer.probabilities.items())),
                     "chosen by hand" if entry.by_hand else safe(entry.reason or ""),
                     safe(entry.error or ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
 from pathlib import Path
@@ -48,6 +49,35 @@ def test_a_choice_wins_over_the_model_and_can_be_taken_back(organize, small: Pat
     assert (small / "playlists" / "field recording.m3u8").read_text().endswith("../ü b.wav\n")
     correct(small, dict.fromkeys(before))
     assert genres(organize(list_files=True)) == before
+
+
+def test_a_choice_has_no_confidence(small: Path, bundle: Path, tmp_path: Path) -> None:
+    common = ["organize", str(small), "--model", str(bundle), "--database", str(tmp_path / "d.sqlite"), "--jobs", "1"]
+    table = tmp_path / "o.csv"
+    first = CliRunner().invoke(app, [*common, "--json"])
+    before = {file["path"]: file["confidence"] for file in json.loads(first.stdout)["files"]}
+    assert all(before.values())
+    common += ["--known-only", "--csv", str(table)]
+    done = CliRunner().invoke(app, [*common, "--correct", "a/x.wav=jazz", "--list"])
+    lines = {line.split()[2]: line.split()[:2] for line in done.stdout.splitlines() if ".wav" in line}
+    assert lines["a/x.wav"] == ["jazz", "-"]
+    assert lines["a/odd.wav"][1] == f"{before['a/odd.wav']:.3f}"
+    told = {
+        file["path"]: file["confidence"]
+        for file in json.loads(CliRunner().invoke(app, [*common, "--json"]).stdout)["files"]
+    }
+    assert told == before | {"a/x.wav": None}
+    with table.open(encoding="utf-8", newline="") as file:
+        written = {row["path"]: row["confidence"] for row in csv.DictReader(file)}
+    assert written == {path: "" if path == "a/x.wav" else repr(value) for path, value in before.items()}
+    [file] = [
+        file
+        for file in run.organize(
+            small, model=bundle, known_only=True, list_files=True, database=tmp_path / "d.sqlite"
+        ).files
+        if file.by_hand
+    ]
+    assert (file.confidence, file.model_confidence) == (None, before["a/x.wav"])
 
 
 def test_a_choice_holds_for_another_model_and_another_folder(organize, small: Path, tmp_path: Path) -> None:

@@ -130,6 +130,12 @@ def test_a_track_moved_by_hand_stays_there(
         "b/y%FF.wav": "my own",
     }
     assert "my own" in found["choices"]
+    odd = next(row for row in found["rows"] if row["id"] == "a/odd.wav")
+    assert (odd["confidence"], odd["model_genre"] in ("hum", "hiss"), 0 < odd["model_confidence"] <= 1) == (
+        None,
+        True,
+        True,
+    )
     # The command line goes by it too, and the other way round.
     report = organize(music, known_only=True, list_files=True)
     assert {file.path for file in report.files if file.by_hand} == {"a/odd.wav", "b/y\udcff.wav"}
