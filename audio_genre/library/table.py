@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import stat
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError
+from audio_genre.files.csv_rows import CsvWriter
 from audio_genre.files.spreadsheets import safe_cell
 from audio_genre.files.storage import atomic_file
 from audio_genre.library.records import Entry
@@ -45,7 +45,7 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
     with atomic_file(path, path.parent) as file:
         # Names that are no valid text are written with escapes.
         text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
-        writer = csv.writer(text, lineterminator="\n")
+        writer = CsvWriter(text)
         writer.writerow([*_COLUMNS, *(f"p_{genre}" for genre in genres)])
         for entry in entries:
             if entry.answer is None:
