@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from _csv import _writer
-
     import pandas as pd
     from _typeshed import SupportsWrite
 
@@ -17,9 +15,9 @@ class CsvWriter:
     r"""Writes rows whose lines end in ``\n``; those with a carriage return in a cell have quotation marks."""
 
     def __init__(self, file: SupportsWrite[str]) -> None:
-        self._plain: _writer = csv.writer(file, lineterminator="\n")
+        self._plain = csv.writer(file, lineterminator="\n")
         # Python before 3.13 leaves a lone carriage return without quotes, and readers take it for a line's end.
-        self._quoted: _writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        self._quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
 
     def writerow(self, row: Iterable[Any]) -> None:
         """Write one row."""
