@@ -181,6 +181,7 @@ def test_links_that_lead_out_are_refused(organize, small: Path, tmp_path: Path) 
     report = organize(stay_inside=True, list_files=True, progress=told)
     assert [file.path for file in report.files] == ["a/odd.wav", "a/x.wav", "in.wav", "ü b.wav"]
     assert told.notes == [
-        f"The folder {name} cannot be read: it is a link that leads out of the library." for name in ("out", "out.wav")
+        f"The {name} cannot be read: it is a link that leads out of the library."
+        for name in ("folder out", "file out.wav")
     ]
     assert organize(list_files=True).found == 6
