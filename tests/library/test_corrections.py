@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import sys
 from pathlib import Path
 
 import library_helpers as helpers
@@ -162,6 +163,45 @@ def test_from_the_command_line(small: Path, bundle: Path, tmp_path: Path) -> Non
     assert json.loads(done.output)["by_hand"] == 0
     done = CliRunner().invoke(app, [*common, "--correct", "a/x.wav"])
     assert (done.exit_code, "needs FILE=GENRE" in done.output) == (2, True)
+
+
+ODD_NAMES = ["\\back.wav", "new\nline.wav", "a\\nb.wav", "d\x08\r/\udcff x.wav", "=1\t.wav", "plain.wav"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="makes files with odd names")
+@pytest.mark.parametrize("way", ["--list", "--csv", "--excel-safe"])
+def test_a_path_is_taken_as_it_is_shown(
+    faked, music: Path, bundle: Path, tmp_path: Path, monkeypatch, way: str
+) -> None:
+    monkeypatch.setattr(run, "WorkerProcesses", library_work.InProcess)
+    helpers.touch(*(music / name for name in ODD_NAMES))
+    common = ["organize", str(music), "--model", str(bundle), "--database", str(tmp_path / "d.sqlite"), "--jobs", "1"]
+    common.append("--no-playlists")
+    table = tmp_path / "o.csv"
+    safe = ["--excel-safe"] if way == "--excel-safe" else []
+    done = CliRunner().invoke(app, [*common, "--list", "--csv", str(table), *safe])
+    if way == "--list":
+        shown = [line.split(maxsplit=2)[2] for line in done.stdout.splitlines() if line.endswith(".wav")]
+    else:
+        with table.open(encoding="utf-8", newline="") as file:
+            shown = [row["path"] for row in csv.DictReader(file)]
+    assert len(shown) == len(ODD_NAMES)
+    for path in shown:
+        done = CliRunner().invoke(app, [*common, "--known-only", "--correct", f"{path}=jazz"])
+        assert done.exit_code == 0, done.output
+    assert corrections.corrections(music) == dict.fromkeys(ODD_NAMES, "jazz")
+    for name in ODD_NAMES:
+        (music / name).unlink()
+    for path in shown:
+        CliRunner().invoke(app, [*common, "--known-only", "--correct", f"{path}="])
+    assert corrections.corrections(music) == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="makes files with odd names")
+def test_a_path_that_is_shown_for_two_files_is_refused(small: Path) -> None:
+    helpers.touch(small / "a\t\\n.wav", small / "a\\t\n.wav")
+    done = CliRunner().invoke(app, ["organize", str(small), "--correct", r"a\t\n.wav=jazz"])
+    assert (done.exit_code, "may be any of" in done.output) == (2, True)
 
 
 def test_only_what_is_known(organize, small: Path) -> None:
