@@ -28,7 +28,6 @@ Nothing in it is a pickle: reading a bundle runs no code from it.
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -60,6 +59,7 @@ from audio_genre.bundles.litert import LiteRTRunner
 from audio_genre.datasets import Window
 from audio_genre.dsp import Recipe
 from audio_genre.errors import BundleError, ParameterError
+from audio_genre.files.csv_rows import CsvWriter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -552,7 +552,7 @@ def _reason(error: OSError) -> str:
 
 def _write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+        CsvWriter(file).writerows(rows)
 
 
 def _versions() -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +93,8 @@ def organize(
         list[str] | None,
         typer.Option(
             metavar="FILE=GENRE",
-            help="Choose a genre by hand, for good; FILE= takes that back. FILE is a path below MUSIC_DIR.",
+            help="Choose a genre by hand, for good; FILE= takes that back. FILE is a path below MUSIC_DIR, as it is or "
+            "as --list shows it.",
             show_default=False,
         ),
     ] = None,
@@ -157,7 +160,7 @@ def organize(
     from audio_genre.library import organize as run
 
     if correct:
-        correct_genres(music_dir, dict(map(_correction, correct)))
+        correct_genres(music_dir, dict(_correction(music_dir, text) for text in correct))
     with ProgressLine("listening", "files") as line:
         report = run(
             music_dir,
@@ -347,11 +350,46 @@ def _split(genres: str, model: Path | None) -> list[str]:
     return [genre for genre in (part.strip() for part in genres.split(",")) if genre]
 
 
-def _correction(text: str) -> tuple[str, str | None]:
+def _correction(music_dir: Path, text: str) -> tuple[str, str | None]:
     path, equals, genre = text.rpartition("=")
     if not equals:
         raise typer.BadParameter(f"--correct needs FILE=GENRE, got {text!r}.")
-    return path, genre or None
+    return _meant(music_dir, path), genre or None
+
+
+def _meant(music_dir: Path, path: str) -> str:
+    """Return the path of a file that is given as it is, or as a list or a table shows it."""
+    from audio_genre.files.spreadsheets import plain_cell
+    from audio_genre.library.corrections import corrections
+
+    if "\0" in path or os.path.lexists(music_dir / path):
+        return path
+    given = (path, plain_cell(path))
+    found = {"/".join(names) for text in given for names in _shown_as(music_dir, text.split("/"))}
+    # The file of a choice that is taken back may be gone.
+    found = found or {kept for kept in corrections(music_dir.resolve()) if not _shapes(kept).isdisjoint(given)}
+    if len(found) > 1:
+        named = ", ".join(map(repr, sorted(found)))
+        raise typer.BadParameter(f"{printable(path)} may be any of {named}; rename all but one of them.")
+    return found.pop() if found else path
+
+
+def _shown_as(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the paths in a folder that are shown by these names."""
+    try:
+        inside = [entry.name for entry in folder.iterdir() if names[0] in _shapes(entry.name)]
+    except OSError:
+        return
+    for name in inside:
+        if len(names) == 1:
+            yield (name,)
+        else:
+            yield from ((name, *rest) for rest in _shown_as(folder / name, names[1:]))
+
+
+def _shapes(path: str) -> set[str]:
+    """Return how a path is shown: as it is, in a list, and in a table."""
+    return {path, printable(path), path.encode("utf-8", "backslashreplace").decode("utf-8")}
 
 
 def _short(genre: str) -> str:

@@ -43,6 +43,10 @@ def serve(
         raise AudioGenreError(f"The page needs {' and '.join(missing)}; run: {install_command('web')}")
     if model is not None and not (model / "card.json").is_file():
         raise BundleError(f"{model} is no model folder: it has no card.json; train one with `audio-genre train`.")
+    if model is not None:
+        from audio_genre.inputs.loading import check_audio
+
+        check_audio(model)
     if models is not None and not models.is_dir():
         raise BundleError(f"{models} is no folder; give the folder that contains the folders of the models.")
     if music is not None and not music.is_dir():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from pathlib import Path
@@ -201,13 +200,15 @@ def _refuse_other_file(out: Path) -> None:
 
 
 def _csv_lines(answers: Any) -> list[str]:
+    from audio_genre.files.csv_rows import CsvWriter
+
     lines: list[str] = []
 
     class _Lines:
         def write(self, text: str) -> None:
             lines.append(text)
 
-    writer = csv.writer(_Lines(), lineterminator="\n")
+    writer = CsvWriter(_Lines())
     writer.writerow(_ANSWERS)
     writer.writerows([a.path, a.genre, f"{a.confidence:.6f}", a.reason or ""] for a in answers)
     return lines

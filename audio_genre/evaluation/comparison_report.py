@@ -43,6 +43,7 @@ from audio_genre.evaluation.plots import (
     zoomed_classes,
 )
 from audio_genre.evaluation.results import kind_name
+from audio_genre.files.csv_rows import csv_text
 from audio_genre.files.spreadsheets import safe_cell
 from audio_genre.jobs.engines import Engine, InProcess, Lost
 from audio_genre.jobs.processes import WorkerProcesses, usable_cores
@@ -555,4 +556,4 @@ def _wrong_by_all(found: Comparison) -> pd.DataFrame:
 def _csv(rows: pd.DataFrame, *, excel_safe: bool) -> bytes:
     if excel_safe:
         rows = rows.map(safe_cell).rename(columns=safe_cell)
-    return rows.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace")
+    return csv_text(rows).encode("utf-8", "backslashreplace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from audio_genre._version import __version__
+from audio_genre.files.csv_rows import CsvWriter
 from audio_genre.files.spreadsheets import safe_cell
 from audio_genre.files.storage import atomic_file, storage_error
 from audio_genre.files.walk import numbered
@@ -123,14 +123,11 @@ def write_list(path: Path, staging: Path, names: Iterable[str]) -> None:
 
 def _write_csv(file: IO[bytes], columns: Sequence[str], rows: Iterable[Row]) -> int:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
-    plain = csv.writer(text, lineterminator="\n")
-    # Python before 3.13 leaves a lone carriage return without quotes, and readers take it for a line's end.
-    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    plain.writerow(columns)
+    writer = CsvWriter(text)
+    writer.writerow(columns)
     count = 0
     for count, row in enumerate(rows, start=1):  # noqa: B007
-        has_return = any(isinstance(value, str) and "\r" in value for value in row)
-        (quoted if has_return else plain).writerow(row)
+        writer.writerow(row)
     text.flush()
     text.detach()
     return count

@@ -77,6 +77,11 @@ class FeatureInput(InputKind):
         items = tuple(map(str, table.items.tolist()))
         return TableRows(items, ("",) * len(items), X, X, table.notes)
 
+    def check_audio(self, folder: Path, card: Card) -> None:
+        """Refuse features that are not those of a recipe."""
+        if card.recipe is None or card.window is None or tuple(card.facts["features"]) != card.recipe.feature_names:
+            raise _deaf(folder, card)
+
     def reader(self, bundle: Bundle) -> AudioReader:
         """Return what computes the features of audio."""
         return FeatureReader(bundle)
@@ -88,10 +93,7 @@ class FeatureReader(AudioReader):
     def __init__(self, bundle: Bundle) -> None:
         recipe, window = bundle.recipe, bundle.window
         if recipe is None or window is None or bundle.features != recipe.feature_names:
-            raise BundleError(
-                f"{bundle.path} holds a {bundle.kind} model that does not take the features of a recipe, so it cannot "
-                "classify audio; choose a model trained on a table of audio features."
-            )
+            raise _deaf(bundle.path, bundle.card)
         if recipe.shortest > round(window.seconds * recipe.sr) - 1:
             raise BundleError(
                 f"{bundle.path} takes windows of {window.label}, and the recipe {recipe.name} needs "
@@ -137,4 +139,11 @@ def _vote(window: Window | None) -> str:
     return (
         f"mean of the probabilities of consecutive segments of {window.seconds:g} s, without silent ones; then the "
         "temperature"
+    )
+
+
+def _deaf(folder: Path, card: Card) -> BundleError:
+    return BundleError(
+        f"{folder} holds a {card.kind} model that does not take the features of a recipe, so it cannot classify audio; "
+        "choose a model trained on a table of audio features."
     )

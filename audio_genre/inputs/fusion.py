@@ -16,7 +16,7 @@ from audio_genre.bundles.calibration import NoveltyDetector
 from audio_genre.bundles.card import CARD, Card
 from audio_genre.errors import BundleError, ParameterError
 from audio_genre.inputs.kind import AudioReader, CardPart, InputKind
-from audio_genre.inputs.loading import load_bundle, open_reader
+from audio_genre.inputs.loading import check_audio, load_bundle, open_reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,6 +87,11 @@ class FusionInput(InputKind):
             _are_members,
             "a list of two or more objects with a name that a folder can have, each once, and a card_sha256",
         )
+
+    def check_audio(self, folder: Path, card: Card) -> None:
+        """Refuse models of which one cannot hear audio."""
+        for fact in card.facts["members"]:
+            check_audio(folder / MEMBERS / fact["name"])
 
     def reader(self, bundle: Bundle) -> AudioReader:
         """Return what lets all models hear audio."""

@@ -244,6 +244,22 @@ class InputKind(ABC):
             If a field is missing or malformed.
         """
 
+    def check_audio(self, folder: Path, card: Card) -> None:  # noqa: B027
+        """Refuse a model whose card says that its inputs cannot be computed from audio; `reader` looks further.
+
+        Parameters
+        ----------
+        folder : Path
+            Of the model.
+        card : Card
+            Its card.
+
+        Raises
+        ------
+        BundleError
+            If the model cannot classify audio.
+        """
+
     @abstractmethod
     def reader(self, bundle: Bundle) -> AudioReader:
         """Return what turns audio into inputs of a model.

@@ -9,6 +9,7 @@ from typing import Any
 
 from audio_genre.bundles import Bundle
 from audio_genre.bundles.bundle import read_bundle
+from audio_genre.bundles.card import Card, read_card
 from audio_genre.datasets.grouped import group_column
 from audio_genre.errors import BundleError, ParameterError
 from audio_genre.inputs.kind import INPUT_KINDS, AudioReader, Dataset, InputKind, TableRows, kind_of
@@ -149,15 +150,27 @@ def open_reader(bundle: Bundle) -> AudioReader:
     return reader
 
 
+def check_audio(folder: Path) -> None:
+    """Refuse a model that cannot classify audio, as far as its card says; nothing but the card is read."""
+    card = read_card(folder)
+    kind = _known(folder, card)
+    kind.check(folder, card)
+    kind.check_audio(folder, card)
+
+
 def _option(name: str) -> str:
     return "--" + {"use": "with"}.get(name, name).replace("_", "-")
 
 
 def _kind_of(bundle: Bundle) -> InputKind:
+    return _known(bundle.path, bundle.card)
+
+
+def _known(folder: Path, card: Card) -> InputKind:
     try:
-        return INPUT_KINDS[bundle.card.input]
+        return INPUT_KINDS[card.input]
     except KeyError:
         raise BundleError(
-            f"{bundle.path} takes the kind of input {bundle.card.input!r}, and this version of audio-genre knows "
+            f"{folder} takes the kind of input {card.input!r}, and this version of audio-genre knows "
             f"{', '.join(INPUT_KINDS)}; upgrade audio-genre or choose another model."
         ) from None

@@ -68,6 +68,12 @@ class PictureInput(InputKind):
         """Refuse a card that does not say what pixels mean."""
         card.require(folder, "pictures", _is_representation, "an object with a name and frames_per_column")
 
+    def check_audio(self, folder: Path, card: Card) -> None:
+        """Refuse pictures that audio-genre cannot draw."""
+        recipe = None if card.recipe is None else card.recipe.pictures
+        if recipe is None or card.facts["pictures"].get("frames_per_column") is None:
+            raise _deaf(folder)
+
     def reader(self, bundle: Bundle) -> AudioReader:
         """Return what draws the pictures of audio."""
         return PictureReader(bundle)
@@ -81,11 +87,7 @@ class PictureReader(AudioReader):
         recipe = None if heard is None else heard.pictures
         frames = bundle.card.facts["pictures"].get("frames_per_column")
         if heard is None or recipe is None or frames is None:
-            raise BundleError(
-                f"{bundle.path} was trained on pictures that audio-genre did not make at one pixel a frame, and how to "
-                "make such from audio is not known, so it cannot classify audio; train a network on the pictures of "
-                "`audio-genre extract`."
-            )
+            raise _deaf(bundle.path)
         if len(bundle.input_shape) != _PICTURE_AXES or bundle.input_shape[0] != recipe.n_mels:
             raise BundleError(
                 f"{bundle.path} contradicts itself: pictures of the recipe {recipe.name} have {recipe.n_mels} bands, "
@@ -158,3 +160,11 @@ def crops_of(
         if len(owners) >= size or place == len(rows) - 1:
             yield np.concatenate(crops).astype(np.float32), np.array(owners, dtype=np.intp)
             crops, owners = [], []
+
+
+def _deaf(folder: Path) -> BundleError:
+    return BundleError(
+        f"{folder} was trained on pictures that audio-genre did not make at one pixel a frame, and how to make "
+        "such from audio is not known, so it cannot classify audio; train a network on the pictures of "
+        "`audio-genre extract`."
+    )

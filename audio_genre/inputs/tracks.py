@@ -213,13 +213,21 @@ class TrackInput(InputKind):
         items = tuple(map(str, tracks.items.tolist()))
         return TableRows(items, tuple(titles), X, X[:, : len(encoder.music)], tracks.notes)
 
-    def reader(self, bundle: Bundle) -> AudioReader:
+    def check_audio(self, folder: Path, card: Card) -> None:
         """Refuse audio: it does not tell what a catalogue says of a track."""
-        raise BundleError(
-            f"{bundle.path} was trained on a table of tracks and takes the columns "
-            f"{', '.join(bundle.card.facts['encoding']['columns'])}, which are not computed from audio; give a table "
-            "to `audio-genre tracks classify`, or choose a model that was trained on audio."
-        )
+        raise _deaf(folder, card)
+
+    def reader(self, bundle: Bundle) -> AudioReader:
+        """Refuse audio."""
+        raise _deaf(bundle.path, bundle.card)
+
+
+def _deaf(folder: Path, card: Card) -> BundleError:
+    return BundleError(
+        f"{folder} was trained on a table of tracks and takes the columns "
+        f"{', '.join(card.facts['encoding']['columns'])}, which are not computed from audio; give a table "
+        "to `audio-genre tracks classify`, or choose a model that was trained on audio."
+    )
 
 
 def _limit(probability: NDArray[np.float64], known: NDArray[np.bool_]) -> float:

@@ -154,13 +154,16 @@ class FileGenre:
     genre : str
         The genre, or "unknown"; empty where there is no answer.
     confidence : float or None
-        Probability of the most probable genre.
+        Probability of the genre, or of the most probable one where the answer is "unknown"; None where there is no
+        answer, or the genre was chosen with `correct`.
     reason : str or None
         Why the genre is unknown, or why there is no answer.
     by_hand : bool
         Whether the genre was chosen with `correct`.
     model_genre : str
         The most probable genre by the model, also where the answer is another; empty where there is no answer.
+    model_confidence : float or None
+        Its probability by the model.
     title, artist, album : str or None
         What the file tells of itself.
     seconds : float or None
@@ -173,6 +176,7 @@ class FileGenre:
     reason: str | None
     by_hand: bool = False
     model_genre: str = ""
+    model_confidence: float | None = None
     title: str | None = None
     artist: str | None = None
     album: str | None = None

@@ -406,7 +406,7 @@ class _Run:
             self._progress.planned(found, todo)
 
     def keep_unseen(self, closed: Sequence[tuple[str, OSError | None]]) -> None:
-        """Keep what is known of files in folders that cannot be read."""
+        """Keep what is known of files in folders that cannot be read, and tell of links that are refused."""
         for folder, error in closed:
             kept = self._database.keep_below(folder, self._model)
             if error is None and not kept:
@@ -416,7 +416,8 @@ class _Run:
                 reason += f"; {kept} file{'' if kept == 1 else 's'} known in it {'stays' if kept == 1 else 'stay'}"
                 reason += "" if error else ", remove the folder if they are gone"
             self.closed.append(Entry(folder, "", error=reason))
-            self._progress.note(f"The folder {folder} {reason}.")
+            kind = "file" if (self._music_dir / folder).is_file() else "folder"  # a link to either may be refused
+            self._progress.note(f"The {kind} {folder} {reason}.")
             self.found += kept
 
     def listen(self, settings: ClassifySettings, jobs: int) -> None:
@@ -549,8 +550,9 @@ def _file_genre(entry: Entry) -> FileGenre:
     answer = entry.answer
     if answer is None:
         return FileGenre(entry.path, "", None, entry.error)
+    confidence = None if entry.by_hand else answer.confidence
     return FileGenre(
-        entry.path, entry.genre, answer.confidence, entry.reason, entry.by_hand, answer.genre, answer.title,
+        entry.path, entry.genre, confidence, entry.reason, entry.by_hand, answer.genre, answer.confidence, answer.title,
         answer.artist, answer.album, answer.seconds,
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import stat
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError
+from audio_genre.files.csv_rows import CsvWriter
 from audio_genre.files.spreadsheets import safe_cell
 from audio_genre.files.storage import atomic_file
 from audio_genre.library.records import Entry
@@ -39,12 +39,13 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
     """Write a table of all files: path, genre, confidence, runner-up, reason, error, a probability for each genre.
 
     The runner-up is the most probable genre besides the answer: of an unknown file it is the most probable one at all.
+    A genre that was chosen by hand has no confidence.
     """
     safe = safe_cell if excel_safe else str
     with atomic_file(path, path.parent) as file:
         # Names that are no valid text are written with escapes.
         text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
-        writer = csv.writer(text, lineterminator="\n")
+        writer = CsvWriter(text)
         writer.writerow([*_COLUMNS, *(f"p_{genre}" for genre in genres)])
         for entry in entries:
             if entry.answer is None:
@@ -55,7 +56,7 @@ def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, 
                 [
                     safe(entry.path),
                     safe(entry.genre),
-                    repr(answer.confidence),
+                    "" if entry.by_hand else repr(answer.confidence),
                     "" if answer.genre == UNKNOWN else safe(runner_up(entry.genre, answer.probabilities.items())),
                     "chosen by hand" if entry.by_hand else safe(entry.reason or ""),
                     safe(entry.error or ""),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audio_genre.files.csv_rows import CsvWriter
 from audio_genre.files.spreadsheets import safe_cell
 from audio_genre.files.storage import storage_error, whole_file
 
@@ -132,7 +132,7 @@ def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[str]]) 
     try:
         with whole_file(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
-            writer = csv.writer(text, lineterminator="\n")
+            writer = CsvWriter(text)
             writer.writerow(header)
             writer.writerows([safe_cell(cell) for cell in row] for row in rows)
             text.detach()

@@ -17,6 +17,7 @@ _MEANINGS = {
     400: "The body cannot be read.",
     403: "The request is refused: another host or page, no token, or a path that leads out of the music folder.",
     409: "It cannot be done at the moment, or not with this model or file.",
+    413: "The body is larger than the server takes.",
     422: "The request is malformed, or the file cannot be decoded, is too short or takes too long.",
     503: "The work was given up; ask again.",
 }

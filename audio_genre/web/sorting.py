@@ -80,6 +80,7 @@ class Library:
                 "reason": file.reason,
                 "by_hand": file.by_hand,
                 "model_genre": file.model_genre,
+                "model_confidence": file.model_confidence,
             }
             for file in report.files
         ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
+import sys
 from pathlib import Path
 
 import library_helpers as helpers
@@ -48,6 +50,35 @@ def test_a_choice_wins_over_the_model_and_can_be_taken_back(organize, small: Pat
     assert (small / "playlists" / "field recording.m3u8").read_text().endswith("../ü b.wav\n")
     correct(small, dict.fromkeys(before))
     assert genres(organize(list_files=True)) == before
+
+
+def test_a_choice_has_no_confidence(small: Path, bundle: Path, tmp_path: Path) -> None:
+    common = ["organize", str(small), "--model", str(bundle), "--database", str(tmp_path / "d.sqlite"), "--jobs", "1"]
+    table = tmp_path / "o.csv"
+    first = CliRunner().invoke(app, [*common, "--json"])
+    before = {file["path"]: file["confidence"] for file in json.loads(first.stdout)["files"]}
+    assert all(before.values())
+    common += ["--known-only", "--csv", str(table)]
+    done = CliRunner().invoke(app, [*common, "--correct", "a/x.wav=jazz", "--list"])
+    lines = {line.split()[2]: line.split()[:2] for line in done.stdout.splitlines() if ".wav" in line}
+    assert lines["a/x.wav"] == ["jazz", "-"]
+    assert lines["a/odd.wav"][1] == f"{before['a/odd.wav']:.3f}"
+    told = {
+        file["path"]: file["confidence"]
+        for file in json.loads(CliRunner().invoke(app, [*common, "--json"]).stdout)["files"]
+    }
+    assert told == before | {"a/x.wav": None}
+    with table.open(encoding="utf-8", newline="") as file:
+        written = {row["path"]: row["confidence"] for row in csv.DictReader(file)}
+    assert written == {path: "" if path == "a/x.wav" else repr(value) for path, value in before.items()}
+    [file] = [
+        file
+        for file in run.organize(
+            small, model=bundle, known_only=True, list_files=True, database=tmp_path / "d.sqlite"
+        ).files
+        if file.by_hand
+    ]
+    assert (file.confidence, file.model_confidence) == (None, before["a/x.wav"])
 
 
 def test_a_choice_holds_for_another_model_and_another_folder(organize, small: Path, tmp_path: Path) -> None:
@@ -134,6 +165,45 @@ def test_from_the_command_line(small: Path, bundle: Path, tmp_path: Path) -> Non
     assert (done.exit_code, "needs FILE=GENRE" in done.output) == (2, True)
 
 
+ODD_NAMES = ["\\back.wav", "new\nline.wav", "a\\nb.wav", "d\x08\r/\udcff x.wav", "=1\t.wav", "plain.wav"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="makes files with odd names")
+@pytest.mark.parametrize("way", ["--list", "--csv", "--excel-safe"])
+def test_a_path_is_taken_as_it_is_shown(
+    faked, music: Path, bundle: Path, tmp_path: Path, monkeypatch, way: str
+) -> None:
+    monkeypatch.setattr(run, "WorkerProcesses", library_work.InProcess)
+    helpers.touch(*(music / name for name in ODD_NAMES))
+    common = ["organize", str(music), "--model", str(bundle), "--database", str(tmp_path / "d.sqlite"), "--jobs", "1"]
+    common.append("--no-playlists")
+    table = tmp_path / "o.csv"
+    safe = ["--excel-safe"] if way == "--excel-safe" else []
+    done = CliRunner().invoke(app, [*common, "--list", "--csv", str(table), *safe])
+    if way == "--list":
+        shown = [line.split(maxsplit=2)[2] for line in done.stdout.splitlines() if line.endswith(".wav")]
+    else:
+        with table.open(encoding="utf-8", newline="") as file:
+            shown = [row["path"] for row in csv.DictReader(file)]
+    assert len(shown) == len(ODD_NAMES)
+    for path in shown:
+        done = CliRunner().invoke(app, [*common, "--known-only", "--correct", f"{path}=jazz"])
+        assert done.exit_code == 0, done.output
+    assert corrections.corrections(music) == dict.fromkeys(ODD_NAMES, "jazz")
+    for name in ODD_NAMES:
+        (music / name).unlink()
+    for path in shown:
+        CliRunner().invoke(app, [*common, "--known-only", "--correct", f"{path}="])
+    assert corrections.corrections(music) == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="makes files with odd names")
+def test_a_path_that_is_shown_for_two_files_is_refused(small: Path) -> None:
+    helpers.touch(small / "a\t\\n.wav", small / "a\\t\n.wav")
+    done = CliRunner().invoke(app, ["organize", str(small), "--correct", r"a\t\n.wav=jazz"])
+    assert (done.exit_code, "may be any of" in done.output) == (2, True)
+
+
 def test_only_what_is_known(organize, small: Path) -> None:
     assert organize(known_only=True, list_files=True).files == ()
     organize()
@@ -151,6 +221,7 @@ def test_links_that_lead_out_are_refused(organize, small: Path, tmp_path: Path) 
     report = organize(stay_inside=True, list_files=True, progress=told)
     assert [file.path for file in report.files] == ["a/odd.wav", "a/x.wav", "in.wav", "ü b.wav"]
     assert told.notes == [
-        f"The folder {name} cannot be read: it is a link that leads out of the library." for name in ("out", "out.wav")
+        f"The {name} cannot be read: it is a link that leads out of the library."
+        for name in ("folder out", "file out.wav")
     ]
     assert organize(list_files=True).found == 6

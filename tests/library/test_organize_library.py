@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -548,3 +549,16 @@ def test_some_files_are_listened_to_and_the_others_left(
     correct(music, {"a.wav": "lullaby"})
     heard = run.listen_to(music, wanted, model=bundle, jobs=1, database=database, progress=told)[1]
     assert (heard["a.wav"].genre, heard["a.wav"].by_hand, heard["b/c.wav"].by_hand) == ("lullaby", True, False)
+
+
+@pytest.mark.parametrize("excel_safe", [False, True])
+def test_a_table_with_any_name_is_read_back(organize, faked, music: Path, tmp_path: Path, excel_safe: bool) -> None:
+    names = {"a\rb.wav", "c\nd.wav", 'e"f,g.wav', "plain.wav"}
+    helpers.touch(*(music / name for name in names))
+    table = tmp_path / "table.csv"
+    organize(csv=table, excel_safe=excel_safe)
+    with table.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert {len(row) for row in rows} == {len(header)}
+    assert {row[0] for row in rows} == names
+    assert set(pd.read_csv(table, keep_default_na=False)["path"]) == names

@@ -19,7 +19,9 @@ from starlette.testclient import TestClient
 
 from audio_genre.library import correct, organize, run
 from audio_genre.web.app import create_app
+from audio_genre.web.bodies import JsonRoute
 from audio_genre.web.places import id_of
+from audio_genre.web.routes import clips, library, models, report, session, spotify
 from audio_genre.web.settings import Settings
 
 BASE = "http://127.0.0.1:8000"
@@ -130,6 +132,12 @@ def test_a_track_moved_by_hand_stays_there(
         "b/y%FF.wav": "my own",
     }
     assert "my own" in found["choices"]
+    odd = next(row for row in found["rows"] if row["id"] == "a/odd.wav")
+    assert (odd["confidence"], odd["model_genre"] in ("hum", "hiss"), 0 < odd["model_confidence"] <= 1) == (
+        None,
+        True,
+        True,
+    )
     # The command line goes by it too, and the other way round.
     report = organize(music, known_only=True, list_files=True)
     assert {file.path for file in report.files if file.by_hand} == {"a/odd.wav", "b/y\udcff.wav"}
@@ -279,3 +287,29 @@ def test_a_fault_of_work_is_told_and_the_server_goes_on(
     task = work("classify")
     assert (task["state"], task["error"][:17]) == ("failed", "The server failed")
     assert "what no one foresaw" in capsys.readouterr().err
+
+
+def test_ten_thousand_choices_fit_and_more_than_the_limit_is_refused(client: TestClient, music: Path) -> None:
+    genres = dict.fromkeys((f"{k:05d}{'x' * 240}.mp3" for k in range(10_000)), "g" * 60)
+    answer = client.put("/api/library/genres", json={"genres": genres})
+    assert (answer.status_code, answer.json()["error"][:16]) == (409, "There is no file")
+    sent = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(64):
+            sent += 2**20
+            yield b" " * 2**20
+
+    sentence = "The body of the request is larger than 8 MB; send it in several requests; see /api/docs."
+    for content in (bytes(9 * 2**20), chunks()):
+        answer = client.put("/api/library/genres", content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()) == (413, {"error": sentence})
+    assert client.get("/api/library/tracks").status_code == 200
+
+
+def test_every_route_that_takes_json_has_the_limit() -> None:
+    routers = (session, clips, library, models, report, spotify)
+    taking = [route for routes in routers for route in routes.router.routes if getattr(route, "body_field", None)]
+    assert len(taking) >= 6
+    assert {type(route) for route in taking} == {JsonRoute}

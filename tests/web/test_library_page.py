@@ -179,7 +179,7 @@ def many_rows(changes: int) -> dict[str, Any]:
         {
             "id": f"{k}.mp3", "path": f"{k}.mp3", "title": f"Track {k}", "artist": f"Artist {k % 97}", "album": None,
             "seconds": 200.0, "genre": genres[k % 3], "confidence": k % 1000 / 1000, "reason": None, "by_hand": False,
-            "model_genre": "jazz",
+            "model_genre": "jazz", "model_confidence": k % 1000 / 1000,
         }
         for k in range(MANY)
     ]  # fmt: skip

@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="the extra web is not installed")
 
+from model_folders import write_model
 from process_helpers import wait_until_gone, workers_of
 from typer.testing import CliRunner
 from web_page import start
@@ -117,3 +118,29 @@ def test_many_uploads_at_once_and_clients_that_leave(tmp_path: Path, monkeypatch
         assert list(temporary.glob("audio-genre-*")) == []
     finally:
         process.kill()
+
+
+ENCODING = {
+    "columns": ["tempo"], "kinds": ["number"], "missing": [0.0], "categories": {}, "indicators": [], "contexts": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("card", "sentence"),
+    [
+        (
+            {"input": "tracks", "features": ["tempo"], "encoding": ENCODING, "other_class": None},
+            "was trained on a table of tracks and takes the columns tempo",
+        ),
+        ({"input": "features", "features": ["tempo"]}, "does not take the features of a recipe"),
+        ({"input": "pictures", "pictures": {"name": "own", "frames_per_column": None}}, "was trained on pictures that"),
+        ({"input": "smells"}, "takes the kind of input 'smells'"),
+    ],
+)
+def test_a_model_that_cannot_hear_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, card: dict[str, Any], sentence: str
+) -> None:
+    monkeypatch.setattr("audio_genre.web.server.serve", lambda *_, **__: pytest.fail("it was started"))
+    model = write_model(tmp_path / "model", card={"recipe": None, "window": None, **card})
+    done = CliRunner().invoke(app, ["serve", "--model", str(model), "--port", "0"])
+    assert (done.exit_code, sentence in done.output) == (2, True), done.output

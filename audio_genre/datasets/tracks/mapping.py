@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from audio_genre.datasets.class_names import spelling_key
 from audio_genre.errors import ParameterError, TableError
+from audio_genre.files.csv_rows import CsvWriter
 
 HEADER = ("genre", "broad_genre", "aliases")
 """Columns of a mapping file; the last one may be left out."""
@@ -207,7 +208,7 @@ def _parse(text: str, where: str) -> GenreMapping:
 def mapping_text(rows: Iterable[Sequence[str]]) -> str:
     """Return a mapping file with these lines of genre, broad genre and aliases."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = CsvWriter(out)
     writer.writerow(HEADER)
     writer.writerows(rows)
     return out.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import json
 import os
@@ -26,6 +25,7 @@ from audio_genre.datasets.tracks.reading import UnknownGenresError
 from audio_genre.datasets.tracks.rows import Tracks
 from audio_genre.datasets.tracks.table import PREPARATION, PREPARED_TABLES, load_tracks, prepared_table
 from audio_genre.errors import ParameterError, TableError
+from audio_genre.files.csv_rows import csv_text
 from audio_genre.files.storage import storage_error, whole_file
 
 if TYPE_CHECKING:
@@ -233,11 +233,7 @@ def _table_bytes(tracks: Tracks, form: str) -> bytes:
 
             write_csv(pa.Table.from_pandas(frame, preserve_index=False), out)
             return out.getvalue()
-        text = frame.to_csv(index=False, lineterminator="\n")
-        if "\r" in text:
-            # Python leaves such cells without quotation marks, and every reader takes it for a line end.
-            text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        return str(text).encode("utf-8", "surrogatepass")
+        return csv_text(frame).encode("utf-8", "surrogatepass")
     return out.getvalue()
 
 

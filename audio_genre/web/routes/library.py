@@ -12,12 +12,13 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from audio_genre.errors import LibraryError
+from audio_genre.web.bodies import JsonRoute
 from audio_genre.web.places import audio_file, below, folders, id_of, path_of, shown
 from audio_genre.web.sorting import Wish
 from audio_genre.web.state import Shared, State
 from audio_genre.web.tasks import Task
 
-router = APIRouter(prefix="/api/library", tags=["library"])
+router = APIRouter(prefix="/api/library", tags=["library"], route_class=JsonRoute)
 
 Folder = Annotated[str, Query(description="Id of a folder below --music, empty for that itself.")]
 

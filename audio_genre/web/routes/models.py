@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from audio_genre.web.bodies import JsonRoute
 from audio_genre.web.listening import describe_model, draw_confusion, measure, summarize
 from audio_genre.web.state import Shared, State
 
-router = APIRouter(prefix="/api", tags=["models"])
+router = APIRouter(prefix="/api", tags=["models"], route_class=JsonRoute)
 
 
 class Choice(BaseModel):

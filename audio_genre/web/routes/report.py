@@ -8,11 +8,12 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from audio_genre.errors import BundleError
+from audio_genre.web.bodies import JsonRoute
 from audio_genre.web.listening import write_comparison
 from audio_genre.web.reports import HEADERS
 from audio_genre.web.state import Shared
 
-router = APIRouter(prefix="/api", tags=["models"])
+router = APIRouter(prefix="/api", tags=["models"], route_class=JsonRoute)
 pages = APIRouter(prefix="/report", include_in_schema=False)
 
 

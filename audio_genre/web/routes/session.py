@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from audio_genre._version import __version__
+from audio_genre.web.bodies import JsonRoute
 from audio_genre.web.places import shown
 from audio_genre.web.state import Shared
 
-router = APIRouter(prefix="/api", tags=["session"])
+router = APIRouter(prefix="/api", tags=["session"], route_class=JsonRoute)
 
 
 @router.get("/session")

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from audio_genre.errors import AccountError, AudioGenreError, BundleError, LibraryError
+from audio_genre.web.bodies import JsonRoute
 from audio_genre.web.failures import Failure
 from audio_genre.web.listening import table_models
 from audio_genre.web.places import shown
@@ -25,7 +26,7 @@ from audio_genre.web.uploads import BODY, received, shown_name
 if TYPE_CHECKING:
     from audio_genre.spotify import Sources
 
-router = APIRouter(prefix="/api/spotify", tags=["spotify"])
+router = APIRouter(prefix="/api/spotify", tags=["spotify"], route_class=JsonRoute)
 pages = APIRouter(include_in_schema=False)
 
 _CALLBACK = "/callback"

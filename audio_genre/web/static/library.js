@@ -39,7 +39,7 @@ export function start() {
     { key: "artist", title: "Artist", value: (row) => row.artist, cell: (row) => row.artist ?? "–" },
     { key: "album", title: "Album", value: (row) => row.album, cell: (row) => row.album ?? "–" },
     { key: "genre", title: "Genre", value: (row) => row.genre, fill: (cell, row) => mover.fill(cell, row, () => choices) },
-    { key: "sure", title: "Confidence", value: (row) => (row.by_hand ? null : row.confidence), cell: sureWords },
+    { key: "sure", title: "Confidence", value: (row) => row.confidence, cell: sureWords },
   ]);
   filters = new Filters(table, {
     noun: "tracks",
@@ -172,7 +172,7 @@ function fillPlay(cell, row) {
 }
 
 function modelSays(row) {
-  return `The model says ${row.model_genre}, ${percent(row.confidence)}.${row.reason ? ` It counts as unknown: ${row.reason}.` : ""}`;
+  return `The model says ${row.model_genre}, ${percent(row.model_confidence)}.${row.reason ? ` It counts as unknown: ${row.reason}.` : ""}`;
 }
 
 function sureWords(row) {
@@ -189,7 +189,7 @@ async function move({ id }, genre) {
     }
     // The rows may have been loaded again since the dialog was opened.
     const row = byTrack.get(id);
-    Object.assign(row, { genre, by_hand: true, reason: null });
+    Object.assign(row, { genre, by_hand: true, confidence: null, reason: null });
     if (!choices.includes(genre)) choices.splice(choices.indexOf(UNKNOWN), 0, genre);
     table.update(row);
     offer();
