@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,15 +77,7 @@ def login(
     if paste:
         url = account.begin_login(client_id, f"http://{HOST}:{port or _PASTE_PORT}/callback", public=public)
         typer.echo(f"Open this address, agree, and copy the address of the page that cannot be shown then:\n{url}")
-        try:
-            callback = typer.prompt("Address").strip()
-        except typer.Abort:
-            raise ParameterError("No address was pasted; run the same command again, and paste it.") from None
-        if not callback.startswith(f"http://{HOST}"):
-            raise ParameterError(
-                f"{callback[:60]!r} is not the address that the browser came back to, which begins with http://{HOST}; "
-                "run the same command again."
-            )
+        callback = typer.prompt("Address")
     else:
         with Loopback(port) as loopback:
             url = account.begin_login(client_id, loopback.redirect_uri, public=public)
@@ -257,10 +248,6 @@ def playlists(
     choice = Choice(chosen, Acceptance(min_confidence), min_tracks)
     naming = Naming(name, public)
     _refuse_no_folder(csv)
-    if csv is not None and any(
-        each is not None and each.resolve() == csv.resolve() for each in (corrections, features)
-    ):
-        raise ParameterError(f"{csv} is read, and would be replaced; name another --csv.")
     account = _account()
     with ProgressLine("reading", "liked songs") as line:
         account.read_liked(_Shown(line))
@@ -323,17 +310,6 @@ def _refuse_no_folder(csv: Path | None) -> None:
         raise ParameterError(
             f"{csv} cannot be written: there is no folder {csv.parent}; make it, or name another file."
         )
-    if csv is None:
-        return
-    from audio_genre.spotify.songs import COLUMNS
-
-    if csv.is_symlink() or (csv.exists() and not csv.is_file()):
-        raise ParameterError(f"{csv} is no regular file; name another.")
-    head = ",".join(COLUMNS[:3]).encode()
-    with suppress(OSError), csv.open("rb") as file:
-        found = file.read(len(head))
-        if found not in (b"", head):
-            raise ParameterError(f"{csv} is no table of this command, and would be replaced; name another file.")
 
 
 def _refuse_with_undo(**options: Any) -> None:

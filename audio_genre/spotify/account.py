@@ -365,9 +365,6 @@ class Account:
             Who is logged in, and what is kept.
         """
         token = self._state.read_token()
-        if token is not None and not token.get("account"):
-            # A login that was not finished.
-            token = None
         status: dict[str, Any] = {"connected": token is not None, "folder": self._state.folder}
         if token is not None:
             left = float(token.get("authorized_at", 0)) + LIFE_SECONDS - time.time()

@@ -15,8 +15,6 @@ from audio_genre.files.storage import storage_error
 
 _OWNER_FILE = 0o600
 _OWNER_FOLDER = 0o700
-# In seconds since 1970, of any time that a token can have.
-_LATEST = 1e11
 
 
 def default_folder() -> Path:
@@ -24,23 +22,6 @@ def default_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_state_path("audio-genre", appauthor=False) / "spotify"
-
-
-def _is_whole(token: Any) -> bool:
-    """Tell whether what a file holds can be a token, with what is kept beside it."""
-    if not isinstance(token, dict):
-        return False
-    texts = [token.get(name) for name in ("client_id", "access_token", "refresh_token")]
-    numbers = [token[name] for name in ("authorized_at", "expires_at") if name in token]
-    account = token.get("account", {})
-    return (
-        # They become parts of addresses and headers.
-        all(isinstance(text, str) and text.isascii() and text.isprintable() and text for text in texts)
-        and all(isinstance(number, int | float) and 0 <= number < _LATEST for number in numbers)
-        and isinstance(token.get("scope", ""), str)
-        and isinstance(account, dict)
-        and (not account or all(isinstance(account.get(name), str) for name in ("account", "user", "name")))
-    )
 
 
 class StateFolder:
@@ -74,11 +55,12 @@ class StateFolder:
             token = json.loads(text)
         except ValueError:
             token = None
-        if not _is_whole(token):
+        needed = ("client_id", "access_token", "refresh_token")
+        if not isinstance(token, dict) or not all(isinstance(token.get(name), str) for name in needed):
             raise LoginNeededError(
                 f"{self.token_file} is damaged; log in again with `audio-genre spotify login --client-id ID`."
             )
-        return dict(token)
+        return token
 
     def write_token(self, token: Mapping[str, Any]) -> None:
         """Keep a token; it is in its place, complete and on the disk, before this returns."""

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -151,8 +150,6 @@ class AccountStore(Store):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        with suppress(OSError):
-            path.chmod(0o600)
         with self._told():
             self._db.execute(f"PRAGMA synchronous = {self.synchronous}")
             self._db.execute("PRAGMA secure_delete = ON")
