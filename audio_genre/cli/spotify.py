@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,9 +67,10 @@ def login(
     ] = False,
 ) -> None:
     """Log in with your own Spotify app, in the browser; see docs/spotify.md for how to make one."""
+    from audio_genre.spotify import Account
     from audio_genre.spotify.loopback import HOST, Loopback
 
-    account = _account()
+    account = Account()
     client_id = client_id or account.client_id()
     if client_id is None:
         raise ParameterError(
@@ -77,7 +80,7 @@ def login(
     if paste:
         url = account.begin_login(client_id, f"http://{HOST}:{port or _PASTE_PORT}/callback", public=public)
         typer.echo(f"Open this address, agree, and copy the address of the page that cannot be shown then:\n{url}")
-        callback = typer.prompt("Address")
+        callback = _pasted(f"http://{HOST}")
     else:
         with Loopback(port) as loopback:
             url = account.begin_login(client_id, loopback.redirect_uri, public=public)
@@ -102,14 +105,15 @@ def logout() -> None:
     was_there = account.logout()
     undo = "; what was written to playlists can no longer be undone" if undoable else ""
     told = f"Logged out: token and cached items are deleted{undo}."
-    typer.echo(told if was_there else "Nobody was logged in, and nothing was kept.")
+    typer.echo(told if was_there else "Nobody was logged in; nothing is kept on this machine.")
 
 
 @spotify.command()
 @guarded()
 def status(as_json: Json = False) -> None:
     """Tell who is logged in, and what is kept; nothing is sent."""
-    found = _account().status()
+    account = _account()
+    found = account.status()
     if as_json:
         print_json(
             {
@@ -127,7 +131,7 @@ def status(as_json: Json = False) -> None:
             }
         )
     else:
-        for line in _status_lines(found):
+        for line in _status_lines(found, is_begun=account.client_id() is not None):
             typer.echo(printable(line))
     if not found.connected:
         raise typer.Exit(NOTHING_DONE)
@@ -142,13 +146,13 @@ def liked(
     as_json: Json = False,
 ) -> None:
     """Read the liked songs; a second time only as far as they changed."""
+    from audio_genre.spotify.songs import COLUMNS, cells_of, write_csv
+
     account = _account()
-    _refuse_no_folder(csv)
+    _refuse_foreign(csv, COLUMNS, "liked")
     with ProgressLine("reading", "liked songs") as line:
         songs = account.read_liked(_Shown(line))
     if csv is not None:
-        from audio_genre.spotify.songs import COLUMNS, cells_of, write_csv
-
         write_csv(csv, COLUMNS, map(cells_of, songs))
     reasons = Counter(song.skipped for song in songs if song.skipped)
     if as_json:
@@ -247,7 +251,7 @@ def playlists(
     chosen = None if genres is None else tuple(part for part in map(str.strip, genres.split(",")) if part)
     choice = Choice(chosen, Acceptance(min_confidence), min_tracks)
     naming = Naming(name, public)
-    _refuse_no_folder(csv)
+    _refuse_foreign(csv, _plan_columns(), "playlists")
     account = _account()
     with ProgressLine("reading", "liked songs") as line:
         account.read_liked(_Shown(line))
@@ -305,10 +309,44 @@ def _undoable(account: Account) -> bool:
         return False
 
 
-def _refuse_no_folder(csv: Path | None) -> None:
-    if csv is not None and not csv.absolute().parent.is_dir():
+def _pasted(start: str) -> str:
+    """Ask for the address that the browser came back to."""
+    try:
+        address = input("Address: ").strip()
+    except EOFError:
+        typer.echo()
+        raise ParameterError(
+            "No address was pasted: the input has ended; run the command in a terminal, or leave out --paste."
+        ) from None
+    if not address.startswith(start):
+        raise ParameterError(
+            f"{address[:60]!r} is no address that begins with {start}; copy the whole address of the page that could "
+            "not be shown, and log in again."
+        )
+    return address
+
+
+def _refuse_foreign(csv: Path | None, columns: Sequence[str], command: str) -> None:
+    """Refuse to write a table where there is no folder, or over something that this command did not write."""
+    if csv is None:
+        return
+    if not csv.absolute().parent.is_dir():
         raise ParameterError(
             f"{csv} cannot be written: there is no folder {csv.parent}; make it, or name another file."
+        )
+    try:
+        if not stat.S_ISREG(csv.stat().st_mode):
+            raise ParameterError(f"{csv} is not a regular file; choose another --csv.")
+        head = (",".join(columns) + "\n").encode()
+        with csv.open("rb") as file:
+            found = file.read(len(head))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ParameterError(f"{csv} cannot be read: {error.strerror}; choose another --csv.") from None
+    if found not in (b"", head):
+        raise ParameterError(
+            f"{csv} is not a table that `spotify {command}` wrote and would be replaced; choose another --csv."
         )
 
 
@@ -351,10 +389,12 @@ def _undo_lines(done: Undo) -> list[str]:
     return lines if done.applied else [*lines, "Nothing was changed in Spotify; run with --undo --apply to do it."]
 
 
-def _status_lines(found: Status) -> list[str]:
+def _status_lines(found: Status, *, is_begun: bool = False) -> list[str]:
     from audio_genre.spotify.account import time_of
 
-    if not found.connected:
+    if not found.connected and is_begun:
+        lines = ["The login was not finished; log in again with `audio-genre spotify login --client-id ID`."]
+    elif not found.connected:
         lines = ["Nobody is logged in; log in with `audio-genre spotify login --client-id ID`."]
     else:
         lines = [f"Logged in as {found.name}, for {counted(found.days_left or 0, 'more day')}."]
@@ -416,10 +456,15 @@ def _preview_lines(preview: Preview, *, list_songs: bool) -> list[str]:
     return [*lines, "Nothing was changed in Spotify; run with --apply to do it."]
 
 
-def _write_plan(path: Path, preview: Preview) -> None:
-    from audio_genre.spotify.songs import COLUMNS, cells_of, write_csv
+def _plan_columns() -> list[str]:
+    from audio_genre.spotify.songs import COLUMNS
 
-    header = [*COLUMNS[:-1], "place", "genre", "confidence", "source", "reason"]
+    return [*COLUMNS[:-1], "place", "genre", "confidence", "source", "reason"]
+
+
+def _write_plan(path: Path, preview: Preview) -> None:
+    from audio_genre.spotify.songs import cells_of, write_csv
+
     rows = (
         [
             *cells_of(preview.songs[decision.key])[:-1],
@@ -431,7 +476,7 @@ def _write_plan(path: Path, preview: Preview) -> None:
         ]
         for decision in preview.plan.decisions
     )
-    write_csv(path, header, rows)
+    write_csv(path, _plan_columns(), rows)
 
 
 def _as_json(preview: Preview) -> dict[str, Any]:

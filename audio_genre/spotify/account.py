@@ -340,9 +340,9 @@ class Account:
         Returns
         -------
         bool
-            Whether there was anything.
+            Whether somebody was logged in.
         """
-        was_there = self._state.folder.exists()
+        was_there = self._state.token_file.exists()
         with self._lock:
             self._pending.clear()
         if self._state.database.exists():
@@ -365,12 +365,12 @@ class Account:
             Who is logged in, and what is kept.
         """
         token = self._state.read_token()
-        status: dict[str, Any] = {"connected": token is not None, "folder": self._state.folder}
-        if token is not None:
+        status: dict[str, Any] = {"connected": self._read_account() is not None, "folder": self._state.folder}
+        if token is not None and status["connected"]:
             left = float(token.get("authorized_at", 0)) + LIFE_SECONDS - time.time()
             status |= {
                 "name": str((token.get("account") or {}).get("name", "")),
-                "days_left": max(0, int(left // 86400)),
+                "days_left": int(min(max(0, left), LIFE_SECONDS) // 86400),
                 "public": PUBLIC_SCOPE in str(token.get("scope", "")).split(),
             }
         if self._state.database.exists():

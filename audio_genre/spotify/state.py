@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +16,8 @@ from audio_genre.files.storage import storage_error
 
 _OWNER_FILE = 0o600
 _OWNER_FOLDER = 0o700
+_PLAIN = re.compile(r"[!-~]+")
+_LATEST = 2**33  # in the year 2242
 
 
 def default_folder() -> Path:
@@ -46,6 +49,8 @@ class StateFolder:
         """Return what is kept with the token; None where nobody is logged in."""
         try:
             text = self.token_file.read_text(encoding="utf-8")
+            if self.token_file.stat().st_mode & 0o077:
+                self.token_file.chmod(_OWNER_FILE)
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -53,10 +58,9 @@ class StateFolder:
             raise LoginNeededError(f"{self.token_file} cannot be read: {reason}; log in again.") from None
         try:
             token = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             token = None
-        needed = ("client_id", "access_token", "refresh_token")
-        if not isinstance(token, dict) or not all(isinstance(token.get(name), str) for name in needed):
+        if not isinstance(token, dict) or not _is_sound(token):
             raise LoginNeededError(
                 f"{self.token_file} is damaged; log in again with `audio-genre spotify login --client-id ID`."
             )
@@ -103,3 +107,24 @@ class StateFolder:
             file.unlink(missing_ok=True)
         except OSError as error:
             raise AccountError(f"{file} cannot be deleted: {error.strerror}; delete it by hand.") from None
+
+
+def _is_sound(token: Mapping[str, Any]) -> bool:
+    """Tell whether every field of a token has its type and range; all but three may be missing."""
+    account = token.get("account", {"account": "", "user": "", "name": ""})
+    return (
+        all(_is_plain(token.get(name)) for name in ("client_id", "access_token", "refresh_token"))
+        and all(_is_time(token.get(name, 0)) for name in ("authorized_at", "expires_at"))
+        and isinstance(token.get("scope", ""), str)
+        and isinstance(account, dict)
+        and all(isinstance(account.get(name), str) for name in ("account", "user", "name"))
+    )
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether a value can go into a header."""
+    return isinstance(value, str) and _PLAIN.fullmatch(value) is not None
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LATEST

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -149,6 +150,10 @@ class AccountStore(Store):
     """What was sent must be known after a loss of power too."""
 
     def __init__(self, path: Path) -> None:
+        # Before SQLite makes it; its other files get the same rights.
+        with suppress(OSError):
+            path.touch(0o600)
+            path.chmod(0o600)
         super().__init__(path)
         with self._told():
             self._db.execute(f"PRAGMA synchronous = {self.synchronous}")

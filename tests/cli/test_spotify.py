@@ -219,7 +219,7 @@ def test_login_by_hand(connected: FakeSpotify, monkeypatch: pytest.MonkeyPatch) 
     def echo(text: object = "", **_: object) -> None:
         pasted.extend(line for line in str(text).splitlines() if line.startswith("http"))
 
-    monkeypatch.setattr("typer.prompt", prompt)
+    monkeypatch.setattr("builtins.input", prompt)
     monkeypatch.setattr("audio_genre.cli.spotify.typer.echo", echo)
     assert run("login", "--paste").exit_code == 0
     assert "redirect_uri=http%3A%2F%2F127.0.0.1%3A8888%2Fcallback" in pasted[0]
@@ -288,3 +288,76 @@ def test_a_run_that_is_stopped_in_the_middle_is_gone_on_with(
         done(*arguments[1:])
         assert {name: len(rows) for name, rows in fake.library().items()} == {"a/b (liked)": 40, "jazz (liked)": 40}
         assert all(len(set(rows)) == 40 for rows in fake.library().values())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"authorized_at": "soon"},
+        {"authorized_at": [1]},
+        {"authorized_at": 1e300},
+        {"authorized_at": float("nan")},
+        {"expires_at": "soon"},
+        {"account": "x"},
+        {"account": {"account": 5}},
+        {"access_token": "a\n"},
+        {"client_id": ""},
+        {"scope": 5},
+    ],
+)
+def test_a_damaged_field_of_the_token(connected: FakeSpotify, tmp_path: Path, damage: dict[str, object]) -> None:
+    file = tmp_path / "state" / "token.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | damage))
+    for command in ("status", "liked"):
+        assert "token.json is damaged; log in again" in refused(command)
+
+
+def test_a_login_that_was_not_finished(connected: FakeSpotify, tmp_path: Path) -> None:
+    file = tmp_path / "state" / "token.json"
+    token = json.loads(file.read_text())
+    file.write_text(json.dumps({name: token[name] for name in ("client_id", "access_token", "refresh_token")}))
+    for command in ("status", "liked"):
+        assert "The login was not finished" in refused(command)
+    assert json.loads(run("status", "--json").stdout)["connected"] is False
+
+
+@pytest.mark.parametrize(
+    ("pasted", "told"), [("", "No address was pasted"), ("garbage\n", "begins with http://127.0.0.1")]
+)
+def test_a_paste_that_is_no_address(connected: FakeSpotify, pasted: str, told: str) -> None:
+    arguments = ["spotify", "login", "--client-id", CLIENT_ID, "--paste", "--no-browser"]
+    result = CliRunner().invoke(app, arguments, input=pasted)
+    assert (result.exit_code, "Aborted" in result.output) == (2, False)
+    assert told in " ".join(result.output.split())
+
+
+def test_a_damaged_token_does_not_keep_from_logging_in(connected: FakeSpotify, tmp_path: Path) -> None:
+    (tmp_path / "state" / "token.json").write_text("{")
+    assert "No address was pasted" in refused("login", "--client-id", CLIENT_ID, "--paste")
+
+
+def test_logout_where_nobody_was_logged_in(connected: FakeSpotify) -> None:
+    done("logout")
+    refused("liked")
+    assert "Nobody was logged in" in done("logout")
+
+
+def test_only_the_owner_reads_what_is_kept(connected: FakeSpotify, tmp_path: Path) -> None:
+    files = [tmp_path / "state" / name for name in ("token.json", "account.sqlite")]
+    for file in files:
+        file.chmod(0o644)
+    done("liked")
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
+
+
+def test_a_table_replaces_only_its_own_kind(connected: FakeSpotify, genres: Path, tmp_path: Path) -> None:
+    mine, pipe, table = tmp_path / "notes.txt", tmp_path / "pipe", tmp_path / "liked.csv"
+    mine.write_text("mine")
+    os.mkfifo(pipe)
+    for command in (("liked",), ("playlists", "--corrections", genres)):
+        assert "would be replaced" in refused(*command, "--csv", mine)
+        assert "not a regular file" in refused(*command, "--csv", pipe)
+    assert mine.read_text() == "mine"
+    for _ in range(2):
+        done("liked", "--csv", table)
+    assert "would be replaced" in refused("playlists", "--corrections", genres, "--csv", table)
