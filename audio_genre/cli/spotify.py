@@ -252,6 +252,9 @@ def playlists(
     choice = Choice(chosen, Acceptance(min_confidence), min_tracks)
     naming = Naming(name, public)
     _refuse_foreign(csv, _plan_columns(), "playlists")
+    inputs = [each.resolve() for each in (corrections, features) if each is not None]
+    if csv is not None and csv.resolve() in inputs:
+        raise ParameterError(f"{csv} is read, and would be replaced; choose another --csv.")
     account = _account()
     with ProgressLine("reading", "liked songs") as line:
         account.read_liked(_Shown(line))

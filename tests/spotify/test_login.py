@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import stat
 import threading
 import urllib.error
 import urllib.request
@@ -210,13 +211,48 @@ def test_a_token_service_that_fails(
     assert account.status().connected
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"client_id": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"client_id": 1}',
+        *(
+            json.dumps({"client_id": "c", "access_token": "a", "refresh_token": "r", **wrong}).encode()
+            for wrong in (
+                {"authorized_at": "soon"},
+                {"authorized_at": [1]},
+                {"authorized_at": 1e300},
+                {"access_token": "a\nb"},
+                {"account": "x"},
+                {"account": {"account": 5}},
+                {"scope": 5},
+            )
+        ),
+    ],
+)
 def test_a_damaged_token_file(account: Account, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state" / "token.json").write_bytes(content)
     with pytest.raises(LoginNeededError, match="log in again"):
         account.read_liked()
+    with pytest.raises(LoginNeededError, match="log in again"):
+        account.status()
     assert account.client_id() is None
     account.logout()
+
+
+def test_a_login_that_was_not_finished_is_none(account: Account, tmp_path: Path) -> None:
+    file = tmp_path / "state" / "token.json"
+    token = json.loads(file.read_text())
+    assert account.status().connected
+    del token["account"]
+    file.write_text(json.dumps(token))
+    assert not account.status().connected
+    with pytest.raises(LoginNeededError, match="was not finished"):
+        account.read_liked()
+    assert stat.S_IMODE((tmp_path / "state" / "account.sqlite").stat().st_mode) == 0o600
 
 
 def test_the_token_is_in_no_log(stranger: Account, fake: FakeSpotify, caplog: pytest.LogCaptureFixture) -> None:
