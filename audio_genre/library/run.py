@@ -416,7 +416,8 @@ class _Run:
                 reason += f"; {kept} file{'' if kept == 1 else 's'} known in it {'stays' if kept == 1 else 'stay'}"
                 reason += "" if error else ", remove the folder if they are gone"
             self.closed.append(Entry(folder, "", error=reason))
-            kind = "file" if (self._music_dir / folder).is_file() else "folder"  # a link to either may be refused
+            # A link to either may be refused; of what cannot be reached `Path.is_file` raises an error.
+            kind = "file" if os.path.isfile(self._music_dir / folder) else "folder"  # noqa: PTH113
             self._progress.note(f"The {kind} {folder} {reason}.")
             self.found += kept
 
