@@ -197,7 +197,7 @@ class ProgressLine(AbstractContextManager["ProgressLine"]):
             return
         self._last_line = now
         left = ""
-        if total and self._first is not None and done > self._first[0]:
+        if total and self._first is not None and self._first[0] < done < total:
             first, then = self._first
             minutes, seconds = divmod(round((now - then) / (done - first) * (total - done)), 60)
             left = f", about {minutes}:{seconds:02d} left"

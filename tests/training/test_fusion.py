@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import picture_folders
 import pytest
 import soundfile
 from small_networks import small_networks
@@ -29,18 +30,13 @@ from audio_genre.training import train_baseline, train_cnn, train_fusion
 from audio_genre.training.fusion import fit_weights
 
 SR = GTZAN57.sr
-STYLES = ("blues", "metal")
+STYLES = {"blues": "hum", "metal": "hiss"}
 TRACKS = 10
 
 
 def signal(style: str, track: int, seconds: float = 4.0) -> np.ndarray:
     """A hum of a few partials, or a hiss."""
-    rng = np.random.default_rng([STYLES.index(style), track])
-    t = np.arange(round(seconds * SR)) / SR
-    if style == "metal":
-        return (0.1 * rng.normal(size=len(t))).astype(np.float32)
-    f = rng.uniform(80, 120)
-    return (0.2 * sum(np.sin(2 * np.pi * f * k * t) / k for k in range(1, 5))).astype(np.float32)
+    return picture_folders.signal(STYLES[style], track, seconds)
 
 
 def write_table(path: Path, *, segments: bool, tracks: int = TRACKS) -> Path:

@@ -1,6 +1,6 @@
 // The view that classifies: files in, a card each, results out.
 import * as api from "./api.js";
-import { failedCard, filledCard, waitingCard } from "./card.js";
+import { failedCard, filledCard, waitingCard } from "./answer.js";
 import { csvOf } from "./csv.js";
 import { byId, worthWords } from "./dom.js";
 
