@@ -25,7 +25,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from audio_genre import extract, train_baseline
-from audio_genre.inference.default import default_model
+from audio_genre.inference.default import PLAIN, shipped_model
 from audio_genre.synthetic import music
 
 HERE = Path(__file__).parent
@@ -64,7 +64,7 @@ def write_models(place: Path, models: Path) -> Path:
     table = extract(place / "learned", place / "features", images=False).tables[0]
     for variant in ("random-forest", "logistic-regression"):
         (found,) = train_baseline(table, models, variant=variant)
-    shutil.copytree(default_model(), models / "adam-5")
+    shutil.copytree(shipped_model(PLAIN), models / PLAIN)
     return Path(found.path)
 
 
@@ -84,12 +84,12 @@ def write_library(library: Path) -> None:
 
 @contextmanager
 def served(place: Path, arguments: list[Any]) -> Iterator[str]:
-    """Serve as long as the block lasts, with a data folder of its own."""
+    """Serve as long as the block lasts, with folders of its own for what it keeps."""
     server = subprocess.Popen(
         [sys.executable, "-u", "-m", "audio_genre", "serve", *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"XDG_DATA_HOME": str(place / "data")},
+        env=os.environ | {"XDG_DATA_HOME": str(place / "data"), "XDG_STATE_HOME": str(place / "state")},
     )
     assert server.stdout is not None
     try:
@@ -162,6 +162,9 @@ def take_all(browser: Any, address: str, library: Path, folder: Path, width: int
     page.locator("#models summary").first.click()
     page.locator(".picture").first.evaluate("(image) => image.decode()")
     take("models")
+    page.goto(f"{address}#spotify")
+    page.locator("#redirect-uri", has_text="127.0.0.1").wait_for()
+    take("spotify")
     page.context.close()
 
 
