@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from audio_genre.cli.console import (
     tell,
 )
 from audio_genre.errors import AccountError, ParameterError
+from audio_genre.files.storage import why_foreign
 
 if TYPE_CHECKING:
     from audio_genre.library.plan import Opinion
@@ -337,20 +337,9 @@ def _refuse_foreign(csv: Path | None, columns: Sequence[str], command: str) -> N
         raise ParameterError(
             f"{csv} cannot be written: there is no folder {csv.parent}; make it, or name another file."
         )
-    try:
-        if not stat.S_ISREG(csv.stat().st_mode):
-            raise ParameterError(f"{csv} is not a regular file; choose another --csv.")
-        head = (",".join(columns) + "\n").encode()
-        with csv.open("rb") as file:
-            found = file.read(len(head))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise ParameterError(f"{csv} cannot be read: {error.strerror}; choose another --csv.") from None
-    if found not in (b"", head):
-        raise ParameterError(
-            f"{csv} is not a table that `spotify {command}` wrote and would be replaced; choose another --csv."
-        )
+    head = (",".join(columns) + "\n").encode()
+    if (reason := why_foreign(csv, (head,), f"a table that `spotify {command}` wrote")) is not None:
+        raise ParameterError(f"{csv} {reason}; choose another --csv.")
 
 
 def _refuse_with_undo(**options: Any) -> None:

@@ -25,7 +25,6 @@ from audio_genre.cli.console import (
 from audio_genre.errors import ParameterError
 
 _ANSWERS = ("row", "genre", "confidence", "reason")
-_ANSWERS_HEAD = ",".join(_ANSWERS).encode()
 
 tracks = typer.Typer(name="tracks", help="Prepare and classify tables of Spotify-style tracks.", no_args_is_help=True)
 
@@ -154,7 +153,7 @@ def classify(
     ] = False,
 ) -> None:
     """Tell the genre of every row of a table of tracks: genre, confidence, and why where it is unknown."""
-    from audio_genre.files.storage import storage_error, whole_file
+    from audio_genre.files.storage import storage_error, whole_file, why_foreign
     from audio_genre.inference.rows import classify_table
 
     if model is None:
@@ -167,7 +166,9 @@ def classify(
             f"{out} cannot be written: there is no folder {out.parent}; make it, or name another file."
         )
     if out is not None:
-        _refuse_other_file(out)
+        heads = (",".join(_ANSWERS).encode(), b'{"row": ')
+        if (reason := why_foreign(out, heads, "a file of answers of this command")) is not None:
+            raise ParameterError(f"{out} {reason}; name another file.")
     reading = {name: value for name, value in {"schema": schema, "encoding": encoding}.items() if value is not None}
     with ProgressLine("classifying", "rows") as line:
         answers = classify_table(table, model, unknown=not no_unknown, progress=line.update, notes=tell, **reading)
@@ -182,21 +183,6 @@ def classify(
         raise storage_error(error, out) from None
     known = sum(answer.reason is None for answer in answers)
     typer.echo(printable(f"{counted(len(answers), 'row')}, {known} with a genre: {shown(out)}"))
-
-
-def _refuse_other_file(out: Path) -> None:
-    """Refuse to put answers in the place of something else than answers."""
-    if out.is_symlink() or (out.exists() and not out.is_file()):
-        raise ParameterError(f"{out} is no regular file; name another, or leave it out for the standard output.")
-    try:
-        with out.open("rb") as file:
-            head = file.read(len(_ANSWERS_HEAD))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise ParameterError(f"{out} cannot be read: {error.strerror}; name another file.") from None
-    if head and not head.startswith((_ANSWERS_HEAD, b'{"row": ')):
-        raise ParameterError(f"{out} holds no answers of this command and would be replaced; name another file.")
 
 
 def _csv_lines(answers: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -85,6 +86,20 @@ def is_there(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def why_foreign(path: Path, heads: tuple[bytes, ...], what: str) -> str | None:
+    """Say why a file is not to be written over, unless it is empty, or begins as `what` does; None where it may be."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return "is not a regular file"
+        with path.open("rb") as file:
+            head = file.read(max(map(len, heads)))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if not head or head.startswith(heads) else f"is not {what} and would be replaced"
 
 
 @contextmanager

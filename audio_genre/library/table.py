@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from audio_genre.bundles.calibration import UNKNOWN
 from audio_genre.errors import LibraryError
 from audio_genre.files.csv_rows import CsvWriter
 from audio_genre.files.spreadsheets import safe_cell
-from audio_genre.files.storage import atomic_file
+from audio_genre.files.storage import atomic_file, why_foreign
 from audio_genre.library.records import Entry
 
 _COLUMNS = ("path", "genre", "confidence", "runner_up", "reason", "error")
@@ -22,17 +21,8 @@ def refuse_foreign_table(path: Path) -> None:
     """Refuse to write a table over something that is none."""
     if not path.parent.is_dir():
         raise LibraryError(f"The folder of {path} does not exist; make it, or choose another --csv.")
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise LibraryError(f"{path} is not a regular file; choose another --csv.")
-        with path.open("rb") as file:
-            head = file.read(len(_HEAD))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise LibraryError(f"{path} cannot be read: {error.strerror}; choose another --csv.") from None
-    if head not in (b"", _HEAD):
-        raise LibraryError(f"{path} is not a table that organize wrote and would be replaced; choose another --csv.")
+    if (reason := why_foreign(path, (_HEAD,), "a table that organize wrote")) is not None:
+        raise LibraryError(f"{path} {reason}; choose another --csv.")
 
 
 def write_table(path: Path, genres: Sequence[str], entries: Iterable[Entry], *, excel_safe: bool = False) -> None:

@@ -218,7 +218,7 @@ class TestRefusals:
         words = refused("tracks", "classify", table, tmp_path / "none/out.csv", "--model", model)
         assert f"none/out.csv cannot be written: there is no folder {tmp_path / 'none'}" in words
         words = refused("tracks", "classify", table, tmp_path, "--model", model)
-        assert f"{tmp_path} is no regular file" in words
+        assert f"{tmp_path} is not a regular file" in words
         (tmp_path / "u.csv").write_text("track_id,danceability,energy,tempo\na,.1,.2,100\n")
         assert "has no column of key" in refused("tracks", "classify", tmp_path / "u.csv", "--model", model)
         (tmp_path / "u.csv").write_text("a,b\n1,2\n")
@@ -246,9 +246,11 @@ def test_nothing_but_what_these_commands_wrote_is_replaced(tmp_path: Path) -> No
     model = tmp_path / "models" / "logistic-regression"
     before = {path: path.read_bytes() for path in (table, model / "card.json")}
     for path in before:
-        assert "holds no answers of this command" in refused("tracks", "classify", table, path, "--model", model)
+        assert "is not a file of answers of this command" in refused(
+            "tracks", "classify", table, path, "--model", model
+        )
     (tmp_path / "link.csv").symlink_to(table)
-    assert "is no regular file" in refused("tracks", "classify", table, tmp_path / "link.csv", "--model", model)
+    assert "is not a regular file" in refused("tracks", "classify", table, tmp_path / "link.csv", "--model", model)
     for form in ((), (), ("--json",), ()):
         assert run("tracks", "classify", table, tmp_path / "out.csv", "--model", model, *form).exit_code == 0
 
