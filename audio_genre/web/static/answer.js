@@ -26,7 +26,7 @@ export function filledCard(card, answer, picture) {
   if (!isKnown) card.querySelector(".answer").after(make("p", { class: "reason" }, `Why: ${answer.reason}.`));
   parts.push(strip(answer, card.querySelector("audio"), picture && spectrogram(picture)));
   if (!answer.silent) parts.push(bars(answer));
-  parts.push(stretches(answer), make("p", { class: "hint" }, worthWords(answer.worth)));
+  parts.push(sections(answer), make("p", { class: "hint" }, worthWords(answer.worth)));
   card.append(...parts);
 }
 
@@ -41,10 +41,10 @@ function bars(answer) {
     })));
 }
 
-function stretches(answer) {
+function sections(answer) {
   const reasons = new Map();
   const rows = answer.timeline.map((point) => {
-    // In brackets are numbers of this stretch alone.
+    // In brackets are numbers of this section alone.
     const reason = point.reason?.split(" (")[0];
     if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     const [first, second] = Object.entries(point.probabilities).sort((a, b) => b[1] - a[1]);
@@ -53,7 +53,7 @@ function stretches(answer) {
       make("td", {}, point.reason === null ? words(first) : "unknown"),
       make("td", {}, point.silent ? "–" : point.reason === null ? (second ? words(second) : "–") : words(first)));
   });
-  return make("details", {}, make("summary", {}, `Table of ${rows.length} ${rows.length === 1 ? "stretch" : "stretches"}`),
+  return make("details", {}, make("summary", {}, `${rows.length} ${rows.length === 1 ? "section" : "sections"} as a table`),
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Stretches" }, make("table", {},
       make("thead", {}, make("tr", {}, ...["Time", "Genre", "Runner-up"].map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...rows))),

@@ -1,4 +1,4 @@
-// What is to be written: genres to keep, least confidence, a look at it before it is done, and the way back; any view
+// What is to be written: genres to keep, minimum confidence, a look at it before it is done, and the way back; any view
 // may use it.
 import { make } from "./dom.js";
 
@@ -35,7 +35,7 @@ export class Plan {
   constructor({ prefix = "", run, written, takenBack, options }) {
     Object.assign(this, { run, written, takenBack, options });
     this.ticks = make("div", { class: "ticks" });
-    this.least = make("input", { type: "number", id: `${prefix}least`, min: "0", max: "100", step: "5", value: "0", inputmode: "numeric" });
+    this.minimum = make("input", { type: "number", id: `${prefix}minimum`, min: "0", max: "100", step: "5", value: "0", inputmode: "numeric" });
     this.result = make("div", { class: "preview", tabindex: "-1" });
     this.apply = make("button", { type: "button", class: "main", hidden: true, onclick: () => this.#do("apply") }, "Write this");
     this.takeBack = make("button", { type: "button", class: "main", hidden: true, onclick: () => this.#do("undo") }, "Take this back");
@@ -47,7 +47,7 @@ export class Plan {
       make("fieldset", {}, make("legend", {}, "Genres to keep"), this.ticks,
         make("p", { class: "buttons" }, make("button", { type: "button", onclick: all(true) }, "All"), make("button", { type: "button", onclick: all(false) }, "None"))),
       make("fieldset", {}, make("legend", {}, "What to write"),
-        make("p", {}, make("label", { for: this.least.id }, "Least confidence "), this.least, " % (below it a genre is unknown)"),
+        make("p", {}, make("label", { for: this.minimum.id }, "Minimum confidence "), this.minimum, " % (below it a genre is unknown)"),
         ...options.map(({ element }) => element)),
       make("p", { class: "buttons" },
         make("button", { type: "button", onclick: () => this.#do("preview") }, "Preview"),
@@ -68,7 +68,7 @@ export class Plan {
     const chosen = boxes.filter((box) => box.checked).map((box) => box.value);
     return {
       genres: chosen.length === boxes.length ? null : chosen,
-      min_confidence: Math.min(100, Math.max(0, Number(this.least.value) || 0)) / 100,
+      min_confidence: Math.min(100, Math.max(0, Number(this.minimum.value) || 0)) / 100,
       ...Object.fromEntries(this.options.map(({ key, read }) => [key, read()])),
     };
   }

@@ -224,7 +224,7 @@ async function move({ id }, genre) {
 }
 
 async function find(order) {
-  if (await run({ kind: "find", ...order })) plan.least.value = String(Math.round(100 * order.min_confidence));
+  if (await run({ kind: "find", ...order })) plan.minimum.value = String(Math.round(100 * order.min_confidence));
 }
 
 async function runPlan(kind, order) {
